@@ -1,0 +1,1 @@
+"""The ports made real: a log over NATS JetStream, its child process, memory twins."""

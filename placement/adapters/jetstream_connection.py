@@ -1,0 +1,205 @@
+"""One connection to NATS that heals itself, and JetStream's requests over it."""
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from placement.adapters.jetstream_settings import JetStreamSettings, identity_options
+from placement.ports import LogUnavailableError
+
+API_TIMEOUT_SECONDS = 2.0
+CLOSE_TIMEOUT_SECONDS = 2.0
+PING_INTERVAL_SECONDS = 3
+PINGS_OUTSTANDING_MAX = 2
+"""A connection that is dead without saying so is given up after three intervals."""
+
+RECONNECT_WAIT_SECONDS = (0.2, 0.4)
+"""Each process draws its own wait from this range, so that many do not come at once."""
+
+log = structlog.get_logger()
+
+
+class ApiError(LogUnavailableError):
+    """JetStream answered a request with an error.
+
+    ``status`` is like HTTP's, ``code`` one of JetStream's own error codes.
+    """
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        """Keep the parts of JetStream's *error* document."""
+        self.status = int(error.get("code", 0))
+        self.code = int(error.get("err_code", 0))
+        self.description = str(error.get("description", ""))
+        super().__init__(f"JetStream: {self.description} (error {self.code})")
+
+
+class Connection:
+    """Connects when first needed, and again for ever after.
+
+    ``generation`` changes with each new connection: what the server kept for the
+    old one (subscriptions' open requests) is gone then.
+    """
+
+    def __init__(self, settings: JetStreamSettings) -> None:
+        """Do nothing yet: *settings* are used at the first request."""
+        self._settings = settings
+        self._client: Client | None = None
+        self._opening = asyncio.Lock()
+        self._last_error = ""
+        self.generation = 0
+        self.closed = False
+
+    @property
+    def payload_bytes_max(self) -> int:
+        """The largest message that the server takes; 0 before the first connection."""
+        return self._client.max_payload if self._client else 0
+
+    @property
+    def server_version(self) -> str:
+        """The version of the server that we are connected to, such as 2.15.1."""
+        return str(self._client.connected_server_version) if self._client else ""
+
+    def new_inbox(self) -> str:
+        """Return a subject that nobody else listens to."""
+        assert self._client is not None
+        return self._client.new_inbox()
+
+    async def api(self, name: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - a JSON document
+        """Return JetStream's answer to the request *name*, such as STREAM.INFO.X.
+
+        Raises ApiError for an answer that says no, else LogUnavailableError.
+        """
+        payload = b"" if body is None else json.dumps(body).encode()
+        return await self.request(f"$JS.API.{name}", payload)
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes,
+        headers: dict[str, str] | None = None,
+        timeout_seconds: float = API_TIMEOUT_SECONDS,
+    ) -> Any:  # noqa: ANN401 - a JSON document
+        """Return the JSON document that answers *payload*.
+
+        Raises ApiError, and LogUnavailableError when no answer came.
+        """
+        client = await self._connected()
+        try:
+            reply = await client.request(
+                subject, payload, timeout=timeout_seconds, headers=headers
+            )
+        except nats.errors.NoRespondersError as error:
+            message = f"no stream listens on {subject}: nothing was stored or answered"
+            raise LogUnavailableError(message) from error
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            message = f"{subject}: no answer within {timeout_seconds:g} s: {error!r}"
+            raise LogUnavailableError(message) from error
+        document = json.loads(reply.data)
+        if "error" in document:
+            raise ApiError(document["error"])
+        return document
+
+    async def publish(self, subject: str, payload: bytes, reply: str) -> None:
+        """Send *payload* now, or raise LogUnavailableError; nothing is kept for later."""
+        client = await self._connected()
+        try:
+            await client.publish(subject, payload, reply=reply)
+        except (nats.errors.Error, OSError) as error:
+            raise LogUnavailableError(f"{subject}: not sent: {error!r}") from error
+
+    async def subscribe(
+        self, subject: str, received: Callable[[Msg], Awaitable[None]]
+    ) -> Subscription:
+        """Call *received* for each message on *subject*; LogUnavailableError if cut off."""
+        client = await self._connected()
+        try:
+            return await client.subscribe(subject, cb=received)
+        except (nats.errors.Error, OSError) as error:
+            raise LogUnavailableError(f"{subject}: cannot listen: {error!r}") from error
+
+    async def close(self) -> None:
+        """Close for good, within CLOSE_TIMEOUT_SECONDS."""
+        self.closed = True
+        if self._client is not None:
+            await abandon(self._client)
+
+    async def _connected(self) -> Client:
+        """Return the client if it is connected now, else raise LogUnavailableError."""
+        async with self._opening:
+            if self.closed:
+                raise LogUnavailableError("the log was closed by this process")
+            if self._client is None or self._client.is_closed:
+                self._client = await self._opened()
+        if not self._client.is_connected:
+            where = ", ".join(self._settings.servers)
+            message = f"not connected to {where}, trying again: {self._last_error}"
+            raise LogUnavailableError(message)
+        return self._client
+
+    async def _opened(self) -> Client:
+        """Return a new connected client, or raise LogUnavailableError."""
+        settings = self._settings
+        client = Client()
+        try:
+            async with asyncio.timeout(settings.connect_timeout_seconds):
+                await client.connect(**self._options(), **identity_options(settings))
+        except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
+            await abandon(client)
+            where = ", ".join(settings.servers)
+            reason = self._last_error or repr(error)
+            raise LogUnavailableError(f"cannot connect to {where}: {reason}") from error
+        except BaseException:
+            await abandon(client)
+            raise
+        self.generation += 1
+        log.info("log_connected", server=self._settings.servers)
+        return client
+
+    def _options(self) -> dict[str, Any]:
+        """Return how the client should behave, whoever we are."""
+        return {
+            "servers": list(self._settings.servers),
+            "name": "placement",
+            "connect_timeout": API_TIMEOUT_SECONDS,
+            "reconnect_time_wait": random.uniform(*RECONNECT_WAIT_SECONDS),  # noqa: S311 - spreads load
+            "max_reconnect_attempts": -1,
+            "ping_interval": PING_INTERVAL_SECONDS,
+            "max_outstanding_pings": PINGS_OUTSTANDING_MAX,
+            "pending_size": 0,  # publishing while cut off fails at once
+            "error_cb": self._failed,
+            "disconnected_cb": self._disconnected,
+            "reconnected_cb": self._reconnected,
+        }
+
+    async def _failed(self, error: Exception) -> None:
+        """Remember *error*; while cut off there is one for every attempt."""
+        self._last_error = str(error) or repr(error)
+        connected = self._client is not None and self._client.is_connected
+        level = log.warning if connected else log.debug
+        level("log_client_failed", error=self._last_error)
+
+    async def _disconnected(self) -> None:
+        """Say so once per outage."""
+        if not self.closed:
+            log.warning("log_disconnected", error=self._last_error)
+
+    async def _reconnected(self) -> None:
+        """Make those who wait for the old connection begin anew."""
+        self.generation += 1
+        log.info("log_reconnected", generation=self.generation)
+
+
+async def abandon(client: Client) -> None:
+    """Close *client*, whatever state it is in, within CLOSE_TIMEOUT_SECONDS."""
+    with suppress(nats.errors.Error, TimeoutError, OSError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
+            await client.close()

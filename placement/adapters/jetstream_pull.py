@@ -1,0 +1,210 @@
+"""An ephemeral consumer that is asked for messages ahead of time, within limits.
+
+nats-py's own ``fetch`` and ``next_msg`` make a task for every message, which is six
+times slower; here a callback on an inbox appends to a list.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Self
+
+import structlog
+from nats import errors
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from placement.adapters.jetstream_connection import ApiError, Connection
+from placement.ports import READ_BATCH_MESSAGES_MAX, LogUnavailableError, Message
+
+REQUEST_MESSAGES_MAX = READ_BATCH_MESSAGES_MAX
+REQUEST_BYTES_MAX = 2 << 20
+"""Two open requests, what waits, and a batch in the caller's hands: 8 MiB in all."""
+
+REQUEST_EXPIRES_SECONDS = 30
+INACTIVE_SECONDS = 60
+"""The server drops a consumer that was not asked for so long; it is then made anew."""
+
+LOW_WATER_COUNT = REQUEST_MESSAGES_MAX // 2
+NANOSECONDS = 1_000_000_000
+PENDING_HEADER = "Nats-Pending-Messages"
+HEARTBEAT_STATUS = "100"
+ACK_TOKENS_V1 = 9
+
+log = structlog.get_logger()
+
+
+class PullConsumer:
+    """Hands over the messages of a stream in order, from a sequence on.
+
+    ``lost`` becomes true when nothing more can be expected of it.
+    """
+
+    def __init__(self, connection: Connection, stream: str) -> None:
+        """Belong to *stream*; ``create`` does the rest."""
+        self._connection = connection
+        self._stream = stream
+        self._name = ""
+        self._inbox = ""
+        self._subscription: Subscription | None = None
+        self._generation = connection.generation
+        self._waiting: deque[Message] = deque()
+        self._waiting_bytes = 0
+        self._expected_count = 0
+        self._open: list[str] = []
+        self._request_number = 0
+        self._arrived = asyncio.Event()
+        self._lost = False
+
+    @classmethod
+    async def create(
+        cls, connection: Connection, stream: str, first_sequence: int
+    ) -> Self:
+        """Return a consumer of *stream* from *first_sequence*; LogUnavailableError."""
+        consumer = cls(connection, stream)
+        configuration = {
+            "deliver_policy": "by_start_sequence",
+            "opt_start_seq": first_sequence,
+            "ack_policy": "none",
+            "replay_policy": "instant",
+            "inactive_threshold": INACTIVE_SECONDS * NANOSECONDS,
+            "mem_storage": True,
+            "num_replicas": 1,
+        }
+        made = await connection.api(
+            f"CONSUMER.CREATE.{stream}",
+            {"stream_name": stream, "config": configuration},
+        )
+        consumer._name = made["name"]
+        consumer._generation = connection.generation
+        consumer._inbox = connection.new_inbox()
+        consumer._subscription = await connection.subscribe(
+            f"{consumer._inbox}.*", consumer._received
+        )
+        await consumer._request_more()
+        return consumer
+
+    @property
+    def lost(self) -> bool:
+        """Whether it must be made anew."""
+        return self._lost or self._generation != self._connection.generation
+
+    @property
+    def empty(self) -> bool:
+        """Whether no message has arrived that was not taken."""
+        return not self._waiting
+
+    async def take(self, wait_seconds: float) -> Sequence[Message]:
+        """Return what has arrived, at most a batch, waiting for it if there is none.
+
+        Returns nothing after *wait_seconds*, or when the consumer is lost.
+        """
+        if not self._waiting and not self.lost:
+            self._arrived.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_seconds):
+                    await self._arrived.wait()
+        count = min(len(self._waiting), READ_BATCH_MESSAGES_MAX)
+        batch = [self._waiting.popleft() for _ in range(count)]
+        self._waiting_bytes -= sum(len(message.body) for message in batch)
+        await self._request_more()
+        return batch
+
+    async def known_to_server(self) -> bool:
+        """Return whether the server still has the consumer; LogUnavailableError."""
+        try:
+            await self._connection.api(f"CONSUMER.INFO.{self._stream}.{self._name}")
+        except ApiError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Let go of it on both sides, as far as the server can be reached."""
+        if self._subscription is not None:
+            with suppress(errors.Error):
+                await self._subscription.unsubscribe()
+        if not self.lost:
+            with suppress(LogUnavailableError):
+                await self._connection.api(
+                    f"CONSUMER.DELETE.{self._stream}.{self._name}"
+                )
+
+    async def _request_more(self) -> None:
+        """Ask for more when little is expected, and what came is being taken.
+
+        The server fills open requests in turn, or the older first. Either way, once
+        no more than LOW_WATER_COUNT messages are expected, only the newest is open.
+        """
+        if self._expected_count <= LOW_WATER_COUNT:
+            del self._open[: -1 if self._expected_count else None]
+        if (
+            self._expected_count > LOW_WATER_COUNT
+            or len(self._open) > 1
+            or len(self._waiting) >= REQUEST_MESSAGES_MAX
+            or self._waiting_bytes >= REQUEST_BYTES_MAX
+            or self.lost
+        ):
+            return
+        self._request_number += 1
+        reply = f"{self._inbox}.{self._request_number}"
+        self._open.append(reply)
+        self._expected_count += REQUEST_MESSAGES_MAX
+        request = {
+            "batch": REQUEST_MESSAGES_MAX,
+            "max_bytes": REQUEST_BYTES_MAX,
+            "expires": REQUEST_EXPIRES_SECONDS * NANOSECONDS,
+        }
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._name}"
+        try:
+            await self._connection.publish(subject, json.dumps(request).encode(), reply)
+        except LogUnavailableError:
+            self._lost = True
+
+    async def _received(self, message: Msg) -> None:
+        """Keep a message, or note how a request ended."""
+        if message.reply:
+            sequence, store_time_ns = delivery(message.reply)
+            body = message.data
+            self._waiting.append(
+                Message(sequence, store_time_ns, message.subject, body)
+            )
+            self._waiting_bytes += len(body)
+            self._expected_count -= 1
+        else:
+            self._ended(message)
+        if self._expected_count <= LOW_WATER_COUNT:
+            await self._request_more()
+        if self._waiting or self._lost:
+            self._arrived.set()
+
+    def _ended(self, message: Msg) -> None:
+        """Note that the server is done with a request, and why.
+
+        Expired, and full by bytes, say how many messages were still expected; every
+        other end (deleted, unknown, leader gone) means that the consumer is lost.
+        """
+        headers = message.headers or {}
+        if headers.get("Status") == HEARTBEAT_STATUS:
+            return
+        pending = headers.get(PENDING_HEADER, "")
+        if not pending.isdigit():
+            self._lost = True
+            log.info("log_consumer_lost", status=dict(headers))
+            return
+        self._expected_count -= int(pending)
+        if message.subject in self._open:
+            self._open.remove(message.subject)
+
+
+def delivery(reply: str) -> tuple[int, int]:
+    """Return the sequence and store time (ns) that a delivered message's reply holds.
+
+    $JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<consumer sequence>.<time>.…,
+    with two more tokens (domain, account) before the stream in its newer form.
+    """
+    tokens = reply.split(".")
+    if len(tokens) == ACK_TOKENS_V1:
+        return int(tokens[5]), int(tokens[7])
+    return int(tokens[7]), int(tokens[9])

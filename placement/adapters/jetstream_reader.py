@@ -1,0 +1,197 @@
+"""Reads a stream onward for ever, through one consumer after another.
+
+What is true comes from asking the stream itself: while nothing arrives, its creation
+time and its first and last sequence are compared with our position once a second. That
+one question tells "nothing newer", "rewound", "trimmed" and "made anew" apart, and
+whether the log can be reached at all.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+
+import structlog
+
+from placement.adapters.jetstream_connection import ApiError, Connection
+from placement.adapters.jetstream_pull import PullConsumer
+from placement.adapters.jetstream_stream import (
+    StreamMissingError,
+    stream_status,
+    time_ns,
+)
+from placement.ports import (
+    LogReplacedError,
+    LogStatus,
+    LogUnavailableError,
+    Message,
+)
+
+QUIET_SECONDS = 0.2
+"""So soon after the last message the stream is asked whether that was all."""
+
+IDLE_SECONDS = 1.0
+"""So often it is asked while it has nothing newer."""
+
+RETRY_SECONDS = 0.25
+CONFIRM_SECONDS = 1.0
+"""A cluster that elects a leader may err for a moment: bad news is asked for twice."""
+
+STALL_SECONDS = 10.0
+"""A consumer that exists and delivers nothing is made anew after so long."""
+
+MESSAGE_NOT_FOUND = 10037
+
+log = structlog.get_logger()
+
+
+class StreamReader:
+    """Keeps a position in one epoch of a stream."""
+
+    def __init__(
+        self, connection: Connection, stream: str, epoch: str, after_sequence: int
+    ) -> None:
+        """Begin after *after_sequence* of the stream that *epoch* names."""
+        self._connection = connection
+        self._stream = stream
+        self._epoch = epoch
+        self._position = after_sequence
+        self._last: Message | None = None
+
+    async def batches(self) -> AsyncIterator[Sequence[Message]]:
+        """Yield as ``EventLog.read`` promises; LogUnavailableError only once closed."""
+        while True:
+            try:
+                async with aclosing(self._consumed()) as batches:
+                    async for batch in batches:
+                        yield batch
+            except LogUnavailableError as error:
+                if self._connection.closed:
+                    raise
+                log.debug("log_unreachable", sequence=self._position, error=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _consumed(self) -> AsyncIterator[Sequence[Message]]:
+        """Yield from one consumer until it is lost; LogUnavailableError, too."""
+        status = await self._verified_status()
+        await self._verify_last()
+        if status.last_sequence == self._position:
+            yield ()
+        first = self._position + 1
+        consumer = await PullConsumer.create(self._connection, self._stream, first)
+        log.info("log_reading", sequence=first, last_sequence=status.last_sequence)
+        try:
+            wait_seconds, silent_seconds = QUIET_SECONDS, 0.0
+            while not consumer.lost and silent_seconds < STALL_SECONDS:
+                batch = await consumer.take(wait_seconds)
+                if batch:
+                    await self._advance(batch)
+                    wait_seconds, silent_seconds = QUIET_SECONDS, 0.0
+                    yield batch
+                elif await self._up_to_date(consumer):
+                    wait_seconds, silent_seconds = IDLE_SECONDS, 0.0
+                    yield ()
+                else:
+                    silent_seconds += wait_seconds
+        finally:
+            await consumer.close()
+
+    async def _up_to_date(self, consumer: PullConsumer) -> bool:
+        """Return whether the stream has nothing newer, by asking it.
+
+        If it has, either it is on its way or the server lost our consumer: a restart
+        of the server forgets it. Raises LogUnavailableError then.
+        """
+        status = await self._verified_status()
+        if not consumer.empty or consumer.lost:
+            return False
+        if status.last_sequence == self._position:
+            return True
+        if not await consumer.known_to_server():
+            raise LogUnavailableError("the server lost our consumer")
+        return False
+
+    async def _advance(self, batch: Sequence[Message]) -> None:
+        """Move the position past *batch*, which must follow it without a gap."""
+        first, last = batch[0].sequence, batch[-1].sequence
+        if first != self._position + 1 or last != self._position + len(batch):
+            await self._explain_gap(batch)
+        self._position = last
+        self._last = batch[-1]
+
+    async def _explain_gap(self, batch: Sequence[Message]) -> None:
+        """Raise LogReplacedError if messages are gone, else LogUnavailableError.
+
+        The latter means that they were lost on their way: they are read again.
+        """
+        expected = self._position + 1
+        for message in batch:
+            if message.sequence != expected:
+                break
+            expected += 1
+        log.warning("log_gap_found", sequence=expected)
+        await self._verified_status()
+        if await stored_message(self._connection, self._stream, expected) is None:
+            message = f"message {expected} is gone from stream {self._stream}"
+            raise LogReplacedError(message, sequence=str(expected))
+        raise LogUnavailableError(f"message {expected} was lost on its way")
+
+    async def _verified_status(self) -> LogStatus:
+        """Return the stream's status; LogReplacedError if we cannot go on in it."""
+        status, fault = await self._examined()
+        if fault:
+            await asyncio.sleep(CONFIRM_SECONDS)
+            status, fault = await self._examined()
+        if fault or status is None:
+            raise LogReplacedError(
+                f"stream {self._stream}: {fault}",
+                epoch=self._epoch,
+                sequence=str(self._position),
+            )
+        return status
+
+    async def _examined(self) -> tuple[LogStatus | None, str]:
+        """Return the stream's status, and what makes it another log, or nothing."""
+        try:
+            status = await stream_status(self._connection, self._stream)
+        except StreamMissingError:
+            return None, "it was deleted"
+        return status, replacement(status, self._epoch, self._position)
+
+    async def _verify_last(self) -> None:
+        """Raise LogReplacedError if the log now holds another message at our position.
+
+        A log that was rewound while it was away may have grown past us since.
+        """
+        if self._last is None:
+            return
+        found = await stored_message(self._connection, self._stream, self._position)
+        if found is None or found.store_time_ns != self._last.store_time_ns:
+            message = (
+                f"stream {self._stream}: message {self._position} is another than the "
+                "one that was read: the log was rewound and has grown since"
+            )
+            raise LogReplacedError(message, sequence=str(self._position))
+
+
+def replacement(status: LogStatus, epoch: str, position: int) -> str:
+    """Return what keeps a reader at *position* of *epoch* from going on, or nothing."""
+    if status.epoch != epoch:
+        return f"it was made anew: its epoch is {status.epoch}, and was {epoch}"
+    if status.last_sequence < position:
+        return f"it ends at {status.last_sequence}, and {position} was read: rewound"
+    if status.first_sequence > position + 1:
+        return f"it begins at {status.first_sequence}, after {position}: trimmed"
+    return ""
+
+
+async def stored_message(
+    connection: Connection, stream: str, sequence: int
+) -> Message | None:
+    """Return one message of *stream*, or None; LogUnavailableError."""
+    try:
+        answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence})
+    except ApiError as error:
+        if error.code == MESSAGE_NOT_FOUND:
+            return None
+        raise
+    return message_of(answer["message"])

@@ -1,0 +1,18 @@
+"""What a message of the log may be, whichever adapter stores it."""
+
+from placement.core.errors import LimitInvalidError
+
+MESSAGE_BYTES_MAX = 1 << 20
+"""A stored message with its headers; also the broker's default ``max_payload``."""
+
+HEADER_BYTES_MAX = 4 << 10
+"""What an adapter keeps of that for its own headers."""
+
+BODY_BYTES_MAX = MESSAGE_BYTES_MAX - HEADER_BYTES_MAX
+
+
+def check_body(body: bytes) -> None:
+    """Raise LimitInvalidError unless *body* fits into a message."""
+    if len(body) > BODY_BYTES_MAX:
+        remedy = f"at most {BODY_BYTES_MAX} bytes; publish it as several batches"
+        raise LimitInvalidError("body", f"{len(body)} bytes", remedy)

@@ -1,0 +1,265 @@
+"""The checkpoint in one SQLite file, which proves itself at load or is refused.
+
+SQLite promises that a transaction is whole; it does not promise that the bytes are
+those that were written: its ``integrity_check`` misses most flipped bits, so the rows
+carry hashes of our own (``sqlite_proof``), and the file is treated with suspicion
+(``sqlite_file``). There is one connection, the only one that writes and checkpoints the
+WAL (https://www.sqlite.org/wal.html#walresetbug). After any failure it is dropped, and
+the next use verifies the whole file before it trusts it again.
+"""
+
+import asyncio
+import errno
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiosqlite
+import structlog
+
+from placement.adapters.sqlite_file import (
+    APPLICATION_ID,
+    is_ours,
+    move_into_place,
+    put_aside,
+    removed,
+    schema,
+)
+from placement.adapters.sqlite_proof import (
+    FORMAT,
+    Change,
+    DamageError,
+    Key,
+    Saved,
+    checked_chunks,
+    checked_header,
+    planned,
+)
+from placement.core.errors import clipped
+from placement.ports import (
+    Checkpoint,
+    CheckpointDamagedError,
+    CheckpointHeader,
+    CheckpointUnwritableError,
+    Chunk,
+)
+
+_READ_ROWS_MAX: Final = 64  # 4 MiB a step at 64 KiB a chunk
+
+_PRAGMAS: Final = (
+    "PRAGMA synchronous = FULL;"
+    "PRAGMA trusted_schema = OFF;"
+    f"PRAGMA journal_size_limit = {64 * 1024**2};"  # bytes of WAL after a large save
+)
+_FIRST_PRAGMAS: Final = (
+    "PRAGMA page_size = 16384;"  # loads 64 KiB chunks 3 times faster than 4096
+    "PRAGMA journal_mode = MEMORY;"  # a file half made is thrown away, not repaired
+    f"PRAGMA application_id = {APPLICATION_ID};"
+    f"PRAGMA user_version = {FORMAT};"
+)
+_READ_TABLES: Final = (
+    "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
+)
+_READ_HEADER: Final = (
+    "SELECT format, generation, epoch, sequence, store_time_ns, fold_version,"
+    " message_hash, root_hash FROM checkpoint"
+)
+_PUT_HEADER: Final = (
+    "INSERT OR REPLACE INTO checkpoint (id, format, generation, epoch, sequence,"
+    " store_time_ns, fold_version, message_hash, root_hash)"
+    " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_READ_CHUNKS: Final = "SELECT table_name, number, body, hash FROM chunk"
+_PUT_CHUNK: Final = (
+    "INSERT INTO chunk (table_name, number, body, hash) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET body = excluded.body, hash = excluded.hash"
+)
+_DELETE_CHUNK: Final = "DELETE FROM chunk WHERE table_name = ? AND number = ?"
+
+_CREATE: Final = re.compile(r"^CREATE TABLE .+?STRICT(?=;)", re.DOTALL | re.MULTILINE)
+# What SQLite answers where the file may be whole but cannot be used now.
+_UNUSABLE: Final = re.compile("SQLITE_(BUSY|CANTOPEN|FULL|IOERR_SHM|PERM|READONLY)")
+
+_log = structlog.get_logger()
+
+
+class SqliteCheckpointStore:
+    """A CheckpointStore in the file at *path*, whose directory exists."""
+
+    def __init__(self, path: Path) -> None:
+        """Remember *path*; the first use opens the file."""
+        self._path = path
+        self._turn = asyncio.Lock()
+        self._connection: aiosqlite.Connection | None = None
+        self._closing: asyncio.Future[Any] | None = None
+        self._saved: Saved | None = None
+        self._seen = False
+
+    async def load(self) -> Checkpoint | None:
+        """Return the last saved checkpoint, or None where there is no file.
+
+        Raises CheckpointDamagedError, and CheckpointUnwritableError when the file
+        cannot be used now but nothing says that it is damaged.
+        """
+        async with self._trusted():
+            connection = await self._connected()
+            if connection is None:
+                return None
+            return await self._verified(connection, keep=True)
+
+    async def save(self, header: CheckpointHeader, chunks: Iterable[Chunk]) -> None:
+        """Write *chunks* and *header* in one transaction; an empty body deletes.
+
+        Takes all of *chunks* before it first waits. Raises CheckpointUnwritableError,
+        and CheckpointDamagedError when it meets a file that is damaged or not ours.
+        """
+        given = {(chunk.table, chunk.number): chunk.body for chunk in chunks}
+        async with self._trusted():
+            connection = await self._connected()
+            if connection is not None and self._saved is None:
+                await self._verified(connection, keep=False)
+            before = self._saved or Saved()
+            change = await asyncio.to_thread(planned, before, header, given)
+            try:
+                if connection is None:
+                    await self._make(change)
+                else:
+                    await _write(connection, change)
+            except (sqlite3.Error, OSError) as error:
+                message = f"checkpoint {self._path} could not be written: {error}"
+                raise CheckpointUnwritableError(message) from error
+            self._saved = change.after
+
+    async def discard(self, reason: str) -> None:
+        """Put the file aside as ``<name>.damaged-<n>``, with *reason* in a text."""
+        async with self._trusted():
+            await self._release()
+            aside = await asyncio.to_thread(put_aside, self._path, reason)
+            self._seen = False
+        if aside is not None:
+            _log.warning("checkpoint_discarded", moved_to=str(aside), reason=reason)
+
+    async def close(self) -> None:
+        """Let go of the file; a later call opens and verifies it again."""
+        async with self._turn:
+            await self._release()
+
+    @asynccontextmanager
+    async def _trusted(self) -> AsyncIterator[None]:
+        """Use the file alone; after any failure drop all that was believed of it."""
+        async with self._turn:
+            try:
+                yield
+            except BaseException as error:
+                self._drop()
+                explained = _explained(self._path, error)
+                if explained is None:
+                    raise
+                raise explained from error
+
+    async def _connected(self) -> aiosqlite.Connection | None:
+        """Return the one connection; None where there is no file yet."""
+        if self._connection is None:
+            await self._release()
+            if await asyncio.to_thread(is_ours, self._path):
+                self._seen = True
+                return await self._open(self._path)
+            if self._seen:
+                message = "the file is gone"
+                raise DamageError(message)
+        return self._connection
+
+    async def _verified(
+        self, connection: aiosqlite.Connection, *, keep: bool
+    ) -> Checkpoint:
+        """Check every byte that counts; return them, without chunks unless *keep*."""
+        await _check_structure(connection)
+        hashes: dict[Key, bytes] = {}
+        kept: list[Chunk] = []
+        async with connection.execute(_READ_CHUNKS) as cursor:
+            while rows := list(await cursor.fetchmany(_READ_ROWS_MAX)):
+                chunks = await asyncio.to_thread(checked_chunks, rows, hashes)
+                kept += chunks if keep else ()
+        rows = list(await connection.execute_fetchall(_READ_HEADER))
+        header, self._saved = checked_header(rows, hashes)
+        return Checkpoint(header, tuple(kept))
+
+    async def _open(self, path: Path) -> aiosqlite.Connection:
+        """Open *path* as the one connection; none was open."""
+        connection = aiosqlite.connect(path, isolation_level="IMMEDIATE")
+        # Else the process could not exit without close() (omnilib/aiosqlite#371). Ending
+        # with the interpreter is safe, as a kill is: what is not committed never was.
+        connection._thread.daemon = True  # noqa: SLF001  # there is no public way
+        self._connection = await connection
+        await connection.executescript(_PRAGMAS)
+        return connection
+
+    async def _make(self, change: Change) -> None:
+        """Write the first save to a file of its own, and move that into place."""
+        new = self._path.with_name(f"{self._path.name}.new")
+        connection = await self._open(await asyncio.to_thread(removed, new))
+        await connection.executescript(_FIRST_PRAGMAS + schema())
+        await _write(connection, change)
+        mode = await connection.execute_fetchall("PRAGMA journal_mode = WAL")
+        if list(mode) != [("wal",)]:
+            message = f"no WAL on this file system, but {mode}"
+            raise sqlite3.OperationalError(message)
+        await self._release()
+        await asyncio.to_thread(move_into_place, new, self._path)
+        self._seen = True
+        await self._open(self._path)
+
+    def _drop(self) -> None:
+        """Let the connection finish what it was given, roll back and close."""
+        self._saved = None
+        if self._connection is not None:
+            self._closing = self._connection.stop()
+            self._connection = None
+
+    async def _release(self) -> None:
+        """Close the connection, and wait for it and any that was dropped before."""
+        self._drop()
+        if self._closing is not None:
+            await asyncio.wait([self._closing])  # unlike await, safe to be cancelled
+            self._closing = None
+
+
+async def _write(connection: aiosqlite.Connection, change: Change) -> None:
+    """Commit *change*; its first statement begins the transaction."""
+    await connection.executemany(_PUT_CHUNK, change.chunk_rows)
+    await connection.executemany(_DELETE_CHUNK, change.deleted)
+    await connection.execute(_PUT_HEADER, change.header_row)
+    await connection.commit()
+
+
+async def _check_structure(connection: aiosqlite.Connection) -> None:
+    """Raise DamageError unless the tables are ours and their pages in order."""
+    tables = await connection.execute_fetchall(_READ_TABLES)
+    if [sql for (sql,) in tables] != _CREATE.findall(schema()):
+        message = "it has other tables than this version makes"
+        raise DamageError(message)
+    found = list(await connection.execute_fetchall("PRAGMA integrity_check(1)"))
+    if found != [("ok",)]:
+        raise DamageError(clipped(found))
+
+
+def _explained(path: Path, error: BaseException) -> Exception | None:
+    """Return *error* in the port's words; None where they say nothing better."""
+    match error:
+        case DamageError() | UnicodeDecodeError():
+            damaged = True
+        case sqlite3.Error():
+            damaged = not _UNUSABLE.match(getattr(error, "sqlite_errorname", ""))
+        case OSError():
+            damaged = error.errno == errno.EIO
+        case _:
+            return None
+    if damaged:
+        return CheckpointDamagedError(
+            f"checkpoint {path} is refused: {error}. Remedy: move it away, or let the"
+            " service do so; the state is then folded again from the log"
+        )
+    return CheckpointUnwritableError(f"checkpoint {path} cannot be used now: {error}")

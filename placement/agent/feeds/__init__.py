@@ -1,0 +1,1 @@
+"""One pure translation for each kind of registry, and what they share."""

@@ -1,0 +1,116 @@
+"""The columns of every table, by position, and what their codes mean."""
+
+from enum import IntEnum
+
+
+class ReplicaPhase(IntEnum):
+    """How far content has arrived in a region; ABSENT is none of the API's."""
+
+    ABSENT = 0
+    ANNOUNCED = 1
+    PARTIAL = 2
+    COMPLETE = 3
+    VERIFIED = 4
+
+
+class DecisionStatus(IntEnum):
+    """How far a decision has come; a later one is never undone by an earlier one."""
+
+    PLANNED = 1
+    STARTED = 2
+    FAILED = 3
+    WITHHELD = 4
+    CANCELLED = 5
+    EXPIRED = 6
+    COMPLETED = 7
+
+
+class Region(IntEnum):
+    """Of ``regions``; key: the code."""
+
+    STATE, STATE_ORDER, STATE_EXPIRE, INVENTORY_TIME = range(4)
+
+
+class Repository(IntEnum):
+    """Of ``repositories``; key: the name. Rows are kept plus one, 0 is none."""
+
+    APP, DECLARED_ORDER = range(2)
+
+
+class App(IntEnum):
+    """Of ``apps``; key: organization, NUL, app."""
+
+    UNUSED = 0
+
+
+class Digest(IntEnum):
+    """Of ``digests``; key: the text. MEDIA, SUBJECT, ORIGINAL: row plus one."""
+
+    SIZE, MEDIA, EDGES, SUBJECT, ORIGINAL = range(5)
+
+
+class Edge(IntEnum):
+    """Of ``edges``; key: parent digest, position. PLATFORM: row plus one."""
+
+    CHILD, PLATFORM = range(2)
+
+
+class Replica(IntEnum):
+    """Of ``replicas``; key: placement, region. Times of order, held bytes."""
+
+    GONE, ANNOUNCED, COMPLETE, VERIFIED, HELD, CREATE_TIME, CHANGE_TIME = range(7)
+
+
+class Use(IntEnum):
+    """Of ``uses``; key: placement, start region."""
+
+    PULLS, STARTS, RUNNING, LAST_TIME = range(4)
+
+
+class Tag(IntEnum):
+    """Of ``tags``; key: repository, tag. DIGEST: row plus one, 0 is removed."""
+
+    DIGEST, REGION, ORDER, TIME, SEQUENCE = range(5)
+
+
+class Demand(IntEnum):
+    """Of ``demand``; key: app, start region, slot of the hour ring."""
+
+    HOUR, PULLS, STARTS = range(3)
+
+
+class Membership(IntEnum):
+    """Of ``memberships``; key: app, start region."""
+
+    FIRST_START, LAST_START, STARTS, LAST_PULL, PULLS, LAST_REQUEST = range(6)
+
+
+class Machine(IntEnum):
+    """Of ``machines``; key: the id's hash. Runs while STARTED > STOPPED."""
+
+    PLACEMENT, REGION, STARTED, STOPPED, SEEN = range(5)
+
+
+class Transfer(IntEnum):
+    """Of ``transfers``; key: source, target, slot."""
+
+    BYTES, DURATION, TIME, CONCURRENCY, OUTCOME = range(5)
+
+
+class Decision(IntEnum):
+    """Of ``decisions``; key: the id. SOURCE: row plus one."""
+
+    STATUS, PLACEMENT, SOURCE, TARGET, BYTES, TRIGGER, TIME, CHANGE, ATTEMPT = (
+        range(9)
+    )
+
+
+class Order(IntEnum):
+    """Of ``pins``, ``pauses`` and ``policies``: the last order given."""
+
+    ACTIVE, ORDER, EXPIRE = range(3)
+
+
+def column_names(cells: type[IntEnum]) -> tuple[str, ...]:
+    """Return the column names of *cells*, in order."""
+    return tuple(cell.name.lower() for cell in cells)

@@ -1,0 +1,227 @@
+"""What facts about use mean: pulls, starts, and where machines run now.
+
+Demand is counted where the user is, never where the bytes came from. Copies, scans and
+facts that are too old change no demand.
+"""
+
+from hashlib import blake2b
+
+from placement.core import cells
+from placement.core.counts import hour_of, slot_of
+from placement.core.event import (
+    CacheKind,
+    ClientKind,
+    ContentPulled,
+    MachinesCounted,
+    MachineStarted,
+    MachineStopped,
+    StartsRequested,
+)
+from placement.core.oci import ContentKind, content_kind
+from placement.core.presence import At, own
+from placement.core.state import PAIR, TRIPLE, State
+from placement.core.table import ABSENT, Row
+from placement.core.transfers import Transfer, keep
+
+NO_DEMAND = frozenset({ClientKind.SCANNER, ClientKind.REPLICATOR})
+
+
+def content_pulled(state: State, at: At, fact: ContentPulled) -> None:
+    """Count one use where the client is; presence is none of its business."""
+    client = at.region
+    if fact.client_region is not None:
+        client = state.region_row(fact.client_region)
+    source = at.region
+    if fact.source_region is not None:
+        source = state.region_row(fact.source_region)
+    duration_ns = fact.pull_duration_ns or 0
+    keep(state, at, Transfer(source, client, fact.transferred_bytes, duration_ns))
+    if at.late or fact.client_kind in NO_DEMAND:
+        return
+    placement = state.placement_row(fact.repository, fact.digest)
+    use = use_row(state, placement, client)
+    state.uses.increase(use, cells.Use.PULLS)
+    state.uses.raise_to(use, cells.Use.LAST_TIME, at.time_ns)
+    app = own(state, at, state.repository_row(fact.repository))
+    kind = content_kind(fact.media_type) or state.kind(state.content_of(placement))
+    # A client that pulls an image asks for exactly one image manifest, whatever else.
+    if kind is ContentKind.MANIFEST or (kind is ContentKind.UNKNOWN and fact.tag):
+        member = member_row(state, app, client)
+        state.memberships.increase(member, cells.Membership.PULLS)
+        state.memberships.raise_to(member, cells.Membership.LAST_PULL, at.time_ns)
+        count_hour(state, at, app, client, cells.Demand.PULLS)
+
+
+def machine_started(state: State, at: At, fact: MachineStarted) -> None:
+    """Count one start, and remember that the machine runs."""
+    placement = state.placement_row(fact.repository, fact.digest)
+    app = own(state, at, state.repository_row(fact.repository))
+    state.add_count("machine_started")
+    _run(state, at, machine_key(fact.machine_id), placement)
+    if fact.source_region is not None and fact.cache is not CacheKind.HOST:
+        source = state.region_row(fact.source_region)
+        wait_ns = fact.image_wait_ns or 0
+        keep(state, at, Transfer(source, at.region, fact.transferred_bytes, wait_ns))
+    if at.late:
+        return
+    use = use_row(state, placement, at.region)
+    state.uses.increase(use, cells.Use.STARTS)
+    state.uses.raise_to(use, cells.Use.LAST_TIME, at.time_ns)
+    member = member_row(state, app, at.region)
+    state.memberships.increase(member, cells.Membership.STARTS)
+    state.memberships.raise_to(member, cells.Membership.LAST_START, at.time_ns)
+    first = state.memberships.get(member, cells.Membership.FIRST_START)
+    if not first or at.time_ns < first:
+        state.memberships.set(member, cells.Membership.FIRST_START, at.time_ns)
+    count_hour(state, at, app, at.region, cells.Demand.STARTS)
+
+
+def machine_stopped(state: State, at: At, fact: MachineStopped) -> None:
+    """Remember that the machine no longer runs, even if its start comes later."""
+    key = machine_key(fact.machine_id)
+    row = state.machines.find(key)
+    if row == ABSENT:
+        row, _ = state.machines.add(key)
+        state.machines.set(row, cells.Machine.REGION, at.region)
+        state.indexes.add_machine(at.region, key)
+    _stop(state, key, at.order_ns)
+
+
+def machines_counted(state: State, at: At, fact: MachinesCounted) -> None:
+    """Fold a page of what runs; after the last page, what no page named is gone."""
+    scan_ns = min(fact.scan_time_ns, at.order_ns)
+    seen = At(at.event, at.region, at.sequence, scan_ns, scan_ns, late=True)
+    for group in fact.groups:
+        placement = state.placement_row(group.repository, group.digest)
+        own(state, at, state.repository_row(group.repository))
+        for machine_id in group.machine_ids:
+            row = _run(state, seen, machine_key(machine_id), placement)
+            state.machines.raise_to(row, cells.Machine.SEEN, scan_ns)
+    if not fact.complete:
+        return
+    for key in state.indexes.machines_in(at.region):
+        row = state.machines.find(key)
+        _, _, started, stopped, counted = state.machines.values(row)
+        if started > stopped and started < scan_ns and counted < scan_ns:
+            _stop(state, key, scan_ns)
+
+
+def starts_requested(state: State, at: At, fact: StartsRequested) -> None:
+    """Remember where the app is about to start."""
+    if fact.request_id is not None and not first_request(state, at, fact.request_id):
+        return
+    repository = state.repository_row(fact.repository)
+    app = own(state, at, repository)
+    if at.late:
+        return
+    for region in fact.regions:
+        member = member_row(state, app, state.region_row(region))
+        state.memberships.raise_to(member, cells.Membership.LAST_REQUEST, at.time_ns)
+
+
+# What the facts above are made of.
+
+
+def _run(state: State, at: At, key: bytes, placement: Row) -> Row:
+    row = state.machines.find(key)
+    if row == ABSENT:
+        row, _ = state.machines.add(key)
+        state.machines.set(row, cells.Machine.REGION, at.region)
+        state.machines.set(row, cells.Machine.PLACEMENT, placement)
+        state.indexes.add_machine(at.region, key)
+    if at.order_ns <= state.machines.get(row, cells.Machine.STARTED):
+        return row
+    _count_running(state, row, -1)
+    before = Row(state.machines.get(row, cells.Machine.REGION))
+    if before != at.region:
+        state.indexes.drop_machine(before, key)
+        state.indexes.add_machine(at.region, key)
+        state.machines.set(row, cells.Machine.REGION, at.region)
+    state.machines.set(row, cells.Machine.PLACEMENT, placement)
+    state.machines.set(row, cells.Machine.STARTED, at.order_ns)
+    _count_running(state, row, 1)
+    return row
+
+
+def _stop(state: State, key: bytes, order_ns: int) -> None:
+    row = state.machines.find(key)
+    _count_running(state, row, -1)
+    state.machines.raise_to(row, cells.Machine.STOPPED, order_ns)
+    _count_running(state, row, 1)
+    if _runs(state, row) or state.stopped.find(key) != ABSENT:
+        return
+    _, forgotten = state.stopped.add(key)
+    if forgotten is not None:
+        _forget(state, forgotten)
+
+
+def _forget(state: State, key: bytes) -> None:
+    row = state.machines.find(key)
+    if row != ABSENT and not _runs(state, row):
+        state.indexes.drop_machine(
+            Row(state.machines.get(row, cells.Machine.REGION)), key
+        )
+        state.machines.remove(key)
+
+
+def _runs(state: State, machine: Row) -> bool:
+    _, _, started, stopped, _ = state.machines.values(machine)
+    return started > stopped
+
+
+def _count_running(state: State, machine: Row, by: int) -> None:
+    if not _runs(state, machine):
+        return
+    placement, region, *_ = state.machines.values(machine)
+    use = use_row(state, Row(placement), Row(region))
+    state.uses.increase(use, cells.Use.RUNNING, by)
+
+
+def machine_key(machine_id: str) -> bytes:
+    """Return the key of a machine: its id's BLAKE2b-16, so that all keys are short."""
+    return blake2b(machine_id.encode(), digest_size=16).digest()
+
+
+def use_row(state: State, placement: Row, region: Row) -> Row:
+    """Return the row of a placement's use in a region, added if it is new."""
+    key = PAIR.pack(placement, region)
+    row = state.uses.find(key)
+    if row == ABSENT:
+        row, _ = state.uses.add(key)
+        state.indexes.add_use(placement, region)
+    return row
+
+
+def member_row(state: State, app: Row, region: Row) -> Row:
+    """Return the row of an app's demand in a region, added if it is new."""
+    key = PAIR.pack(app, region)
+    row = state.memberships.find(key)
+    if row == ABSENT:
+        row, _ = state.memberships.add(key)
+        state.indexes.add_member(app, region)
+    return row
+
+
+def count_hour(
+    state: State, at: At, app: Row, region: Row, column: cells.Demand
+) -> None:
+    """Count one in the hour of the event, unless the ring has moved past that hour."""
+    hour = hour_of(at.time_ns)
+    row = state.demand.find_or_add(TRIPLE.pack(app, region, slot_of(hour)))
+    newest = state.demand.get(row, cells.Demand.HOUR)
+    if hour < newest:
+        return
+    if hour > newest:
+        for cell, value in zip(cells.Demand, (hour, 0, 0), strict=True):
+            state.demand.set(row, cell, value)
+    state.demand.increase(row, column)
+
+
+def first_request(state: State, at: At, request_id: str) -> bool:
+    """Say whether a request is new, and remember it."""
+    key = machine_key(request_id)
+    if state.requests.find(key) != ABSENT:
+        return False
+    row, _ = state.requests.add(key)
+    state.requests.set(row, 0, at.time_ns)
+    return True

@@ -1,0 +1,41 @@
+"""Seconds: how long a transfer between two regions is expected to take.
+
+Cold-start model of policy.md §2.1, fitted on 1,734 real object fetches between 17 cloud
+regions: ``seconds = 0.37 + 11.3 * RTT + bytes / min(80 MB/s, 3.2 MB / RTT)``.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from placement.core.topology import Region, Topology
+
+START_UP_NS: Final = 370_000_000
+START_UP_ROUND_TRIPS: Final = 11.3
+BANDWIDTH_MAX: Final = 80e6
+"""Bytes per second that one client gets at the most."""
+WINDOW_BYTES: Final = 3.2e6
+"""Bytes in flight at the most: what limits far transfers."""
+COLD_SPREAD: Final = 1.5
+"""p90 over p50 where nothing was measured; an assumption, stated as such."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """An expected duration: half of the cases below *p50_ns*, nine of ten below p90."""
+
+    p50_ns: int
+    p90_ns: int
+
+
+def transfer_duration(
+    topology: Topology, source: Region, target: Region, size_bytes: int
+) -> Duration:
+    """Return how long *size_bytes* >= 0 take from *source* to *target*.
+
+    Both regions are in the catalogue. Never shorter for more bytes.
+    """
+    round_trip_s = topology.round_trip_ns(source, target) / 1e9
+    bandwidth = min(BANDWIDTH_MAX, WINDOW_BYTES / round_trip_s)
+    seconds = START_UP_ROUND_TRIPS * round_trip_s + size_bytes / bandwidth
+    p50_ns = START_UP_NS + round(seconds * 1e9)
+    return Duration(p50_ns, round(p50_ns * COLD_SPREAD))

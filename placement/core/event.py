@@ -1,0 +1,220 @@
+"""An event: one fact, who recorded it, and where the log holds it.
+
+The facts are named like their messages in ``events.proto``, whose comments define them,
+and so is each field, with its unit added: ``occur_time`` is ``occur_time_ns`` here.
+"""
+
+from dataclasses import dataclass
+
+from placement.core.content_facts import (
+    ContentAnnounced,
+    ContentEvicted,
+    ContentPulled,
+    ContentPushed,
+    ContentReplicated,
+    InventoryAbsence,
+    InventoryContent,
+    InventoryTaken,
+    OwnershipDeclared,
+    TagMoved,
+    TransferMeasured,
+)
+from placement.core.decision_facts import (
+    EvictionPlanned,
+    ReplicationCancelled,
+    ReplicationCompleted,
+    ReplicationExpired,
+    ReplicationFailed,
+    ReplicationPlanned,
+    ReplicationRequested,
+    ReplicationStarted,
+    ReplicationSubject,
+    ReplicationWithheld,
+)
+from placement.core.fact_values import (
+    CacheKind,
+    ClientKind,
+    Document,
+    DurationNs,
+    Factor,
+    Identifier,
+    Name,
+    Operation,
+    RegionState,
+    ReplicationTrigger,
+    StartCause,
+    Text,
+    TimeNs,
+    TransferOutcome,
+)
+from placement.core.machine_facts import (
+    MachineGroup,
+    MachineStarted,
+    MachineStopped,
+    MachinesCounted,
+    StartsRequested,
+)
+from placement.core.operation_facts import (
+    ContentPinned,
+    ContentUnpinned,
+    EventQuarantined,
+    PolicyChanged,
+    RegionChanged,
+    ReplicationPaused,
+    ReplicationResumed,
+    TickPassed,
+)
+from placement.core.topology import Region
+
+__all__ = [
+    "CacheKind",
+    "ClientKind",
+    "ContentAnnounced",
+    "ContentEvicted",
+    "ContentPinned",
+    "ContentPulled",
+    "ContentPushed",
+    "ContentReplicated",
+    "ContentUnpinned",
+    "Document",
+    "DurationNs",
+    "Event",
+    "EventQuarantined",
+    "EvictionPlanned",
+    "Fact",
+    "Factor",
+    "Identifier",
+    "InventoryAbsence",
+    "InventoryContent",
+    "InventoryTaken",
+    "MachineGroup",
+    "MachineStarted",
+    "MachineStopped",
+    "MachinesCounted",
+    "Name",
+    "Operation",
+    "OwnershipDeclared",
+    "PolicyChanged",
+    "Recorded",
+    "RecordedMessage",
+    "RegionChanged",
+    "RegionState",
+    "ReplicationCancelled",
+    "ReplicationCompleted",
+    "ReplicationExpired",
+    "ReplicationFailed",
+    "ReplicationPaused",
+    "ReplicationPlanned",
+    "ReplicationRequested",
+    "ReplicationResumed",
+    "ReplicationStarted",
+    "ReplicationSubject",
+    "ReplicationTrigger",
+    "ReplicationWithheld",
+    "SetAside",
+    "StartCause",
+    "StartsRequested",
+    "TagMoved",
+    "Text",
+    "TickPassed",
+    "TimeNs",
+    "TransferMeasured",
+    "TransferOutcome",
+]
+
+Fact = (
+    ContentPushed
+    | ContentPulled
+    | TagMoved
+    | StartsRequested
+    | MachineStarted
+    | MachineStopped
+    | MachinesCounted
+    | InventoryTaken
+    | TransferMeasured
+    | ContentAnnounced
+    | ContentReplicated
+    | ContentEvicted
+    | OwnershipDeclared
+    | ReplicationRequested
+    | ReplicationPlanned
+    | ReplicationWithheld
+    | ReplicationStarted
+    | ReplicationCompleted
+    | ReplicationFailed
+    | ReplicationCancelled
+    | ReplicationExpired
+    | EvictionPlanned
+    | RegionChanged
+    | ReplicationPaused
+    | ReplicationResumed
+    | ContentPinned
+    | ContentUnpinned
+    | PolicyChanged
+    | TickPassed
+    | EventQuarantined
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One recorded fact and who recorded it."""
+
+    event_id: Identifier
+    region: Region
+    fact: Fact
+    occur_time_ns: TimeNs | None = None
+    publisher: Name = Name("")
+    organization: Name = Name("")
+    app: Name = Name("")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event where the log holds it.
+
+    *time_ns* is the event's own time, never later than *store_time_ns*, the time at
+    which the log stored the message.
+    """
+
+    sequence: int
+    batch_index: int
+    time_ns: int
+    store_time_ns: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """An event that cannot be folded, by the bytes and the log's time alone."""
+
+    sequence: int
+    batch_index: int
+    store_time_ns: int
+    reason: str
+    """From the documented list, such as DIGEST_INVALID."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMessage:
+    """One message of the log, decoded: what the fold advances by."""
+
+    sequence: int
+    store_time_ns: int
+    body_hash: bytes
+    """BLAKE2b-16 of the message's bytes: recognises a log that was rewound."""
+    items: tuple[Recorded | SetAside, ...]
+
+
+def regions_named(event: Event) -> list[Region]:
+    """Return every region that *event* names, its own first, each once."""
+    fact = event.fact
+    found = [event.region]
+    for name in ("client_region", "source_region", "target_region"):
+        found.append(getattr(fact, name, None))
+    found.extend(getattr(fact, "regions", ()))
+    found.extend(getattr(fact, "target_regions", ()))
+    subject = getattr(fact, "subject", None)
+    if subject is not None:
+        found.append(subject.target_region)
+    return list(dict.fromkeys(region for region in found if region is not None))

@@ -1,0 +1,163 @@
+"""A hash of the whole state, equal on any machine for the same events.
+
+What was stored twice changes nothing, so neither the sequence nor the number of
+duplicates is part of it; a position is always shown beside a fingerprint.
+
+Each row is written with names in place of row numbers and hashed by itself; the sums of
+the hashes do not depend on the order in which rows are kept. The reference model of the
+tests produces the same rows from plain objects.
+"""
+
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import Final
+
+from placement.core.state import PAIR, TRIPLE, State
+from placement.core.steering import EVERYWHERE
+from placement.core.table import Row
+
+CanonicalRow = tuple[str | int | bytes, ...]
+
+_SUM_BYTES: Final = 32
+
+
+def fingerprint(state: State) -> str:
+    """Return the hash of *state* in hexadecimal; reads every row."""
+    return fingerprint_of(canonical_rows(state))
+
+
+def fingerprint_of(rows: Iterable[CanonicalRow]) -> str:
+    """Return the hash of canonical *rows*, in whatever order they come."""
+    total = 0
+    for row in rows:
+        written = ascii(row).encode()
+        total += int.from_bytes(blake2b(written, digest_size=_SUM_BYTES).digest())
+    total %= 1 << (8 * _SUM_BYTES)
+    return blake2b(f"{total:064x}".encode(), digest_size=16).hexdigest()
+
+
+def canonical_rows(state: State) -> Iterator[CanonicalRow]:
+    """Yield every row of *state*, with names in place of row numbers."""
+    yield from _vocabulary(state)
+    yield from _content(state)
+    yield from _demand(state)
+    yield from _machines(state)
+    yield from _transfers(state)
+    yield from _decisions(state)
+    yield from _orders(state)
+
+
+def _vocabulary(state: State) -> Iterator[CanonicalRow]:
+    for key, row in state.counters.items():
+        if key != b"duplicate":
+            yield ("counter", key, state.counters.get(row, 0))
+    for key, _ in state.event_ids.items():
+        yield ("event_id", key)
+    for key, row in state.set_aside.items():
+        yield ("set_aside", key, state.set_aside.get(row, 0))
+    for key, row in state.requests.items():
+        yield ("request", key, state.requests.get(row, 0))
+    for key, row in state.regions.items():
+        yield ("region", key, *state.regions.values(row))
+    for key, row in state.repositories.items():
+        app, declared = state.repositories.values(row)
+        yield ("repository", key, _app(state, app - 1), declared)
+
+
+def _content(state: State) -> Iterator[CanonicalRow]:
+    for key, row in state.digests.items():
+        size, _, edges, subject, original = state.digests.values(row)
+        yield (
+            "digest",
+            key,
+            size,
+            state.media_type(row),
+            edges,
+            state.digest_at(Row(subject - 1)) if subject else "",
+            state.digest_at(Row(original - 1)) if original else "",
+        )
+        for position, (child, platform) in enumerate(state.children(row)):
+            shown = "" if platform is None else str(platform)
+            yield ("edge", key, position, state.digest_at(child), shown)
+    for key, row in state.replicas.items():
+        placement, region = PAIR.unpack(key)
+        named = _placement(state, placement)
+        yield ("replica", *named, _region(state, region), *state.replicas.values(row))
+    for key, row in state.tags.items():
+        owner = state.repository_at(Row(int.from_bytes(key[:4], "little")))
+        digest, region, order, time, _ = state.tags.values(row)
+        pointed = state.digest_at(Row(digest - 1)) if digest else ""
+        yield ("tag", owner, key[4:], pointed, _region(state, region), order, time)
+
+
+def _demand(state: State) -> Iterator[CanonicalRow]:
+    for key, row in state.uses.items():
+        placement, region = PAIR.unpack(key)
+        named = _placement(state, placement)
+        yield ("use", *named, _region(state, region), *state.uses.values(row))
+    for key, row in state.demand.items():
+        app, region, slot = TRIPLE.unpack(key)
+        named = (_app(state, app), _region(state, region))
+        yield ("demand", *named, slot, *state.demand.values(row))
+    for key, row in state.memberships.items():
+        app, region = PAIR.unpack(key)
+        named = (_app(state, app), _region(state, region))
+        yield ("membership", *named, *state.memberships.values(row))
+
+
+def _machines(state: State) -> Iterator[CanonicalRow]:
+    for key, row in state.machines.items():
+        placement, region, started, stopped, seen = state.machines.values(row)
+        named = _placement(state, placement) if started else ("", "")
+        where = _region(state, region)
+        yield ("machine", key, *named, where, started, stopped, seen)
+    for key, _ in state.stopped.items():
+        yield ("stopped", key)
+
+
+def _transfers(state: State) -> Iterator[CanonicalRow]:
+    for key, row in state.routes.items():
+        source, target = PAIR.unpack(key)
+        named = (_region(state, source), _region(state, target))
+        yield ("route", *named, state.routes.get(row, 0))
+    for key, row in state.transfers.items():
+        source, target, slot = TRIPLE.unpack(key)
+        named = (_region(state, source), _region(state, target))
+        yield ("transfer", *named, slot, *state.transfers.values(row))
+
+
+def _decisions(state: State) -> Iterator[CanonicalRow]:
+    for key, row in state.decisions.items():
+        status, placement, source, target, *rest = state.decisions.values(row)
+        named = _placement(state, placement)
+        origin = _region(state, source - 1) if source else ""
+        where = _region(state, target)
+        yield ("decision", key, status, *named, origin, where, *rest)
+    for key, row in state.decided.items():
+        digest, target = PAIR.unpack(key)
+        named = (state.digest_at(Row(digest)), _region(state, target))
+        yield ("decided", *named, state.decided.get(row, 0))
+
+
+def _orders(state: State) -> Iterator[CanonicalRow]:
+    for key, row in state.pins.items():
+        owner, digest, region = TRIPLE.unpack(key)
+        named = (state.repository_at(Row(owner)), state.digest_at(Row(digest)))
+        yield ("pin", *named, _region(state, region), *state.pins.values(row))
+    for key, row in state.pauses.items():
+        where = _region(state, int.from_bytes(key, "little"))
+        yield ("pause", where, *state.pauses.values(row))
+    for key, row in state.policies.items():
+        yield ("policy", key, *state.policies.values(row))
+
+
+def _placement(state: State, row: int) -> tuple[str, str]:
+    return state.placement_at(Row(row))
+
+
+def _region(state: State, row: int) -> str:
+    return "*" if row == EVERYWHERE else state.region_at(Row(row))
+
+
+def _app(state: State, row: int) -> str:
+    return "/".join(state.app_name(Row(row))) if row >= 0 else ""

@@ -1,0 +1,191 @@
+"""Events into state: the only place that advances the sequence.
+
+Total and deterministic: every message of the log has exactly one meaning, which depends
+on its bytes, the time at which the log stored it, and FOLD_VERSION alone.
+"""
+
+from hashlib import blake2b
+from typing import Final, assert_never
+
+from placement.core import demand, presence, steering, transfers
+from placement.core.counts import DAY_NS
+from placement.core.event import (
+    ContentAnnounced,
+    ContentEvicted,
+    ContentPinned,
+    ContentPulled,
+    ContentPushed,
+    ContentReplicated,
+    ContentUnpinned,
+    EventQuarantined,
+    EvictionPlanned,
+    Fact,
+    InventoryTaken,
+    MachinesCounted,
+    MachineStarted,
+    MachineStopped,
+    OwnershipDeclared,
+    PolicyChanged,
+    Recorded,
+    RecordedMessage,
+    RegionChanged,
+    ReplicationCancelled,
+    ReplicationCompleted,
+    ReplicationExpired,
+    ReplicationFailed,
+    ReplicationPaused,
+    ReplicationPlanned,
+    ReplicationRequested,
+    ReplicationResumed,
+    ReplicationStarted,
+    ReplicationWithheld,
+    SetAside,
+    StartsRequested,
+    TagMoved,
+    TickPassed,
+    TransferMeasured,
+    regions_named,
+)
+from placement.core.presence import At
+from placement.core.state import State
+from placement.core.table import ABSENT
+from placement.core.topology import REGION_COUNT_MAX
+
+FOLD_VERSION: Final = 1
+"""Raised whenever a fact comes to mean something else; another version folds anew."""
+
+FRESH_NS: Final = 60 * 1_000_000_000
+"""An event stored within this time of its happening is ordered by the log."""
+LATE_NS: Final = DAY_NS
+"""An event stored later than this after its happening is no demand."""
+
+
+def fold(state: State, message: RecordedMessage) -> None:
+    """Advance *state* past *message*, which must be the next one or a later one.
+
+    Each event is folded once, however often it was stored, within the last
+    EVENT_IDS_REMEMBERED ids.
+    """
+    assert message.sequence > state.sequence, "the log goes forward only"
+    for item in message.items:
+        if isinstance(item, SetAside):
+            set_aside(state, item)
+        else:
+            _fold_recorded(state, item)
+    state.sequence = message.sequence
+    state.store_time_ns = max(state.store_time_ns, message.store_time_ns)
+    state.message_hash = message.body_hash
+
+
+def _fold_recorded(state: State, item: Recorded) -> None:
+    key = event_key(item.event.event_id)
+    if state.event_ids.find(key) != ABSENT:
+        state.add_count("duplicate")
+        return
+    reason = _objection(state, item)
+    if reason:
+        refused = SetAside(item.sequence, item.batch_index, item.store_time_ns, reason)
+        set_aside(state, refused)
+        return
+    state.event_ids.add(key)
+    at = _at(state, item)
+    state.add_count("folded")
+    if at.late:
+        state.add_count("late")
+    evolve(state, at, item.event.fact)
+
+
+def _objection(state: State, item: Recorded) -> str:
+    named = regions_named(item.event)
+    if len(state.regions) + len(named) > REGION_COUNT_MAX:
+        new = [r for r in named if state.regions.find(r.encode()) == ABSENT]
+        if len(state.regions) + len(new) > REGION_COUNT_MAX:
+            return "REGION_LIMIT"
+    if presence.contradicts(state, item.event.fact):
+        return "CONTENT_CONTRADICTED"
+    return ""
+
+
+def _at(state: State, item: Recorded) -> At:
+    age_ns = item.store_time_ns - item.time_ns
+    order_ns = item.time_ns
+    if age_ns <= FRESH_NS:
+        order_ns = item.store_time_ns + item.batch_index
+    return At(
+        item.event,
+        state.region_row(item.event.region),
+        item.sequence,
+        item.time_ns,
+        order_ns,
+        late=age_ns > LATE_NS,
+    )
+
+
+def set_aside(state: State, item: SetAside) -> None:
+    """Count what cannot be folded and remember where it is, the newest 10,000."""
+    state.add_count("set_aside")
+    key = f"{item.sequence}\0{item.batch_index}\0{item.reason}".encode()
+    row = state.set_aside.find_or_add(key)
+    state.set_aside.set(row, 0, item.store_time_ns)
+
+
+def event_key(event_id: str) -> bytes:
+    """Return the key under which an event id is remembered: its BLAKE2b-16."""
+    return blake2b(event_id.encode(), digest_size=16).digest()
+
+
+def evolve(state: State, at: At, fact: Fact) -> None:  # noqa: C901, PLR0912 - a table
+    """Let one fact change what it is about, and nothing else."""
+    match fact:
+        case ContentPushed():
+            presence.content_pushed(state, at, fact)
+        case ContentPulled():
+            demand.content_pulled(state, at, fact)
+        case TagMoved():
+            presence.tag_moved(state, at, fact)
+        case StartsRequested():
+            demand.starts_requested(state, at, fact)
+        case MachineStarted():
+            demand.machine_started(state, at, fact)
+        case MachineStopped():
+            demand.machine_stopped(state, at, fact)
+        case MachinesCounted():
+            demand.machines_counted(state, at, fact)
+        case InventoryTaken():
+            presence.inventory_taken(state, at, fact)
+        case TransferMeasured():
+            transfers.transfer_measured(state, at, fact)
+        case ContentAnnounced():
+            presence.content_announced(state, at, fact)
+        case ContentReplicated():
+            presence.content_replicated(state, at, fact)
+        case ContentEvicted():
+            presence.content_evicted(state, at, fact)
+        case OwnershipDeclared():
+            presence.ownership_declared(state, at, fact)
+        case ReplicationRequested():
+            steering.replication_requested(state, at, fact)
+        case ReplicationPlanned() | ReplicationWithheld():
+            steering.replication_planned(state, at, fact)
+        case ReplicationStarted():
+            steering.replication_started(state, at, fact)
+        case ReplicationCompleted():
+            steering.replication_completed(state, at, fact)
+        case ReplicationFailed() | ReplicationCancelled() | ReplicationExpired():
+            steering.replication_ended(state, at, fact)
+        case EvictionPlanned():
+            steering.eviction_planned(state, at, fact)
+        case RegionChanged():
+            steering.region_changed(state, at, fact)
+        case ReplicationPaused() | ReplicationResumed():
+            steering.replication_held(state, at, fact)
+        case ContentPinned() | ContentUnpinned():
+            steering.content_held(state, at, fact)
+        case PolicyChanged():
+            steering.policy_changed(state, at, fact)
+        case TickPassed():
+            pass  # the message's own time has advanced the state
+        case EventQuarantined():
+            steering.event_quarantined(state, at, fact)
+        case _:
+            assert_never(fact)

@@ -1,0 +1,136 @@
+"""An image as a graph: what it consists of, and what of it a region has or lacks.
+
+An index refers to one manifest for each platform, a manifest to its config and layers.
+Each content counts once, however often it is referred to.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from placement.core.cells import ReplicaPhase
+from placement.core.oci import ContentKind, Platform
+from placement.core.state import PAIR, State
+from placement.core.table import ABSENT, Row
+
+DEPTH_MAX: Final = 4
+"""An index of indexes of manifests of layers; what is deeper is left out."""
+CONTENTS_MAX: Final = 4096
+"""An image of more contents is cut off here, so that no graph can hold up an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStanding:
+    """What one region has of an image in one repository; sizes in bytes.
+
+    *complete*: all of it for at least one platform. *mountable_bytes* are those of the
+    missing ones that another repository of the same region has.
+    """
+
+    complete: bool
+    present_bytes: int
+    missing_bytes: int
+    mountable_bytes: int
+
+
+def variants(state: State, digest: Row) -> list[tuple[Platform | None, list[Row]]]:
+    """Return what can be pulled: for each platform, all contents that it needs.
+
+    A blob or manifest is one variant, of no platform. Attestations are none.
+    """
+    if state.kind(digest) is not ContentKind.INDEX:
+        return [(None, contents(state, digest))]
+    found: list[tuple[Platform | None, list[Row]]] = []
+    for child, platform in state.children(digest):
+        if not is_attestation(platform):
+            found.append((platform, [digest, *contents(state, child)]))
+    return found or [(None, [digest])]
+
+
+def is_attestation(platform: Platform | None) -> bool:
+    """Say whether a child of an index is about an image instead of being one."""
+    return platform is not None and platform.os == "unknown"
+
+
+def contents(state: State, digest: Row) -> list[Row]:
+    """Return *digest* and all that it refers to, each once, in the graph's order."""
+    found: dict[Row, None] = {digest: None}
+    level = [digest]
+    for _ in range(DEPTH_MAX):
+        below = [child for row in level for child, _ in state.children(row)]
+        level = [child for child in dict.fromkeys(below) if child not in found]
+        found.update(dict.fromkeys(level))
+        if not level or len(found) > CONTENTS_MAX:
+            break
+    return list(found)[:CONTENTS_MAX]
+
+
+def size_of(state: State, rows: list[Row]) -> int:
+    """Return the sum of the sizes of *rows*, in bytes; unknown ones count nothing."""
+    return sum(state.size_bytes(row) for row in rows)
+
+
+def pull_bytes(state: State, digest: Row) -> int:
+    """Return what one machine pulls: the whole of the largest platform's variant."""
+    return max(size_of(state, rows) for _, rows in variants(state, digest))
+
+
+def holds(state: State, repository: Row, digest: Row, region: Row) -> bool:
+    """Say whether *region* can serve the content from *repository*."""
+    placement = state.placements.find(PAIR.pack(repository, digest))
+    if placement == ABSENT:
+        return False
+    return state.phase(placement, region) >= ReplicaPhase.COMPLETE
+
+
+def missing(state: State, repository: Row, rows: list[Row], region: Row) -> list[Row]:
+    """Return those of *rows* that *region* cannot serve from *repository*."""
+    return [row for row in rows if not holds(state, repository, row, region)]
+
+
+def mounts(state: State, repository: Row, digest: Row, region: Row) -> list[Row]:
+    """Return the other repositories of *region* from which *digest* can be mounted."""
+    owners = (
+        Row(PAIR.unpack(state.placements.key(placement))[0])
+        for placement in state.indexes.placements_of(digest)
+        if state.phase(placement, region) >= ReplicaPhase.COMPLETE
+    )
+    return sorted(owner for owner in owners if owner != repository)
+
+
+def to_move(state: State, repository: Row, digest: Row, region: Row) -> list[Row]:
+    """Return the image's contents that would have to be copied into *region*.
+
+    Those that it lacks and cannot mount from another repository of its own. *region*
+    may be ABSENT: nothing was ever heard of it.
+    """
+    absent = missing(state, repository, contents(state, digest), region)
+    return [row for row in absent if not mountable(state, repository, row, region)]
+
+
+def mountable(state: State, repository: Row, digest: Row, region: Row) -> bool:
+    """Say whether a blob can be mounted from another repository of *region*.
+
+    Only blobs can: manifests and indexes are pushed anew.
+    """
+    blob = state.kind(digest) in {ContentKind.BLOB, ContentKind.UNKNOWN}
+    return blob and bool(mounts(state, repository, digest, region))
+
+
+def standing(
+    state: State, repository: Row, digest: Row, region: Row
+) -> ImageStanding:
+    """Return what *region* has of the image, over all of its platforms."""
+    complete = any(
+        not missing(state, repository, rows, region)
+        for _, rows in variants(state, digest)
+    )
+    every = contents(state, digest)
+    absent = missing(state, repository, every, region)
+    mounted = [row for row in absent if mountable(state, repository, row, region)]
+    absent_bytes = size_of(state, absent)
+    return ImageStanding(
+        complete=complete,
+        present_bytes=size_of(state, every) - absent_bytes,
+        missing_bytes=absent_bytes,
+        mountable_bytes=size_of(state, mounted),
+    )

@@ -1,0 +1,231 @@
+"""Plain look-ups: what a reference points to, where content is, which replicas exist."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from placement.core.cells import ReplicaPhase
+from placement.core.errors import (
+    ContentUnknownError,
+    ManifestUnknownError,
+    NameUnknownError,
+)
+from placement.core.forecast import app_demand
+from placement.core.graph import (
+    contents,
+    is_attestation,
+    size_of,
+    standing,
+)
+from placement.core.oci import Descriptor, Digest, Platform, Repository, Tag, is_digest
+from placement.core.state import PAIR, ReplicaRecord, State, TagPointer
+from placement.core.table import ABSENT, Row
+from placement.core.topology import Region
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a reference points to; *pointer* is None for a digest."""
+
+    content: Descriptor
+    pointer: TagPointer | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionStanding:
+    """What one region has of a whole image; *create_time_ns* 0: not the content."""
+
+    region: Region
+    phase: ReplicaPhase
+    complete: bool
+    missing_bytes: int
+    mountable_bytes: int
+    create_time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegionDemand:
+    """How much one start region uses content, and its app."""
+
+    region: Region
+    pull_count: int
+    start_count: int
+    running_count: int
+    last_use_time_ns: int
+    app_demand: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementRecord:
+    """Where content is, who uses it, and what it is made of."""
+
+    repository: Repository
+    content: Descriptor
+    organization: str
+    app: str
+    image_size_bytes: int
+    platforms: tuple[Platform, ...]
+    tags: tuple[Tag, ...]
+    regions: tuple[RegionStanding, ...]
+    demands: tuple[RegionDemand, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedReplica:
+    """One replica with all of its names; the order of a listing is that of *key*."""
+
+    repository: Repository
+    digest: Digest
+    size_bytes: int
+    record: ReplicaRecord
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Return what listings are ordered by."""
+        return (self.repository, self.digest, self.record.region)
+
+
+def known_repository(state: State, repository: Repository) -> Row:
+    """Return the repository's row; raises NameUnknownError."""
+    row = state.find_repository(repository)
+    if row == ABSENT:
+        raise NameUnknownError(repository)
+    return row
+
+
+def resolve(state: State, repository: Repository, reference: Digest | Tag) -> Resolved:
+    """Return what *reference* points to in *repository*.
+
+    Raises ManifestUnknownError for a tag and ContentUnknownError for a digest that
+    nobody announced there.
+    """
+    if is_digest(reference):
+        digest = Digest(reference)
+        if state.find_placement(repository, digest) == ABSENT:
+            raise ContentUnknownError(repository, digest)
+        return Resolved(descriptor(state, digest), None)
+    pointer = state.tag(repository, Tag(reference))
+    if pointer is None:
+        raise ManifestUnknownError(repository, reference)
+    return Resolved(descriptor(state, pointer.digest), pointer)
+
+
+def descriptor(state: State, digest: Digest) -> Descriptor:
+    """Return what is known of a digest that is in the state."""
+    row = state.find_digest(digest)
+    return Descriptor(digest, state.media_type(row), state.size_bytes(row))
+
+
+def placement_of(
+    state: State, repository: Repository, reference: Digest | Tag, now_ns: int
+) -> PlacementRecord:
+    """Return where the image or blob is, who uses it and what each region lacks.
+
+    Raises as ``resolve`` does.
+    """
+    content = resolve(state, repository, reference).content
+    owner = state.find_repository(repository)
+    digest = state.find_digest(content.digest)
+    app = state.app_of(owner)
+    organization, app_name = ("", "") if app == ABSENT else state.app_name(app)
+    platforms = [platform for _, platform in state.children(digest)]
+    return PlacementRecord(
+        repository,
+        content,
+        organization,
+        app_name,
+        size_of(state, contents(state, digest)),
+        tuple(p for p in platforms if p is not None and not is_attestation(p)),
+        tuple(
+            tag
+            for tag, pointer in state.tags_in(owner)
+            if pointer.digest == content.digest
+        ),
+        tuple(_standings(state, owner, digest)),
+        tuple(_demands(state, owner, digest, now_ns)),
+    )
+
+
+def _standings(state: State, owner: Row, digest: Row) -> Iterator[RegionStanding]:
+    found: set[Row] = set()
+    for row in contents(state, digest):
+        placement = state.placements.find(PAIR.pack(owner, row))
+        if placement != ABSENT:
+            found.update(
+                region
+                for region in state.indexes.regions_of(placement)
+                if state.phase(placement, region) is not ReplicaPhase.ABSENT
+            )
+    own = state.placements.find(PAIR.pack(owner, digest))
+    records = {record.region: record for record in state.replicas_of(own)}
+    for region in sorted((state.region_at(row), row) for row in found):
+        name, row = region
+        whole = standing(state, owner, digest, row)
+        record = records.get(name)
+        yield RegionStanding(
+            name,
+            ReplicaPhase.ABSENT if record is None else record.phase,
+            whole.complete,
+            whole.missing_bytes,
+            whole.mountable_bytes,
+            0 if record is None else record.create_time_ns,
+        )
+
+
+def _demands(
+    state: State, owner: Row, digest: Row, now_ns: int
+) -> Iterator[RegionDemand]:
+    placement = state.placements.find(PAIR.pack(owner, digest))
+    app = state.app_of(owner)
+    regions = set(state.indexes.users_of(placement))
+    if app != ABSENT:
+        regions.update(state.indexes.members_of(app))
+    for name, region in sorted((state.region_at(row), row) for row in regions):
+        use = state.uses.find(PAIR.pack(placement, region))
+        pulls = starts = running = last_ns = 0
+        if use != ABSENT:
+            pulls, starts, running, last_ns = state.uses.values(use)
+        weighed = 0.0 if app == ABSENT else app_demand(state, app, region, now_ns)
+        yield RegionDemand(name, pulls, starts, running, last_ns, weighed)
+
+
+def list_replicas(
+    state: State,
+    repository: Repository | None,
+    region: Region | None,
+    after: tuple[str, str, str],
+) -> Iterator[ListedReplica]:
+    """Yield the replicas whose key is greater than *after*, in the order of the key.
+
+    Raises NameUnknownError for a repository that no event ever named.
+    """
+    if repository is not None:
+        owners = [(repository, known_repository(state, repository))]
+    else:
+        owners = sorted(
+            (Repository(key.decode()), row) for key, row in state.repositories.items()
+        )
+    for name, owner in owners:
+        if name >= after[0]:
+            yield from _listed(state, name, owner, region, after)
+
+
+def _listed(
+    state: State,
+    name: Repository,
+    owner: Row,
+    region: Region | None,
+    after: tuple[str, str, str],
+) -> Iterator[ListedReplica]:
+    placements = [
+        (state.digest_at(state.content_of(row)), row)
+        for row in state.indexes.placements_in(owner)
+    ]
+    for digest, placement in sorted(placements):
+        if (name, digest) < after[:2]:
+            continue
+        size = state.size_bytes(state.find_digest(digest))
+        for record in state.replicas_of(placement):
+            listed = ListedReplica(name, digest, size, record)
+            wanted = region is None or record.region == region
+            if wanted and listed.key > after:
+                yield listed

@@ -1,0 +1,327 @@
+"""The state: tables of integers, and the indexes that are derived from them.
+
+Only the fold writes it. Questions read it through the methods below, which speak domain
+words. Column positions are named constants beside each table's definition.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final, NamedTuple
+
+from placement.core import cells
+from placement.core.cells import ReplicaPhase, column_names
+from placement.core.event import RegionState
+from placement.core.indexes import Indexes
+from placement.core.oci import (
+    ContentKind,
+    Digest,
+    Platform,
+    Repository,
+    Tag,
+    content_kind,
+)
+from placement.core.table import ABSENT, Row, Table
+from placement.core.topology import Region
+
+EVENT_IDS_REMEMBERED: Final = 2**20
+REQUESTS_REMEMBERED: Final = 2**16
+STOPPED_REMEMBERED: Final = 2**16
+DECISIONS_REMEMBERED: Final = 2**20
+SET_ASIDE_REMEMBERED: Final = 10_000
+TRANSFERS_PER_ROUTE: Final = 32
+VOCABULARY_MAX: Final = 1_000
+"""Media types and platforms by name; further ones are kept as unknown."""
+
+PAIR: Final = Struct("<II")
+TRIPLE: Final = Struct("<III")
+
+
+class ReplicaRecord(NamedTuple):
+    """A replica as it is kept; times in nanoseconds, sizes in bytes."""
+
+    region: Region
+    phase: ReplicaPhase
+    held_bytes: int
+    create_time_ns: int
+    change_time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagPointer:
+    """What a tag points to, who set it and when."""
+
+    digest: Digest
+    region: Region
+    time_ns: int
+    sequence: int
+
+
+class State:
+    """All that has been folded, at *sequence*."""
+
+    def __init__(self) -> None:
+        """Begin before the first message."""
+        self.sequence = 0
+        self.store_time_ns = 0
+        self.message_hash = b""
+        self.counters = Table("counters", ("count",))
+        self.event_ids = Table("event_ids", (), EVENT_IDS_REMEMBERED)
+        self.set_aside = Table("set_aside", ("time",), SET_ASIDE_REMEMBERED)
+        self.regions = Table("regions", column_names(cells.Region))
+        self.repositories = Table("repositories", column_names(cells.Repository))
+        self.apps = Table("apps", column_names(cells.App))
+        self.media_types = Table("media_types", ())
+        self.platforms = Table("platforms", ())
+        self.digests = Table("digests", column_names(cells.Digest))
+        self.edges = Table("edges", column_names(cells.Edge))
+        self.placements = Table("placements", ())
+        self.replicas = Table("replicas", column_names(cells.Replica))
+        self.uses = Table("uses", column_names(cells.Use))
+        self.tags = Table("tags", column_names(cells.Tag))
+        self.demand = Table("demand", column_names(cells.Demand))
+        self.memberships = Table("memberships", column_names(cells.Membership))
+        self.machines = Table("machines", column_names(cells.Machine))
+        self.stopped = Table("stopped", (), STOPPED_REMEMBERED)
+        self.requests = Table("requests", ("time",), REQUESTS_REMEMBERED)
+        self.routes = Table("routes", ("transfers",))
+        self.transfers = Table("transfers", column_names(cells.Transfer))
+        self.decisions = Table(
+            "decisions", column_names(cells.Decision), DECISIONS_REMEMBERED
+        )
+        self.decided = Table("decided", ("trigger",))
+        self.pins = Table("pins", column_names(cells.Order))
+        self.pauses = Table("pauses", column_names(cells.Order))
+        self.policies = Table("policies", column_names(cells.Order), 16)
+        self.indexes = Indexes()
+
+    def tables(self) -> dict[str, Table]:
+        """Return every table by name, in a fixed order."""
+        found = (value for value in vars(self).values() if isinstance(value, Table))
+        return {table.name: table for table in found}
+
+    # Rows of things by their names; adding is for the fold alone.
+
+    def region_row(self, region: Region) -> Row:
+        """Return the region's row, added if it is new."""
+        return self.regions.find_or_add(region.encode())
+
+    def repository_row(self, repository: Repository) -> Row:
+        """Return the repository's row, added if it is new."""
+        return self.repositories.find_or_add(repository.encode())
+
+    def digest_row(self, digest: Digest) -> Row:
+        """Return the digest's row, added if it is new."""
+        return self.digests.find_or_add(digest.encode())
+
+    def placement_row(self, repository: Repository, digest: Digest) -> Row:
+        """Return the row of *digest* in *repository*, added if it is new."""
+        owner, content = self.repository_row(repository), self.digest_row(digest)
+        key = PAIR.pack(owner, content)
+        row = self.placements.find(key)
+        if row == ABSENT:
+            row, _ = self.placements.add(key)
+            self.indexes.add_placement(row, owner, content)
+        return row
+
+    # Reading.
+
+    def find_repository(self, repository: Repository) -> Row:
+        """Return the repository's row, or ABSENT."""
+        return self.repositories.find(repository.encode())
+
+    def find_digest(self, digest: Digest) -> Row:
+        """Return the digest's row, or ABSENT."""
+        return self.digests.find(digest.encode())
+
+    def find_placement(self, repository: Repository, digest: Digest) -> Row:
+        """Return the row of *digest* in *repository*, or ABSENT."""
+        owner, content = self.find_repository(repository), self.find_digest(digest)
+        if ABSENT in (owner, content):
+            return ABSENT
+        return self.placements.find(PAIR.pack(owner, content))
+
+    def region_at(self, row: Row) -> Region:
+        """Return the code of a region's row."""
+        return Region(self.regions.key(row).decode())
+
+    def repository_at(self, row: Row) -> Repository:
+        """Return the name of a repository's row."""
+        return Repository(self.repositories.key(row).decode())
+
+    def digest_at(self, row: Row) -> Digest:
+        """Return the text of a digest's row."""
+        return Digest(self.digests.key(row).decode())
+
+    def placement_at(self, row: Row) -> tuple[Repository, Digest]:
+        """Return what a placement's row stands for."""
+        owner, content = PAIR.unpack(self.placements.key(row))
+        return self.repository_at(Row(owner)), self.digest_at(Row(content))
+
+    def content_of(self, placement: Row) -> Row:
+        """Return the digest's row of a placement."""
+        return Row(PAIR.unpack(self.placements.key(placement))[1])
+
+    def size_bytes(self, digest: Row) -> int:
+        """Return the content's own size; 0 when not known."""
+        return self.digests.get(digest, cells.Digest.SIZE)
+
+    def media_type(self, digest: Row) -> str:
+        """Return the content's media type; empty when not known."""
+        media = self.digests.get(digest, cells.Digest.MEDIA)
+        return self.media_types.key(Row(media - 1)).decode() if media else ""
+
+    def kind(self, digest: Row) -> ContentKind:
+        """Return what the content is; a blob's type is unknown until it is referred to."""
+        return content_kind(self.media_type(digest))
+
+    def children(self, digest: Row) -> Iterator[tuple[Row, Platform | None]]:
+        """Yield what a manifest or index refers to, in its order."""
+        for position in range(self.digests.get(digest, cells.Digest.EDGES)):
+            edge = self.edges.find(PAIR.pack(digest, position))
+            platform = self.edges.get(edge, cells.Edge.PLATFORM)
+            yield (
+                Row(self.edges.get(edge, cells.Edge.CHILD)),
+                self._platform_at(platform) if platform else None,
+            )
+
+    def _platform_at(self, kept: int) -> Platform:
+        parts = self.platforms.key(Row(kept - 1)).decode().split("\0")
+        return Platform(*parts)
+
+    def phase(self, placement: Row, region: Row) -> ReplicaPhase:
+        """Return how far the content of *placement* has arrived in *region*."""
+        row = self.replicas.find(PAIR.pack(placement, region))
+        return ReplicaPhase.ABSENT if row == ABSENT else self._phase_at(row)
+
+    def _phase_at(self, replica: Row) -> ReplicaPhase:
+        gone, announced, complete, verified, held, _, _ = self.replicas.values(replica)
+        if verified > gone:
+            return ReplicaPhase.VERIFIED
+        if complete > gone:
+            return ReplicaPhase.COMPLETE
+        if announced > gone:
+            return ReplicaPhase.PARTIAL if held else ReplicaPhase.ANNOUNCED
+        return ReplicaPhase.ABSENT
+
+    def replicas_of(self, placement: Row) -> list[ReplicaRecord]:
+        """Return what is there or on its way, by region code."""
+        found = []
+        for region in self.indexes.regions_of(placement):
+            row = self.replicas.find(PAIR.pack(placement, region))
+            phase = self._phase_at(row)
+            if phase is not ReplicaPhase.ABSENT:
+                found.append(self._replica_at(row, placement, region, phase))
+        return sorted(found)
+
+    def _replica_at(
+        self, row: Row, placement: Row, region: Row, phase: ReplicaPhase
+    ) -> ReplicaRecord:
+        held = self.replicas.get(row, cells.Replica.HELD)
+        if phase >= ReplicaPhase.COMPLETE:
+            held = self.size_bytes(self.content_of(placement))
+        created = self.replicas.get(row, cells.Replica.CREATE_TIME)
+        changed = self.replicas.get(row, cells.Replica.CHANGE_TIME)
+        return ReplicaRecord(self.region_at(region), phase, held, created, changed)
+
+    def tag(self, repository: Repository, tag: Tag) -> TagPointer | None:
+        """Return what *tag* points to, or None when there is no such tag."""
+        owner = self.find_repository(repository)
+        row = ABSENT if owner == ABSENT else self.tags.find(tag_key(owner, tag))
+        return None if row == ABSENT else self._tag_at(row)
+
+    def _tag_at(self, row: Row) -> TagPointer | None:
+        digest, region, _, time_ns, sequence = self.tags.values(row)
+        if not digest:
+            return None
+        pointed = self.digest_at(Row(digest - 1))
+        return TagPointer(pointed, self.region_at(Row(region)), time_ns, sequence)
+
+    def tags_in(self, repository: Row) -> list[tuple[Tag, TagPointer]]:
+        """Return the repository's tags, by name."""
+        found = []
+        for row in self.indexes.tags_of(repository):
+            pointer = self._tag_at(row)
+            if pointer is not None:
+                found.append((Tag(self.tags.key(row)[4:].decode()), pointer))
+        return sorted(found, key=lambda pair: pair[0])
+
+    def app_of(self, repository: Row) -> Row:
+        """Return the app's row; a repository that no event owned has none: ABSENT."""
+        return Row(self.repositories.get(repository, cells.Repository.APP) - 1)
+
+    def app_name(self, app: Row) -> tuple[str, str]:
+        """Return an app's organization and name."""
+        organization, name = self.apps.key(app).decode().split("\0")
+        return organization, name
+
+    def region_state(self, region: Region, now_ns: int) -> RegionState:
+        """Return what operators said of *region*; ACTIVE unless they said otherwise."""
+        row = self.regions.find(region.encode())
+        if row == ABSENT:
+            return RegionState.ACTIVE
+        state, _, expire, _ = self.regions.values(row)
+        if not state or (expire and expire <= now_ns):
+            return RegionState.ACTIVE
+        return RegionState(state)
+
+    def count(self, name: str) -> int:
+        """Return a counter of the fold, such as ``folded``."""
+        row = self.counters.find(name.encode())
+        return 0 if row == ABSENT else self.counters.get(row, 0)
+
+    def add_count(self, name: str) -> None:
+        """Count one more of *name*; for the fold alone."""
+        self.counters.increase(self.counters.find_or_add(name.encode()), 0)
+
+    # To and from a checkpoint.
+
+    def take_dirty(self) -> list[tuple[str, int, bytes]]:
+        """Return (table, number, packed chunk) of all that changed since last time."""
+        return [
+            (table.name, number, body)
+            for table in self.tables().values()
+            for number, body in table.take_dirty()
+        ]
+
+    def load(self, chunks: Iterable[tuple[str, int, bytes]]) -> None:
+        """Fill an empty state; raises ValueError when a chunk is not of this state."""
+        tables = self.tables()
+        found: dict[str, list[tuple[int, bytes]]] = {name: [] for name in tables}
+        for name, number, body in chunks:
+            if name not in found:
+                message = f"there is no table {name}"
+                raise ValueError(message)
+            found[name].append((number, body))
+        for name, bodies in found.items():
+            bodies.sort()
+            if [number for number, _ in bodies] != list(range(len(bodies))):
+                message = f"table {name} lacks chunks"
+                raise ValueError(message)
+            tables[name].load([body for _, body in bodies])
+        self._index()
+
+    def _index(self) -> None:
+        self.indexes = indexes = Indexes()
+        for key, row in self.placements.items():
+            owner, content = PAIR.unpack(key)
+            indexes.add_placement(row, Row(owner), Row(content))
+        for key, _ in self.replicas.items():
+            placement, region = PAIR.unpack(key)
+            indexes.add_replica(Row(placement), Row(region))
+        for key, _ in self.uses.items():
+            placement, region = PAIR.unpack(key)
+            indexes.add_use(Row(placement), Row(region))
+        for key, row in self.tags.items():
+            indexes.add_tag(Row(int.from_bytes(key[:4], "little")), row)
+        for key, row in self.machines.items():
+            region_row = self.machines.get(row, cells.Machine.REGION)
+            indexes.add_machine(Row(region_row), key)
+        for key, _ in self.memberships.items():
+            app, region = PAIR.unpack(key)
+            indexes.add_member(Row(app), Row(region))
+
+
+def tag_key(repository: Row, tag: Tag) -> bytes:
+    """Return the key of a tag in ``tags``."""
+    return repository.to_bytes(4, "little") + tag.encode()

@@ -1,0 +1,75 @@
+"""Events into the log: in batches of one region, with what became of each event."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from placement.core.event import Event
+from placement.core.fold import event_key
+from placement.core.table import ABSENT
+from placement.ports import Appended, EventLog
+from placement.runtime.view import View
+from placement.wire.events import batched, encode_message
+
+
+class Outcome(IntEnum):
+    """What became of an event."""
+
+    STORED = 1
+    DUPLICATE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of events, and the last message that holds one of them."""
+
+    outcomes: tuple[Outcome, ...]
+    """One for each event, in order."""
+    epoch: str
+    sequence: int
+    """0 when nothing is in the log."""
+
+
+class Publisher:
+    """Stores events durably, once each as far as the fold and the log remember."""
+
+    def __init__(self, log: EventLog, view: View) -> None:
+        """Write into *log*; *view* knows which ids were folded before."""
+        self._log = log
+        self._view = view
+
+    async def publish(self, events: Sequence[Event]) -> Published:
+        """Store *events* and say what became of each.
+
+        Raises LogUnavailableError or LogFullError: some may be stored by then, and
+        publishing the same events again is safe.
+        """
+        fresh: dict[str, Event] = {}
+        repeated: set[int] = set()
+        for position, event in enumerate(events):
+            if event.event_id in fresh or self._folded(event.event_id):
+                repeated.add(position)
+            else:
+                fresh[event.event_id] = event
+        epoch = self._view.epoch
+        sequence = self._view.state.sequence if repeated else 0
+        stored_before: set[str] = set()
+        for batch in batched(fresh.values()):
+            appended = await self._append(batch)
+            epoch, sequence = appended.epoch, max(sequence, appended.sequence)
+            if appended.duplicate:
+                stored_before.update(event.event_id for event in batch)
+        outcomes = tuple(
+            Outcome.DUPLICATE
+            if position in repeated or event.event_id in stored_before
+            else Outcome.STORED
+            for position, event in enumerate(events)
+        )
+        return Published(outcomes, epoch, sequence)
+
+    def _folded(self, event_id: str) -> bool:
+        return self._view.state.event_ids.find(event_key(event_id)) != ABSENT
+
+    async def _append(self, batch: list[Event]) -> Appended:
+        subject, body, message_id = encode_message(batch)
+        return await self._log.append(subject, body, message_id)

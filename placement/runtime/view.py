@@ -1,0 +1,171 @@
+"""The read side: the state, what answers from it rest on, and waiting for a sequence."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from placement.core.errors import TokenInvalidError
+from placement.core.state import State
+from placement.ports import Clock
+
+SILENCE_NS_MAX: Final = 4_000_000_000
+"""A log that can be reached is heard every two seconds; twice that is out of reach."""
+WAITERS_MAX: Final = 10_000
+"""Calls that may wait for a sequence at once; further ones are answered as it is."""
+
+
+class ServingState(IntEnum):
+    """How far the service may be trusted to be up to date."""
+
+    REBUILDING = 1
+    LIVE = 2
+    STALE = 3
+    EPOCH_BROKEN = 4
+    DEGRADED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What an answer rests on; times in nanoseconds."""
+
+    epoch: str
+    sequence: int
+    store_time_ns: int
+    state: ServingState
+    staleness_ns: int
+    answer_time_ns: int
+
+    @property
+    def token(self) -> str:
+        """Return what stands for epoch and sequence in requests."""
+        return make_token(self.epoch, self.sequence)
+
+
+class View:
+    """One state, written by the projector and read by answers between its folds."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin with an empty state that nobody may trust yet."""
+        self.state = State()
+        self.epoch = ""
+        self.last_sequence: int | None = None
+        self._clock = clock
+        self._heard_ns = 0
+        self._started_ns = clock()
+        self._rebuilding = True
+        self._broken = ""
+        self._degraded = ""
+        self._waiters: dict[asyncio.Future[None], int] = {}
+
+    # Written by the projector.
+
+    def replace(self, state: State, epoch: str) -> None:
+        """Answer from another state, as after a checkpoint was loaded."""
+        self.state, self.epoch = state, epoch
+        self.advanced()
+
+    def advanced(self) -> None:
+        """Wake the calls that waited for what is folded now."""
+        sequence = self.state.sequence
+        for waiter, wanted in list(self._waiters.items()):
+            if wanted <= sequence and not waiter.done():
+                waiter.set_result(None)
+
+    def caught_up(self) -> None:
+        """Note that the log was reached just now and holds nothing newer."""
+        self._heard_ns = self._clock()
+        self._rebuilding = False
+        self.last_sequence = self.state.sequence
+
+    def reached(self, last_sequence: int) -> None:
+        """Note that the log was reached just now and ends at *last_sequence*."""
+        self._heard_ns = self._clock()
+        self.last_sequence = last_sequence
+
+    def broken(self, why: str) -> None:
+        """Note that the log is not the one that the state was folded from."""
+        self._broken = why
+
+    def degraded(self, why: str) -> None:
+        """Note that the checkpoint cannot be written; empty: it can again."""
+        self._degraded = why
+
+    # Read by answers.
+
+    @property
+    def ready(self) -> bool:
+        """Whether the log was folded up to its end at least once."""
+        return not self._rebuilding
+
+    @property
+    def trouble(self) -> str:
+        """Return why the state is EPOCH_BROKEN or DEGRADED, for people."""
+        return self._broken or self._degraded
+
+    def staleness_ns(self) -> int:
+        """Return how long ago the log was last reached."""
+        return max(0, self._clock() - (self._heard_ns or self._started_ns))
+
+    def serving_state(self) -> ServingState:
+        """Return how far the state may be trusted now."""
+        if self._broken:
+            return ServingState.EPOCH_BROKEN
+        if self._rebuilding:
+            return ServingState.REBUILDING
+        if self.staleness_ns() > SILENCE_NS_MAX:
+            return ServingState.STALE
+        return ServingState.DEGRADED if self._degraded else ServingState.LIVE
+
+    def basis(self, *, behind: bool = False) -> Basis:
+        """Return what an answer given now rests on; *behind* marks it STALE."""
+        state = self.serving_state()
+        if behind and state in {ServingState.LIVE, ServingState.DEGRADED}:
+            state = ServingState.STALE
+        return Basis(
+            self.epoch,
+            self.state.sequence,
+            self.state.store_time_ns,
+            state,
+            self.staleness_ns(),
+            self._clock(),
+        )
+
+    async def wait_for(self, token: str, timeout_s: float) -> bool:
+        """Wait until what *token* stands for is folded; say whether it is.
+
+        A token of another epoch is never reached. Raises TokenInvalidError.
+        """
+        epoch, sequence = parse_token(token)
+        if epoch != self.epoch:
+            return False
+        if self.state.sequence >= sequence:
+            return True
+        if len(self._waiters) >= WAITERS_MAX:
+            return False
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = sequence
+        try:
+            async with asyncio.timeout(timeout_s):
+                await waiter
+        except TimeoutError:
+            return False
+        finally:
+            del self._waiters[waiter]
+        return True
+
+
+def make_token(epoch: str, sequence: int) -> str:
+    """Return a token that stands for *sequence* of *epoch*; opaque to callers."""
+    return f"v1.{epoch}.{sequence}"
+
+
+def parse_token(token: str, field: str = "consistency.token") -> tuple[str, int]:
+    """Return a token's epoch and sequence; raises TokenInvalidError."""
+    version, _, rest = token.partition(".")
+    epoch, _, digits = rest.rpartition(".")
+    plain = digits.isascii() and digits.isdigit() and len(digits) <= 19  # noqa: PLR2004 - int64
+    if version != "v1" or not epoch or not plain:
+        remedy = "pass a token as PublishEvents or a Basis gave it"
+        raise TokenInvalidError(field, token, remedy)
+    return epoch, int(digits)

@@ -1,0 +1,189 @@
+"""The stream's bytes to recorded events, and events to bytes."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from typing import Final, get_args
+
+from google.protobuf.message import DecodeError
+
+from placement.core.counts import DAY_NS
+from placement.core.errors import (
+    FactUnknownError,
+    InputError,
+    LimitInvalidError,
+    RegionInvalidError,
+    TimeInvalidError,
+)
+from placement.core.event import Event, Fact, Recorded, RecordedMessage, SetAside
+from placement.core.topology import parse_region
+from placement.ports import Message
+from placement.v1 import events_pb2 as pb
+from placement.wire.fields import (
+    class_codec,
+    decode_time,
+    encode_time,
+    parse_identifier,
+    parse_name,
+)
+
+EVENT_BYTES_MAX: Final = 262_144
+"""An event alone; pages of inventories are the largest."""
+BATCH_EVENTS_MAX: Final = 512
+BATCH_BYTES_MAX: Final = 900_000
+"""An EventBatch; the log's own limit on a message is a little more."""
+FUTURE_NS_MAX: Final = DAY_NS
+"""An event that claims to happen later than this after it is stored is set aside."""
+
+EVENTS_PREFIX: Final = "placement.events.v1"
+DECISIONS_PREFIX: Final = "placement.decisions.v1"
+BATCH: Final = "batch"
+_SUBJECT: Final = re.compile(
+    r"placement\.(?:events|decisions)\.v1\.(?P<region>[^.]+)\.(?P<fact>[^.]+)"
+)
+
+_WORD_START: Final = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def fact_name(fact: type) -> str:
+    """Return a fact's word in protobuf, subjects and JSON: ``content_pulled``."""
+    return _WORD_START.sub("_", fact.__name__).lower()
+
+
+_FACTS: Final = {fact_name(fact): class_codec(fact) for fact in get_args(Fact)}
+FACT_NAMES: Final = tuple(_FACTS)
+
+
+def subject_of(region: str, fact: str) -> str:
+    """Return the subject of a message: *fact* is a fact's name or BATCH."""
+    return f"{EVENTS_PREFIX}.{region}.{fact}"
+
+
+def decode_event(proto: pb.Event) -> Event:
+    """Return *proto* as a domain event; raises InputError, naming the field."""
+    name = proto.WhichOneof("fact")
+    event_id = parse_identifier(proto.event_id, "event_id")
+    region = parse_region(proto.region)
+    time_ns = None
+    if proto.HasField("occur_time"):
+        time_ns = decode_time(proto.occur_time, "occur_time")
+    texts = {
+        field: parse_name(getattr(proto, field), field)
+        for field in ("publisher", "organization", "app")
+    }
+    if name is None:
+        remedy = f"set one of: {', '.join(FACT_NAMES)}"
+        raise FactUnknownError("fact", "", remedy)
+    fact = _FACTS[name].decode(getattr(proto, name), name)
+    return Event(event_id, region, fact, time_ns, **texts)
+
+
+def encode_event(event: Event) -> pb.Event:
+    """Return a domain event as protobuf."""
+    proto = pb.Event(
+        event_id=event.event_id,
+        region=event.region,
+        publisher=event.publisher,
+        organization=event.organization,
+        app=event.app,
+    )
+    if event.occur_time_ns is not None:
+        encode_time(event.occur_time_ns, proto.occur_time)
+    name = fact_name(type(event.fact))
+    target = getattr(proto, name)
+    target.SetInParent()
+    _FACTS[name].encode(event.fact, target)
+    return proto
+
+
+def encode_message(events: Sequence[Event]) -> tuple[str, bytes, str]:
+    """Return (subject, body, message id) of one region's events: one, or a batch.
+
+    A batch's message id is the hash of its events' ids, so that storing it again is
+    recognised as a whole.
+    """
+    assert events, "a message holds at least one event"
+    region = events[0].region
+    assert all(event.region == region for event in events), "a batch has one region"
+    if len(events) == 1:
+        fact = fact_name(type(events[0].fact))
+        body = encode_event(events[0]).SerializeToString(deterministic=True)
+        return subject_of(region, fact), body, events[0].event_id
+    batch = pb.EventBatch(events=[encode_event(event) for event in events])
+    ids = "\n".join(event.event_id for event in events)
+    message_id = f"batch-{blake2b(ids.encode(), digest_size=16).hexdigest()}"
+    body = batch.SerializeToString(deterministic=True)
+    return subject_of(region, BATCH), body, message_id
+
+
+def batched(events: Iterable[Event]) -> Iterator[list[Event]]:
+    """Yield *events* in lists that each fit one message: one region, bounded in size.
+
+    Events of one region keep their order.
+    """
+    by_region: dict[str, list[Event]] = {}
+    for event in events:
+        by_region.setdefault(event.region, []).append(event)
+    for members in by_region.values():
+        batch: list[Event] = []
+        size = 0
+        for event in members:
+            length = encode_event(event).ByteSize()
+            full = size + length > BATCH_BYTES_MAX or len(batch) == BATCH_EVENTS_MAX
+            if batch and full:
+                yield batch
+                batch, size = [], 0
+            batch.append(event)
+            size += length
+        yield batch
+
+
+def decode_message(message: Message) -> RecordedMessage:
+    """Return what a message of the log holds. Never fails: what cannot be read is set
+    aside, by its bytes, its subject and the log's time alone.
+    """
+    body_hash = blake2b(message.body, digest_size=16).digest()
+    items = tuple(_items(message))
+    return RecordedMessage(message.sequence, message.store_time_ns, body_hash, items)
+
+
+def _items(message: Message) -> Iterator[Recorded | SetAside]:
+    matched = _SUBJECT.fullmatch(message.subject)
+    if matched is None:
+        yield _set_aside(message, 0, "SUBJECT_UNKNOWN")
+        return
+    try:
+        if matched["fact"] == BATCH:
+            protos = list(pb.EventBatch.FromString(message.body).events)
+        else:
+            protos = [pb.Event.FromString(message.body)]
+    except DecodeError:
+        yield _set_aside(message, 0, "BYTES_UNREADABLE")
+        return
+    if not protos or len(protos) > BATCH_EVENTS_MAX:
+        yield _set_aside(message, 0, LimitInvalidError.reason)
+        return
+    for index, proto in enumerate(protos):
+        yield _item(message, index, proto, matched["region"])
+
+
+def _item(
+    message: Message, index: int, proto: pb.Event, region: str
+) -> Recorded | SetAside:
+    try:
+        event = decode_event(proto)
+        if event.region != region:
+            remedy = f"the subject says {region}"
+            raise RegionInvalidError("region", event.region, remedy)
+        stored_ns = message.store_time_ns
+        time_ns = stored_ns if event.occur_time_ns is None else event.occur_time_ns
+        if time_ns > stored_ns + FUTURE_NS_MAX:
+            remedy = "set the publisher's clock"
+            raise TimeInvalidError("occur_time", time_ns, remedy)
+    except InputError as error:
+        return _set_aside(message, index, error.reason)
+    return Recorded(message.sequence, index, min(time_ns, stored_ns), stored_ns, event)
+
+
+def _set_aside(message: Message, index: int, reason: str) -> SetAside:
+    return SetAside(message.sequence, index, message.store_time_ns, reason)

@@ -150,13 +150,18 @@ class CheckpointStore(Protocol):
     async def load(self) -> Checkpoint | None:
         """Return the last saved checkpoint, or None when there is none.
 
-        Raises CheckpointDamagedError unless every byte is as it was saved.
+        Raises CheckpointDamagedError unless every byte is as it was saved, and
+        CheckpointUnwritableError when what is there cannot be opened at all now.
         """
 
     async def save(self, header: CheckpointHeader, chunks: Iterable[Chunk]) -> None:
         """Write *chunks* and *header* in one transaction, or write nothing.
 
-        Chunks that are not given stay as they are. Raises CheckpointUnwritableError.
+        Chunks that are not given stay as they are; an empty body deletes its chunk.
+        *chunks* are taken whole before the first wait. Raises
+        CheckpointUnwritableError, after which the next load returns the old or the new
+        save, whole; and CheckpointDamagedError when what is there is not what was
+        saved.
         """
 
     async def discard(self, reason: str) -> None:

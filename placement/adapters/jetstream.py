@@ -1,7 +1,7 @@
 """The event log in a NATS JetStream stream."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Self
 
@@ -46,6 +46,7 @@ class JetStreamLog:
         self._preparing = asyncio.Lock()
         self._epoch = ""
         self._checked: tuple[int, float] | None = None
+        self._appended_sequence = 0
 
     @classmethod
     async def connect(cls, settings: JetStreamSettings) -> Self:
@@ -62,7 +63,7 @@ class JetStreamLog:
         return opened
 
     async def append(self, subject: str, body: bytes, message_id: str) -> Appended:
-        """Store a message durably, once per *message_id* within two minutes.
+        """Store a message durably, once per *message_id* in the duplicate window.
 
         Raises LogFullError, LimitInvalidError for a body over BODY_BYTES_MAX, and
         LogUnavailableError when it is not known to be stored: repeat with the same id.
@@ -78,10 +79,14 @@ class JetStreamLog:
             )
         except ApiError as error:
             raise refusal(error, subject, self._settings.stream) from error
-        await self._check_epoch()
-        return Appended(self._epoch, stored["seq"], stored.get("duplicate", False))
+        sequence, duplicate = stored["seq"], stored.get("duplicate", False)
+        await self._check_epoch(rewound=sequence <= self._appended_sequence)
+        self._appended_sequence = sequence
+        return Appended(self._epoch, sequence, duplicate)
 
-    async def read(self, after_sequence: int) -> AsyncIterator[Sequence[Message]]:
+    async def read(
+        self, after_sequence: int
+    ) -> AsyncGenerator[Sequence[Message], None]:
         """Yield as the port says, from the epoch that ``status`` reported last."""
         while True:
             try:
@@ -135,13 +140,18 @@ class JetStreamLog:
         now_seconds = asyncio.get_running_loop().time()
         self._checked = (self._connection.generation, now_seconds)
 
-    async def _check_epoch(self) -> None:
-        """Ask for the epoch again if what we know is old, or of an old connection."""
+    async def _check_epoch(self, *, rewound: bool) -> None:
+        """Ask for the epoch again if there is any reason to doubt it.
+
+        It may have changed if what we know is old or of an old connection, or if a
+        message was stored at a sequence that is not after the one before (*rewound*).
+        """
         assert self._checked is not None
         generation, checked_seconds = self._checked
         now_seconds = asyncio.get_running_loop().time()
         if (
-            generation != self._connection.generation
+            rewound
+            or generation != self._connection.generation
             or now_seconds - checked_seconds > EPOCH_CHECK_SECONDS
         ):
             await self._ask_status()

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import nats.errors
@@ -24,6 +24,9 @@ PINGS_OUTSTANDING_MAX = 2
 
 RECONNECT_WAIT_SECONDS = (0.2, 0.4)
 """Each process draws its own wait from this range, so that many do not come at once."""
+
+REFUSED = "Authorization Violation"
+"""The server's words for: not with this password, token or credentials file."""
 
 log = structlog.get_logger()
 
@@ -55,6 +58,7 @@ class Connection:
         self._client: Client | None = None
         self._opening = asyncio.Lock()
         self._last_error = ""
+        self._limits: set[asyncio.Timeout] = set()
         self.generation = 0
         self.closed = False
 
@@ -94,14 +98,17 @@ class Connection:
         """
         client = await self._connected()
         try:
-            reply = await client.request(
-                subject, payload, timeout=timeout_seconds, headers=headers
-            )
+            async with asyncio.timeout(timeout_seconds) as limit:
+                with self._watched(limit):
+                    reply = await client.request(
+                        subject, payload, timeout=timeout_seconds, headers=headers
+                    )
         except nats.errors.NoRespondersError as error:
             message = f"no stream listens on {subject}: nothing was stored or answered"
             raise LogUnavailableError(message) from error
         except (nats.errors.Error, TimeoutError, OSError) as error:
-            message = f"{subject}: no answer within {timeout_seconds:g} s: {error!r}"
+            within = f"within {timeout_seconds:g} s" if client.is_connected else "now"
+            message = f"{subject}: no answer {within}: {self._last_error or error!r}"
             raise LogUnavailableError(message) from error
         document = json.loads(reply.data)
         if "error" in document:
@@ -109,22 +116,24 @@ class Connection:
         return document
 
     async def publish(self, subject: str, payload: bytes, reply: str) -> None:
-        """Send *payload* now, or raise LogUnavailableError; nothing is kept for later."""
+        """Send *payload* now or never, which raises LogUnavailableError."""
         client = await self._connected()
         try:
             await client.publish(subject, payload, reply=reply)
         except (nats.errors.Error, OSError) as error:
-            raise LogUnavailableError(f"{subject}: not sent: {error!r}") from error
+            message = f"{subject}: not sent: {error!r}"
+            raise LogUnavailableError(message) from error
 
     async def subscribe(
         self, subject: str, received: Callable[[Msg], Awaitable[None]]
     ) -> Subscription:
-        """Call *received* for each message on *subject*; LogUnavailableError if cut off."""
+        """Call *received* for each message on *subject*; LogUnavailableError."""
         client = await self._connected()
         try:
             return await client.subscribe(subject, cb=received)
         except (nats.errors.Error, OSError) as error:
-            raise LogUnavailableError(f"{subject}: cannot listen: {error!r}") from error
+            message = f"{subject}: cannot listen: {error!r}"
+            raise LogUnavailableError(message) from error
 
     async def close(self) -> None:
         """Close for good, within CLOSE_TIMEOUT_SECONDS."""
@@ -132,15 +141,31 @@ class Connection:
         if self._client is not None:
             await abandon(self._client)
 
+    @contextmanager
+    def _watched(self, limit: asyncio.Timeout) -> Iterator[None]:
+        """Let ``_wait_no_longer`` end the block early, by *limit*."""
+        self._limits.add(limit)
+        try:
+            yield
+        finally:
+            self._limits.discard(limit)
+
+    def _wait_no_longer(self) -> None:
+        """Let every request that waits for an answer time out now."""
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
+
     async def _connected(self) -> Client:
         """Return the client if it is connected now, else raise LogUnavailableError."""
         async with self._opening:
             if self.closed:
-                raise LogUnavailableError("the log was closed by this process")
+                message = "the log was closed by this process"
+                raise LogUnavailableError(message)
             if self._client is None or self._client.is_closed:
                 self._client = await self._opened()
         if not self._client.is_connected:
-            where = ", ".join(self._settings.servers)
+            where = self._settings.shown_servers
             message = f"not connected to {where}, trying again: {self._last_error}"
             raise LogUnavailableError(message)
         return self._client
@@ -148,20 +173,26 @@ class Connection:
     async def _opened(self) -> Client:
         """Return a new connected client, or raise LogUnavailableError."""
         settings = self._settings
+        options = self._options() | identity_options(settings)
         client = Client()
         try:
-            async with asyncio.timeout(settings.connect_timeout_seconds):
-                await client.connect(**self._options(), **identity_options(settings))
+            async with asyncio.timeout(settings.connect_timeout_seconds) as limit:
+                with self._watched(limit):
+                    await client.connect(**options)
         except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
             await abandon(client)
-            where = ", ".join(settings.servers)
+            where = settings.shown_servers
             reason = self._last_error or repr(error)
-            raise LogUnavailableError(f"cannot connect to {where}: {reason}") from error
+            message = f"cannot connect to {where}: {reason}"
+            raise LogUnavailableError(message) from error
         except BaseException:
             await abandon(client)
             raise
+        if self.closed:  # meanwhile
+            await abandon(client)
+        self._last_error = ""
         self.generation += 1
-        log.info("log_connected", server=self._settings.servers)
+        log.info("log_connected", servers=settings.shown_servers)
         return client
 
     def _options(self) -> dict[str, Any]:
@@ -181,19 +212,26 @@ class Connection:
         }
 
     async def _failed(self, error: Exception) -> None:
-        """Remember *error*; while cut off there is one for every attempt."""
+        """Remember *error*; while cut off there is one for every attempt.
+
+        A server that does not let us in will not do so at the next attempt either.
+        """
         self._last_error = str(error) or repr(error)
+        if REFUSED in self._last_error:
+            self._wait_no_longer()
         connected = self._client is not None and self._client.is_connected
         level = log.warning if connected else log.debug
         level("log_client_failed", error=self._last_error)
 
     async def _disconnected(self) -> None:
-        """Say so once per outage."""
+        """Say so once per outage, and wait no longer for answers that cannot come."""
+        self._wait_no_longer()
         if not self.closed:
             log.warning("log_disconnected", error=self._last_error)
 
     async def _reconnected(self) -> None:
         """Make those who wait for the old connection begin anew."""
+        self._last_error = ""
         self.generation += 1
         log.info("log_reconnected", generation=self.generation)
 

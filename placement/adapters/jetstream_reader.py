@@ -7,7 +7,8 @@ whether the log can be reached at all.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import base64
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -57,7 +58,7 @@ class StreamReader:
         self._position = after_sequence
         self._last: Message | None = None
 
-    async def batches(self) -> AsyncIterator[Sequence[Message]]:
+    async def batches(self) -> AsyncGenerator[Sequence[Message], None]:
         """Yield as ``EventLog.read`` promises; LogUnavailableError only once closed."""
         while True:
             try:
@@ -70,7 +71,7 @@ class StreamReader:
                 log.debug("log_unreachable", sequence=self._position, error=str(error))
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _consumed(self) -> AsyncIterator[Sequence[Message]]:
+    async def _consumed(self) -> AsyncGenerator[Sequence[Message], None]:
         """Yield from one consumer until it is lost; LogUnavailableError, too."""
         status = await self._verified_status()
         await self._verify_last()
@@ -107,7 +108,8 @@ class StreamReader:
         if status.last_sequence == self._position:
             return True
         if not await consumer.known_to_server():
-            raise LogUnavailableError("the server lost our consumer")
+            message = "the server lost our consumer"
+            raise LogUnavailableError(message)
         return False
 
     async def _advance(self, batch: Sequence[Message]) -> None:
@@ -124,8 +126,8 @@ class StreamReader:
         The latter means that they were lost on their way: they are read again.
         """
         expected = self._position + 1
-        for message in batch:
-            if message.sequence != expected:
+        for arrived in batch:
+            if arrived.sequence != expected:
                 break
             expected += 1
         log.warning("log_gap_found", sequence=expected)
@@ -133,7 +135,8 @@ class StreamReader:
         if await stored_message(self._connection, self._stream, expected) is None:
             message = f"message {expected} is gone from stream {self._stream}"
             raise LogReplacedError(message, sequence=str(expected))
-        raise LogUnavailableError(f"message {expected} was lost on its way")
+        message = f"message {expected} was lost on its way"
+        raise LogUnavailableError(message)
 
     async def _verified_status(self) -> LogStatus:
         """Return the stream's status; LogReplacedError if we cannot go on in it."""
@@ -142,11 +145,9 @@ class StreamReader:
             await asyncio.sleep(CONFIRM_SECONDS)
             status, fault = await self._examined()
         if fault or status is None:
-            raise LogReplacedError(
-                f"stream {self._stream}: {fault}",
-                epoch=self._epoch,
-                sequence=str(self._position),
-            )
+            message = f"stream {self._stream}: {fault}"
+            position = str(self._position)
+            raise LogReplacedError(message, epoch=self._epoch, sequence=position)
         return status
 
     async def _examined(self) -> tuple[LogStatus | None, str]:
@@ -194,4 +195,7 @@ async def stored_message(
         if error.code == MESSAGE_NOT_FOUND:
             return None
         raise
-    return message_of(answer["message"])
+    found = answer["message"]
+    body = base64.b64decode(found.get("data", ""))
+    stored_ns = time_ns(found["time"])
+    return Message(int(found["seq"]), stored_ns, found["subject"], body)

@@ -1,5 +1,6 @@
 """How to reach NATS, and what the stream must be like."""
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,11 @@ class JetStreamSettings:
     tls_ca_file: Path | None = None
     tls_certificate_file: Path | None = None
     tls_key_file: Path | None = None
+
+    @property
+    def shown_servers(self) -> str:
+        """The servers without the passwords that their addresses may hold."""
+        return ", ".join(re.sub(r"[^/@]*@", "", server) for server in self.servers)
 
 
 def identity_options(settings: JetStreamSettings) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The stream: what it must be like, making it so, and asking it where it stands."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ SUBJECTS = ("placement.decisions.v1.>", "placement.events.v1.>")
 STREAM_NOT_FOUND = 10059
 STREAM_EXISTS = 10058
 UNAVAILABLE_STATUS = 503
+DURATION_FIELDS = ("max_age", "duplicate_window")
 NANOSECONDS = 1_000_000_000
 
 TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
@@ -50,6 +52,12 @@ class Need:
         if isinstance(found, list) and isinstance(self.value, list):
             return sorted(found) == sorted(self.value)
         return bool(found == self.value)
+
+    def shown(self, value: Any) -> str:  # noqa: ANN401 - any JSON value
+        """Return *value* as an operator would write it."""
+        if self.field in DURATION_FIELDS:
+            return f"{value / NANOSECONDS:g} s"
+        return json.dumps(value)
 
 
 def needs(settings: JetStreamSettings) -> Iterator[Need]:
@@ -82,28 +90,29 @@ def needs(settings: JetStreamSettings) -> Iterator[Need]:
 
 def wanted(settings: JetStreamSettings) -> dict[str, Any]:
     """Return the configuration that a new stream is made with."""
-    fields = {need.field: need.value for need in needs(settings)}
-    kept = {name: value for name, value in fields.items() if value is not None}
-    # Older servers refuse what they do not know only sometimes: send no default.
-    del kept["allow_msg_ttl"]
-    return {"name": settings.stream, "allow_direct": True} | kept
+    fields = {
+        need.field: need.value
+        for need in needs(settings)
+        if need.value is not None and need.unset is None
+    }
+    return {"name": settings.stream, "allow_direct": True} | fields
 
 
 def verify(found: dict[str, Any], settings: JetStreamSettings, version: str) -> None:
     """Raise LogConfigurationError for the first field of *found* that will not do."""
     for need in needs(settings):
         value = found.get(need.field, need.unset)
-        if value is None and need.value is not None:
-            shown = f"unknown to nats-server {version}"
-            remedy = "upgrade the server, then name a new stream or edit this one"
-        elif need.met_by(value):
+        if need.met_by(value):
             continue
+        if value is None:
+            shown = f"unknown to nats-server {version}"
+            remedy = "upgrade the server, then name another stream in the configuration"
         else:
-            shown, remedy = f"{value!r}", need.remedy
+            shown, remedy = need.shown(value), need.remedy
         least = "at least " if need.least else ""
         message = (
             f"stream {settings.stream}: {need.field} is {shown}, and the service "
-            f"needs {least}{need.value!r}: {remedy}"
+            f"needs {least}{need.shown(need.value)}: {remedy}"
         )
         raise LogConfigurationError(message, field=need.field, remedy=remedy)
 
@@ -154,7 +163,8 @@ async def stream_info(connection: Connection, stream: str) -> dict[str, Any]:
         info: dict[str, Any] = await connection.api(f"STREAM.INFO.{stream}")
     except ApiError as error:
         if error.code == STREAM_NOT_FOUND:
-            raise StreamMissingError(f"there is no stream {stream}") from error
+            message = f"there is no stream {stream}"
+            raise StreamMissingError(message) from error
         raise
     return info
 

@@ -14,5 +14,6 @@ BODY_BYTES_MAX = MESSAGE_BYTES_MAX - HEADER_BYTES_MAX
 def check_body(body: bytes) -> None:
     """Raise LimitInvalidError unless *body* fits into a message."""
     if len(body) > BODY_BYTES_MAX:
+        field, size = "body", f"{len(body)} bytes"
         remedy = f"at most {BODY_BYTES_MAX} bytes; publish it as several batches"
-        raise LimitInvalidError("body", f"{len(body)} bytes", remedy)
+        raise LimitInvalidError(field, size, remedy)

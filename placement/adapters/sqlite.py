@@ -57,6 +57,7 @@ _PRAGMAS: Final = (
 _FIRST_PRAGMAS: Final = (
     "PRAGMA page_size = 16384;"  # loads 64 KiB chunks 3 times faster than 4096
     "PRAGMA journal_mode = MEMORY;"  # a file half made is thrown away, not repaired
+    "BEGIN IMMEDIATE;"  # committed with the first save
     f"PRAGMA application_id = {APPLICATION_ID};"
     f"PRAGMA user_version = {FORMAT};"
 )
@@ -190,8 +191,8 @@ class SqliteCheckpointStore:
     async def _open(self, path: Path) -> aiosqlite.Connection:
         """Open *path* as the one connection; none was open."""
         connection = aiosqlite.connect(path, isolation_level="IMMEDIATE")
-        # Else the process could not exit without close() (omnilib/aiosqlite#371). Ending
-        # with the interpreter is safe, as a kill is: what is not committed never was.
+        # Else the process could not exit without close() (omnilib/aiosqlite#371). Such
+        # an end is as safe as a kill: what is not committed never was.
         connection._thread.daemon = True  # noqa: SLF001  # there is no public way
         self._connection = await connection
         await connection.executescript(_PRAGMAS)

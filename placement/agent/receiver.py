@@ -30,10 +30,9 @@ from placement.agent.feeds.request_log import RequestRecord
 from placement.agent.feeds.translation import FeedSettings, Malformed, Translation
 from placement.core.errors import InputError, PlacementError
 from placement.core.event import Event
+from placement.runtime.publisher import Outcome, Published
 
 BODY_BYTES_MAX: Final = 1 << 20
-EVENTS_A_PUBLISH_MAX: Final = 512
-"""As many as one message of the log may hold."""
 ANSWER_SECONDS_MAX: Final = 10.0
 RETRY_AFTER_SECONDS: Final = 1
 LOGGED_AN_ENVELOPE_MAX: Final = 10
@@ -43,17 +42,8 @@ STOP_SECONDS_MAX: Final = 5
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class PublishReport:
-    """What became of the events that were given to ``publish``."""
-
-    stored_count: int = 0
-    duplicate_count: int = 0
-    rejected: tuple[InputError, ...] = ()
-
-
-Publish = Callable[[Sequence[Event]], Awaitable[PublishReport]]
-"""Stores at most EVENTS_A_PUBLISH_MAX events durably before it returns.
+Publish = Callable[[Sequence[Event]], Awaitable[Published]]
+"""Stores events durably before it returns: ``Publisher.publish``.
 
 Raises PlacementError (LOG_UNAVAILABLE, LOG_FULL) when they are not known to be stored.
 """
@@ -137,19 +127,14 @@ class Receiver:
 
         Raises what ``publish`` raises; a repeat is then the same events.
         """
-        answer: Counter[str] = Counter(
-            stored=0, duplicate=0, ignored=len(translation.ignored)
-        )
-        faults = list(translation.malformed)
-        events = translation.events
-        for begin in range(0, len(events), EVENTS_A_PUBLISH_MAX):
-            part = events[begin : begin + EVENTS_A_PUBLISH_MAX]
-            report = await self._publish(part)
-            answer["stored"] += report.stored_count
-            answer["duplicate"] += report.duplicate_count
-            faults += [Malformed.of(None, error) for error in report.rejected]
-        answer["malformed"] = len(faults)
-        for fault in faults[:LOGGED_AN_ENVELOPE_MAX]:
+        answer = dict.fromkeys((outcome.name.lower() for outcome in Outcome), 0)
+        if translation.events:
+            published = await self._publish(translation.events)
+            for outcome in published.outcomes:
+                answer[outcome.name.lower()] += 1
+        answer["ignored"] = len(translation.ignored)
+        answer["malformed"] = len(translation.malformed)
+        for fault in translation.malformed[:LOGGED_AN_ENVELOPE_MAX]:
             log.warning(
                 "notification_malformed",
                 index=fault.index,
@@ -158,7 +143,7 @@ class Receiver:
                 remedy=fault.remedy,
             )
         self.counts.update(answer)
-        return dict(answer)
+        return answer
 
 
 def receiver_app(receiver: Receiver) -> Starlette:
@@ -226,6 +211,7 @@ async def serve_receiver(
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS_MAX,
+        ws="none",
     )
     server = _Server(config)
     log.info("receiver_listening", host=host, port=bound)

@@ -61,6 +61,12 @@ class Replica(IntEnum):
     GONE, ANNOUNCED, COMPLETE, VERIFIED, HELD, CREATE_TIME, CHANGE_TIME = range(7)
 
 
+class Cleared(IntEnum):
+    """Of ``cleared``; key: repository, region. When all of it last left there."""
+
+    ORDER, TIME = range(2)
+
+
 class Use(IntEnum):
     """Of ``uses``; key: placement, start region."""
 
@@ -100,9 +106,7 @@ class Transfer(IntEnum):
 class Decision(IntEnum):
     """Of ``decisions``; key: the id. SOURCE: row plus one."""
 
-    STATUS, PLACEMENT, SOURCE, TARGET, BYTES, TRIGGER, TIME, CHANGE, ATTEMPT = (
-        range(9)
-    )
+    STATUS, PLACEMENT, SOURCE, TARGET, BYTES, TRIGGER, TIME, CHANGE, ATTEMPT = range(9)
 
 
 class Order(IntEnum):

@@ -7,7 +7,7 @@ facts that are too old change no demand.
 from hashlib import blake2b
 
 from placement.core import cells
-from placement.core.counts import hour_of, slot_of
+from placement.core.counts import DAY_NS, hour_of, slot_of
 from placement.core.event import (
     CacheKind,
     ClientKind,
@@ -17,9 +17,10 @@ from placement.core.event import (
     MachineStopped,
     StartsRequested,
 )
+from placement.core.keys import PAIR, TRIPLE
 from placement.core.oci import ContentKind, content_kind
 from placement.core.presence import At, own
-from placement.core.state import PAIR, TRIPLE, State
+from placement.core.state import State
 from placement.core.table import ABSENT, Row
 from placement.core.transfers import Transfer, keep
 
@@ -90,19 +91,22 @@ def machine_stopped(state: State, at: At, fact: MachineStopped) -> None:
 def machines_counted(state: State, at: At, fact: MachinesCounted) -> None:
     """Fold a page of what runs; after the last page, what no page named is gone."""
     scan_ns = min(fact.scan_time_ns, at.order_ns)
+    # The pages of a count are known by its own time, even one of a clock that is ahead.
+    mark_ns = min(fact.scan_time_ns, at.order_ns + DAY_NS)
     seen = At(at.event, at.region, at.sequence, scan_ns, scan_ns, late=True)
     for group in fact.groups:
         placement = state.placement_row(group.repository, group.digest)
         own(state, at, state.repository_row(group.repository))
         for machine_id in group.machine_ids:
             row = _run(state, seen, machine_key(machine_id), placement)
-            state.machines.raise_to(row, cells.Machine.SEEN, scan_ns)
+            state.machines.raise_to(row, cells.Machine.SEEN, mark_ns)
     if not fact.complete:
         return
-    for key in state.indexes.machines_in(at.region):
+    # In an order that a restart does not change: the first to stop is forgotten first.
+    for key in sorted(state.indexes.machines_in(at.region)):
         row = state.machines.find(key)
         _, _, started, stopped, counted = state.machines.values(row)
-        if started > stopped and started < scan_ns and counted < scan_ns:
+        if started > stopped and started < scan_ns and counted < mark_ns:
             _stop(state, key, scan_ns)
 
 
@@ -218,8 +222,8 @@ def count_hour(
 
 
 def first_request(state: State, at: At, request_id: str) -> bool:
-    """Say whether a request is new, and remember it."""
-    key = machine_key(request_id)
+    """Say whether a request of this kind is new, and remember it."""
+    key = machine_key(f"{type(at.event.fact).__name__} {request_id}")
     if state.requests.find(key) != ABSENT:
         return False
     row, _ = state.requests.add(key)

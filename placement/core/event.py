@@ -49,9 +49,9 @@ from placement.core.fact_values import (
 )
 from placement.core.machine_facts import (
     MachineGroup,
+    MachinesCounted,
     MachineStarted,
     MachineStopped,
-    MachinesCounted,
     StartsRequested,
 )
 from placement.core.operation_facts import (
@@ -201,20 +201,20 @@ class RecordedMessage:
 
     sequence: int
     store_time_ns: int
-    body_hash: bytes
-    """BLAKE2b-16 of the message's bytes: recognises a log that was rewound."""
+    message_hash: bytes
+    """BLAKE2b-16 of its bytes and time: recognises a log that was rewound."""
     items: tuple[Recorded | SetAside, ...]
 
 
 def regions_named(event: Event) -> list[Region]:
     """Return every region that *event* names, its own first, each once."""
     fact = event.fact
-    found = [event.region]
+    found: list[Region | None] = [event.region]
     for name in ("client_region", "source_region", "target_region"):
-        found.append(getattr(fact, name, None))
+        found.append(getattr(fact, name, None))  # noqa: PERF401 - one name a line
     found.extend(getattr(fact, "regions", ()))
     found.extend(getattr(fact, "target_regions", ()))
     subject = getattr(fact, "subject", None)
-    if subject is not None:
+    if isinstance(subject, ReplicationSubject):
         found.append(subject.target_region)
     return list(dict.fromkeys(region for region in found if region is not None))

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final
 
-from placement.core.state import PAIR, TRIPLE, State
+from placement.core.keys import PAIR, TRIPLE
+from placement.core.state import State
 from placement.core.steering import EVERYWHERE
 from placement.core.table import Row
 
@@ -48,24 +49,24 @@ def canonical_rows(state: State) -> Iterator[CanonicalRow]:
 
 
 def _vocabulary(state: State) -> Iterator[CanonicalRow]:
-    for key, row in state.counters.items():
+    for key, row in state.counters.rows():
         if key != b"duplicate":
             yield ("counter", key, state.counters.get(row, 0))
-    for key, _ in state.event_ids.items():
+    for key, _ in state.event_ids.rows():
         yield ("event_id", key)
-    for key, row in state.set_aside.items():
+    for key, row in state.set_aside.rows():
         yield ("set_aside", key, state.set_aside.get(row, 0))
-    for key, row in state.requests.items():
+    for key, row in state.requests.rows():
         yield ("request", key, state.requests.get(row, 0))
-    for key, row in state.regions.items():
+    for key, row in state.regions.rows():
         yield ("region", key, *state.regions.values(row))
-    for key, row in state.repositories.items():
+    for key, row in state.repositories.rows():
         app, declared = state.repositories.values(row)
         yield ("repository", key, _app(state, app - 1), declared)
 
 
 def _content(state: State) -> Iterator[CanonicalRow]:
-    for key, row in state.digests.items():
+    for key, row in state.digests.rows():
         size, _, edges, subject, original = state.digests.values(row)
         yield (
             "digest",
@@ -79,11 +80,15 @@ def _content(state: State) -> Iterator[CanonicalRow]:
         for position, (child, platform) in enumerate(state.children(row)):
             shown = "" if platform is None else str(platform)
             yield ("edge", key, position, state.digest_at(child), shown)
-    for key, row in state.replicas.items():
+    for key, row in state.replicas.rows():
         placement, region = PAIR.unpack(key)
         named = _placement(state, placement)
         yield ("replica", *named, _region(state, region), *state.replicas.values(row))
-    for key, row in state.tags.items():
+    for key, row in state.cleared.rows():
+        repository, region = PAIR.unpack(key)
+        named = (state.repository_at(Row(repository)), _region(state, region))
+        yield ("cleared", *named, *state.cleared.values(row))
+    for key, row in state.tags.rows():
         owner = state.repository_at(Row(int.from_bytes(key[:4], "little")))
         digest, region, order, time, _ = state.tags.values(row)
         pointed = state.digest_at(Row(digest - 1)) if digest else ""
@@ -91,63 +96,63 @@ def _content(state: State) -> Iterator[CanonicalRow]:
 
 
 def _demand(state: State) -> Iterator[CanonicalRow]:
-    for key, row in state.uses.items():
+    for key, row in state.uses.rows():
         placement, region = PAIR.unpack(key)
         named = _placement(state, placement)
         yield ("use", *named, _region(state, region), *state.uses.values(row))
-    for key, row in state.demand.items():
+    for key, row in state.demand.rows():
         app, region, slot = TRIPLE.unpack(key)
         named = (_app(state, app), _region(state, region))
         yield ("demand", *named, slot, *state.demand.values(row))
-    for key, row in state.memberships.items():
+    for key, row in state.memberships.rows():
         app, region = PAIR.unpack(key)
         named = (_app(state, app), _region(state, region))
         yield ("membership", *named, *state.memberships.values(row))
 
 
 def _machines(state: State) -> Iterator[CanonicalRow]:
-    for key, row in state.machines.items():
+    for key, row in state.machines.rows():
         placement, region, started, stopped, seen = state.machines.values(row)
         named = _placement(state, placement) if started else ("", "")
         where = _region(state, region)
         yield ("machine", key, *named, where, started, stopped, seen)
-    for key, _ in state.stopped.items():
+    for key, _ in state.stopped.rows():
         yield ("stopped", key)
 
 
 def _transfers(state: State) -> Iterator[CanonicalRow]:
-    for key, row in state.routes.items():
+    for key, row in state.routes.rows():
         source, target = PAIR.unpack(key)
         named = (_region(state, source), _region(state, target))
         yield ("route", *named, state.routes.get(row, 0))
-    for key, row in state.transfers.items():
+    for key, row in state.transfers.rows():
         source, target, slot = TRIPLE.unpack(key)
         named = (_region(state, source), _region(state, target))
         yield ("transfer", *named, slot, *state.transfers.values(row))
 
 
 def _decisions(state: State) -> Iterator[CanonicalRow]:
-    for key, row in state.decisions.items():
+    for key, row in state.decisions.rows():
         status, placement, source, target, *rest = state.decisions.values(row)
         named = _placement(state, placement)
         origin = _region(state, source - 1) if source else ""
         where = _region(state, target)
         yield ("decision", key, status, *named, origin, where, *rest)
-    for key, row in state.decided.items():
+    for key, row in state.decided.rows():
         digest, target = PAIR.unpack(key)
         named = (state.digest_at(Row(digest)), _region(state, target))
         yield ("decided", *named, state.decided.get(row, 0))
 
 
 def _orders(state: State) -> Iterator[CanonicalRow]:
-    for key, row in state.pins.items():
+    for key, row in state.pins.rows():
         owner, digest, region = TRIPLE.unpack(key)
         named = (state.repository_at(Row(owner)), state.digest_at(Row(digest)))
         yield ("pin", *named, _region(state, region), *state.pins.values(row))
-    for key, row in state.pauses.items():
+    for key, row in state.pauses.rows():
         where = _region(state, int.from_bytes(key, "little"))
         yield ("pause", where, *state.pauses.values(row))
-    for key, row in state.policies.items():
+    for key, row in state.policies.rows():
         yield ("policy", key, *state.policies.values(row))
 
 

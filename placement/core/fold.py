@@ -9,6 +9,7 @@ from typing import Final, assert_never
 
 from placement.core import demand, presence, steering, transfers
 from placement.core.counts import DAY_NS
+from placement.core.description import contradicts
 from placement.core.event import (
     ContentAnnounced,
     ContentEvicted,
@@ -74,7 +75,7 @@ def fold(state: State, message: RecordedMessage) -> None:
             _fold_recorded(state, item)
     state.sequence = message.sequence
     state.store_time_ns = max(state.store_time_ns, message.store_time_ns)
-    state.message_hash = message.body_hash
+    state.message_hash = message.message_hash
 
 
 def _fold_recorded(state: State, item: Recorded) -> None:
@@ -82,12 +83,12 @@ def _fold_recorded(state: State, item: Recorded) -> None:
     if state.event_ids.find(key) != ABSENT:
         state.add_count("duplicate")
         return
+    state.event_ids.add(key)
     reason = _objection(state, item)
     if reason:
         refused = SetAside(item.sequence, item.batch_index, item.store_time_ns, reason)
         set_aside(state, refused)
         return
-    state.event_ids.add(key)
     at = _at(state, item)
     state.add_count("folded")
     if at.late:
@@ -101,7 +102,7 @@ def _objection(state: State, item: Recorded) -> str:
         new = [r for r in named if state.regions.find(r.encode()) == ABSENT]
         if len(state.regions) + len(new) > REGION_COUNT_MAX:
             return "REGION_LIMIT"
-    if presence.contradicts(state, item.event.fact):
+    if contradicts(state, item.event.fact):
         return "CONTENT_CONTRADICTED"
     return ""
 
@@ -134,6 +135,28 @@ def event_key(event_id: str) -> bytes:
     return blake2b(event_id.encode(), digest_size=16).digest()
 
 
+SteeringFact = (
+    ReplicationRequested
+    | ReplicationPlanned
+    | ReplicationWithheld
+    | ReplicationStarted
+    | ReplicationCompleted
+    | ReplicationFailed
+    | ReplicationCancelled
+    | ReplicationExpired
+    | EvictionPlanned
+    | RegionChanged
+    | ReplicationPaused
+    | ReplicationResumed
+    | ContentPinned
+    | ContentUnpinned
+    | PolicyChanged
+    | TickPassed
+    | EventQuarantined
+)
+"""Facts about decisions and operations, in contrast to content and use."""
+
+
 def evolve(state: State, at: At, fact: Fact) -> None:  # noqa: C901, PLR0912 - a table
     """Let one fact change what it is about, and nothing else."""
     match fact:
@@ -163,6 +186,12 @@ def evolve(state: State, at: At, fact: Fact) -> None:  # noqa: C901, PLR0912 - a
             presence.content_evicted(state, at, fact)
         case OwnershipDeclared():
             presence.ownership_declared(state, at, fact)
+        case _:
+            _steer(state, at, fact)
+
+
+def _steer(state: State, at: At, fact: SteeringFact) -> None:  # noqa: C901, PLR0912 - a table
+    match fact:
         case ReplicationRequested():
             steering.replication_requested(state, at, fact)
         case ReplicationPlanned() | ReplicationWithheld():

@@ -4,7 +4,8 @@ from typing import Final
 
 from placement.core import cells
 from placement.core.counts import DAY_NS, WINDOW_HOURS, hour_of
-from placement.core.state import PAIR, TRIPLE, State
+from placement.core.keys import PAIR, TRIPLE
+from placement.core.state import State
 from placement.core.table import ABSENT, Row
 
 HALF_LIFE_HOURS: Final = 24
@@ -16,7 +17,8 @@ def decayed(value: float, age_hours: int, half_life_hours: int) -> float:
     value >= 0; age_hours >= 0 and half_life_hours > 0. The result is at most *value*.
     Source: Cormode et al., "Forward Decay", ICDE 2009.
     """
-    return value * 0.5 ** (age_hours / half_life_hours)
+    halved: float = 0.5 ** (age_hours / half_life_hours)
+    return value * halved
 
 
 def app_demand(state: State, app: Row, region: Row, now_ns: int) -> float:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from placement.core.cells import ReplicaPhase
+from placement.core.keys import PAIR
 from placement.core.oci import ContentKind, Platform
-from placement.core.state import PAIR, State
+from placement.core.state import State
 from placement.core.table import ABSENT, Row
 
 DEPTH_MAX: Final = 4
@@ -116,9 +117,7 @@ def mountable(state: State, repository: Row, digest: Row, region: Row) -> bool:
     return blob and bool(mounts(state, repository, digest, region))
 
 
-def standing(
-    state: State, repository: Row, digest: Row, region: Row
-) -> ImageStanding:
+def standing(state: State, repository: Row, digest: Row, region: Row) -> ImageStanding:
     """Return what *region* has of the image, over all of its platforms."""
     complete = any(
         not missing(state, repository, rows, region)

@@ -1,4 +1,4 @@
-"""Plain look-ups: what a reference points to, where content is, which replicas exist."""
+"""Plain look-ups: what a reference points to, where content is, what replicas exist."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +16,10 @@ from placement.core.graph import (
     size_of,
     standing,
 )
+from placement.core.keys import PAIR
 from placement.core.oci import Descriptor, Digest, Platform, Repository, Tag, is_digest
-from placement.core.state import PAIR, ReplicaRecord, State, TagPointer
+from placement.core.records import ReplicaRecord, TagPointer
+from placement.core.state import State
 from placement.core.table import ABSENT, Row
 from placement.core.topology import Region
 
@@ -202,7 +204,7 @@ def list_replicas(
         owners = [(repository, known_repository(state, repository))]
     else:
         owners = sorted(
-            (Repository(key.decode()), row) for key, row in state.repositories.items()
+            (Repository(key.decode()), row) for key, row in state.repositories.rows()
         )
     for name, owner in owners:
         if name >= after[0]:

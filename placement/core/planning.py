@@ -1,4 +1,4 @@
-"""What should be copied where: the copies that a policy wants now, each with its reason.
+"""What should be copied where: the copies that a policy wants now, with reasons.
 
 The rule here is ``set_60d``: an image belongs into every region that started its app in
 the last 60 days. It is what a perfectly kept static rule would do; better policies are
@@ -83,14 +83,25 @@ def plan(
         for image in images
         for candidate in _plan_image(state, topology, now_ns, image)
     ]
-    found.sort(key=_by_value)
+    found.sort(key=by_value)
     return found
 
 
-def _by_value(candidate: Candidate) -> tuple[float, str, str, str]:
+def by_value(candidate: Candidate) -> tuple[float, str, str, str]:
+    """Return what candidates are sorted by: best value first, a total order."""
     value = candidate.saved_ns / max(1, candidate.transfer_bytes)
     image = candidate.image
     return (-value, image.repository, image.digest, candidate.target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Want:
+    """An image that start regions want in the storage region that serves them."""
+
+    image: Image
+    target: Region
+    members: tuple[tuple[Region, int, int], ...]
+    """Start region, last start, number of starts; by region."""
 
 
 def _plan_image(
@@ -98,7 +109,7 @@ def _plan_image(
 ) -> Iterator[Candidate]:
     repository = state.find_repository(image.repository)
     digest = state.find_digest(image.digest)
-    if ABSENT in (repository, digest) or not state.app_of(repository) != ABSENT:
+    if ABSENT in {repository, digest} or state.app_of(repository) == ABSENT:
         return
     app = state.app_of(repository)
     wanted: dict[Region, list[tuple[Region, int, int]]] = {}
@@ -107,59 +118,47 @@ def _plan_image(
         if region in topology.regions:
             target = storage_region(state, topology, region, now_ns)
             wanted.setdefault(target, []).append((region, last_ns, count))
-    for target in sorted(wanted):
-        candidate = _candidate(
-            state, topology, now_ns, image, target, sorted(wanted[target])
-        )
+    for target, members in sorted(wanted.items()):
+        want = _Want(image, target, tuple(sorted(members)))
+        candidate = _candidate(state, topology, now_ns, want)
         if candidate is not None:
             yield candidate
 
 
-def _candidate(  # noqa: PLR0913 - one value for each part of the question
-    state: State,
-    topology: Topology,
-    now_ns: int,
-    image: Image,
-    target: Region,
-    members: list[tuple[Region, int, int]],
+def _candidate(
+    state: State, topology: Topology, now_ns: int, want: _Want
 ) -> Candidate | None:
-    repository = state.find_repository(image.repository)
-    digest = state.find_digest(image.digest)
-    target_row = state.regions.find(target.encode())
+    repository = state.find_repository(want.image.repository)
+    digest = state.find_digest(want.image.digest)
+    target_row = state.regions.find(want.target.encode())
     moving = to_move(state, repository, digest, target_row)
-    if not moving:
+    question = Question(want.image.repository, want.target, now_ns, 1)
+    sources = rank_sources(state, topology, question, want.image.digest).sources
+    if not moving or not sources:
         return None
-    question = Question(image.repository, target, now_ns, 1)
-    sources = rank_sources(state, topology, question, image.digest).sources
-    if not sources:
-        return None
-    source = sources[0].region
-    size = size_of(state, moving)
-    whole = pull_bytes(state, digest)
-    nearest = members[0][0]
+    source, nearest = sources[0].region, want.members[0][0]
+    size, whole = size_of(state, moving), pull_bytes(state, digest)
     remote = transfer_duration(topology, source, nearest, whole)
-    local = transfer_duration(topology, target, nearest, whole)
+    local = transfer_duration(topology, want.target, nearest, whole)
     return Candidate(
-        image,
+        want.image,
         source,
-        target,
-        tuple(region for region, _, _ in members),
+        want.target,
+        tuple(region for region, _, _ in want.members),
         size,
-        transfer_duration(topology, source, target, size),
+        transfer_duration(topology, source, want.target, size),
         max(0, remote.p50_ns - local.p50_ns),
         "app-started-here" if reports_starts(state) else "app-pulled-here",
-        _explained(state, now_ns, members),
-        _evidence(now_ns, members, size, remote, local),
+        _explained(state, now_ns, want),
+        _evidence(now_ns, want, size, (remote, local)),
     )
 
 
-def _explained(
-    state: State, now_ns: int, members: list[tuple[Region, int, int]]
-) -> str:
+def _explained(state: State, now_ns: int, want: _Want) -> str:
     word = "started" if reports_starts(state) else "was pulled (no starts reported)"
     said = ", ".join(
         f"{region} {count} times, last {_age(now_ns - last_ns)} ago"
-        for region, last_ns, count in members
+        for region, last_ns, count in want.members
     )
     return f"the app {word} in {said}"
 
@@ -173,15 +172,12 @@ def _age(age_ns: int) -> str:
 
 
 def _evidence(
-    now_ns: int,
-    members: list[tuple[Region, int, int]],
-    size_bytes: int,
-    remote: Duration,
-    local: Duration,
+    now_ns: int, want: _Want, size_bytes: int, waits: tuple[Duration, Duration]
 ) -> tuple[Factor, ...]:
-    newest_ns = max(last_ns for _, last_ns, _ in members)
+    remote, local = waits
+    newest_ns = max(last_ns for _, last_ns, _ in want.members)
     factors = {
-        "start_count": sum(count for _, _, count in members),
+        "start_count": sum(count for _, _, count in want.members),
         "last_start_age_seconds": (now_ns - newest_ns) / 1e9,
         "transfer_bytes": size_bytes,
         "remote_start_seconds": remote.p50_ns / 1e9,

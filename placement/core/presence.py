@@ -5,25 +5,25 @@ last word that it was gone. So late, repeated and reordered facts change nothing
 they should not, whatever order they come in.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from placement.core import cells
+from placement.core.description import convert, describe, refer
 from placement.core.event import (
     ContentAnnounced,
     ContentEvicted,
     ContentPushed,
     ContentReplicated,
     Event,
-    Fact,
     InventoryContent,
     InventoryTaken,
     OwnershipDeclared,
     TagMoved,
 )
-from placement.core.oci import ContentKind, Descriptor, Digest, Platform, content_kind
-from placement.core.state import PAIR, VOCABULARY_MAX, State, tag_key
-from placement.core.table import ABSENT, Row, Table
+from placement.core.keys import PAIR, tag_key
+from placement.core.oci import Digest, Tag
+from placement.core.state import State
+from placement.core.table import ABSENT, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +87,22 @@ def content_evicted(state: State, at: At, fact: ContentEvicted) -> None:
     owner = state.repository_row(fact.repository)
     for digest in fact.digests:
         leave(state, at, state.placement_row(fact.repository, digest))
-    if not fact.whole_repository:
+    if fact.whole_repository:
+        _clear(state, at, owner)
+
+
+def _clear(state: State, at: At, owner: Row) -> None:
+    cleared = state.cleared.find_or_add(PAIR.pack(owner, at.region))
+    if not state.cleared.raise_to(cleared, cells.Cleared.ORDER, at.order_ns):
         return
+    state.cleared.set(cleared, cells.Cleared.TIME, at.time_ns)
     for placement in state.indexes.placements_in(owner):
         if at.region in state.indexes.regions_of(placement):
             leave(state, at, placement)
     for tag in state.indexes.tags_of(owner):
         set_here = state.tags.get(tag, cells.Tag.REGION) == at.region
         if set_here and state.tags.get(tag, cells.Tag.ORDER) <= at.order_ns:
-            point(state, at, tag, None)
+            state.tags.set(tag, cells.Tag.DIGEST, 0)
 
 
 def tag_moved(state: State, at: At, fact: TagMoved) -> None:
@@ -150,50 +157,9 @@ def ownership_declared(state: State, at: At, fact: OwnershipDeclared) -> None:
 # What the facts above are made of.
 
 
-def describe(state: State, content: Descriptor) -> Row:
-    """Remember a content's size and type, the first that was attested, and return it.
-
-    Registries call every blob an octet stream; a more telling type replaces that.
-    """
-    digest = state.digest_row(content.digest)
-    if content.size_bytes and not state.size_bytes(digest):
-        state.digests.set(digest, cells.Digest.SIZE, content.size_bytes)
-    known = state.media_type(digest)
-    if content.media_type and known in {"", "application/octet-stream"}:
-        media = named(state.media_types, content.media_type)
-        state.digests.set(digest, cells.Digest.MEDIA, media)
-    return digest
-
-
-def refer(state: State, parent: Row, references: tuple[Descriptor, ...]) -> None:
-    """Remember what *parent* refers to. Content never changes: once is enough."""
-    if not references or state.digests.get(parent, cells.Digest.EDGES):
-        return
-    for position, reference in enumerate(references):
-        child = describe(state, reference)
-        edge, _ = state.edges.add(PAIR.pack(parent, position))
-        state.edges.set(edge, cells.Edge.CHILD, child)
-        if reference.platform is not None:
-            kept = named(state.platforms, platform_key(reference.platform))
-            state.edges.set(edge, cells.Edge.PLATFORM, kept)
-    state.digests.set(parent, cells.Digest.EDGES, len(references))
-
-
-def convert(state: State, digest: Row, original: Digest | None) -> None:
-    """Remember that a copy changed the digest of the same image."""
-    if original is not None:
-        row = state.digest_row(original)
-        if row != digest:
-            state.digests.set(digest, cells.Digest.ORIGINAL, row + 1)
-
-
 def arrive(state: State, at: At, placement: Row, phase: cells.Replica) -> Row:
     """Raise the replica's latest time of *phase*, and return its row."""
-    key = PAIR.pack(placement, at.region)
-    row = state.replicas.find(key)
-    if row == ABSENT:
-        row, _ = state.replicas.add(key)
-        state.indexes.add_replica(placement, at.region)
+    row = replica_row(state, at, placement)
     state.replicas.raise_to(row, phase, at.order_ns)
     created = state.replicas.get(row, cells.Replica.CREATE_TIME)
     if not created or at.time_ns < created:
@@ -204,16 +170,32 @@ def arrive(state: State, at: At, placement: Row, phase: cells.Replica) -> Row:
 
 def leave(state: State, at: At, placement: Row) -> None:
     """Raise the latest time at which the replica was said to be gone."""
+    row = replica_row(state, at, placement)
+    if state.replicas.raise_to(row, cells.Replica.GONE, at.order_ns):
+        state.replicas.raise_to(row, cells.Replica.CHANGE_TIME, at.time_ns)
+
+
+def replica_row(state: State, at: At, placement: Row) -> Row:
+    """Return the row of a replica; a new one is gone since its repository was."""
     key = PAIR.pack(placement, at.region)
     row = state.replicas.find(key)
     if row == ABSENT:
         row, _ = state.replicas.add(key)
         state.indexes.add_replica(placement, at.region)
-    if state.replicas.raise_to(row, cells.Replica.GONE, at.order_ns):
-        state.replicas.raise_to(row, cells.Replica.CHANGE_TIME, at.time_ns)
+        owner = Row(PAIR.unpack(state.placements.key(placement))[0])
+        order_ns, time_ns = cleared_at(state, owner, at.region)
+        state.replicas.set(row, cells.Replica.GONE, order_ns)
+        state.replicas.set(row, cells.Replica.CHANGE_TIME, time_ns)
+    return row
 
 
-def tag_row(state: State, repository: Row, tag: str) -> Row:
+def cleared_at(state: State, owner: Row, region: Row) -> tuple[int, ...]:
+    """Return the order and time at which the repository last left *region*."""
+    row = state.cleared.find(PAIR.pack(owner, region))
+    return (0, 0) if row == ABSENT else state.cleared.values(row)
+
+
+def tag_row(state: State, repository: Row, tag: Tag) -> Row:
     """Return the row of a tag, added if it is new."""
     key = tag_key(repository, tag)
     row = state.tags.find(key)
@@ -224,8 +206,12 @@ def tag_row(state: State, repository: Row, tag: str) -> Row:
 
 
 def point(state: State, at: At, tag: Row, digest: Digest | None) -> None:
-    """Let *tag* point to *digest*, or to nothing."""
-    pointed = 0 if digest is None else state.digest_row(digest) + 1
+    """Let *tag* point to *digest*, or to nothing, as when all of it left since."""
+    owner = Row(int.from_bytes(state.tags.key(tag)[:4], "little"))
+    cleared_ns, _ = cleared_at(state, owner, at.region)
+    pointed = 0
+    if digest is not None and at.order_ns > cleared_ns:
+        pointed = state.digest_row(digest) + 1
     values = (pointed, at.region, at.order_ns, at.time_ns, at.sequence)
     for column, value in enumerate(values):
         state.tags.set(tag, column, value)
@@ -250,62 +236,3 @@ def own(state: State, at: At, repository: Row) -> Row:
 def app_row(state: State, organization: str, app: str) -> Row:
     """Return the row of an app, added if it is new."""
     return state.apps.find_or_add(f"{organization}\0{app}".encode())
-
-
-def named(table: Table, name: str) -> int:
-    """Return the row of *name* plus one; 0, not known, once the table is full."""
-    key = name.encode()
-    row = table.find(key)
-    if row == ABSENT:
-        if len(table) >= VOCABULARY_MAX:
-            return 0
-        row, _ = table.add(key)
-    return row + 1
-
-
-def platform_key(platform: Platform) -> str:
-    """Return a platform as it is kept in ``platforms``."""
-    return "\0".join((platform.os, platform.architecture, platform.variant))
-
-
-def descriptors_of(fact: Fact) -> Iterable[Descriptor]:
-    """Yield every descriptor that *fact* attests."""
-    match fact:
-        case ContentPushed(content=content, references=references):
-            yield content
-            yield from references
-        case ContentAnnounced(content=content):
-            yield content
-        case ContentReplicated(contents=contents, references=references):
-            yield from contents
-            yield from references
-        case InventoryTaken(contents=entries):
-            for entry in entries:
-                yield entry.content
-                yield from entry.references
-        case _:
-            return
-
-
-def contradicts(state: State, fact: Fact) -> bool:
-    """Say whether *fact* gives a known digest another size or kind: one of them lies."""
-    attested: dict[str, int] = {}
-    for content in descriptors_of(fact):
-        if not content.size_bytes:
-            continue
-        if attested.setdefault(content.digest, content.size_bytes) != content.size_bytes:
-            return True
-        digest = state.find_digest(content.digest)
-        if digest == ABSENT:
-            continue
-        size = state.size_bytes(digest)
-        if size and size != content.size_bytes:
-            return True
-        if _kinds_differ(state.kind(digest), content_kind(content.media_type)):
-            return True
-    return False
-
-
-def _kinds_differ(known: ContentKind, stated: ContentKind) -> bool:
-    graph = {ContentKind.MANIFEST, ContentKind.INDEX}
-    return known != stated and known in graph and stated in graph

@@ -65,9 +65,7 @@ def rank_sources(
         for replica in state.replicas_of(placement):
             usable = usable_source(state, topology, replica.region, question.now_ns)
             if usable and replica.phase >= ReplicaPhase.COMPLETE:
-                found.append(
-                    _scored(state, topology, question, digest, replica.region)
-                )
+                found.append(_scored(state, topology, question, digest, replica.region))
     found.sort(key=lambda scored: scored[0])
     best = tuple(source for _, source in found[: question.source_count_max])
     mountable = _mountable(state, topology, question, content)

@@ -4,15 +4,21 @@ Only the fold writes it. Questions read it through the methods below, which spea
 words. Column positions are named constants beside each table's definition.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from struct import Struct
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
 
 from placement.core import cells
 from placement.core.cells import ReplicaPhase, column_names
 from placement.core.event import RegionState
 from placement.core.indexes import Indexes
+from placement.core.keys import (
+    DECISIONS_REMEMBERED,
+    EVENT_IDS_REMEMBERED,
+    PAIR,
+    REQUESTS_REMEMBERED,
+    SET_ASIDE_REMEMBERED,
+    STOPPED_REMEMBERED,
+    tag_key,
+)
 from placement.core.oci import (
     ContentKind,
     Digest,
@@ -21,40 +27,9 @@ from placement.core.oci import (
     Tag,
     content_kind,
 )
+from placement.core.records import ReplicaRecord, TagPointer
 from placement.core.table import ABSENT, Row, Table
 from placement.core.topology import Region
-
-EVENT_IDS_REMEMBERED: Final = 2**20
-REQUESTS_REMEMBERED: Final = 2**16
-STOPPED_REMEMBERED: Final = 2**16
-DECISIONS_REMEMBERED: Final = 2**20
-SET_ASIDE_REMEMBERED: Final = 10_000
-TRANSFERS_PER_ROUTE: Final = 32
-VOCABULARY_MAX: Final = 1_000
-"""Media types and platforms by name; further ones are kept as unknown."""
-
-PAIR: Final = Struct("<II")
-TRIPLE: Final = Struct("<III")
-
-
-class ReplicaRecord(NamedTuple):
-    """A replica as it is kept; times in nanoseconds, sizes in bytes."""
-
-    region: Region
-    phase: ReplicaPhase
-    held_bytes: int
-    create_time_ns: int
-    change_time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class TagPointer:
-    """What a tag points to, who set it and when."""
-
-    digest: Digest
-    region: Region
-    time_ns: int
-    sequence: int
 
 
 class State:
@@ -77,6 +52,7 @@ class State:
         self.edges = Table("edges", column_names(cells.Edge))
         self.placements = Table("placements", ())
         self.replicas = Table("replicas", column_names(cells.Replica))
+        self.cleared = Table("cleared", column_names(cells.Cleared))
         self.uses = Table("uses", column_names(cells.Use))
         self.tags = Table("tags", column_names(cells.Tag))
         self.demand = Table("demand", column_names(cells.Demand))
@@ -172,7 +148,7 @@ class State:
         return self.media_types.key(Row(media - 1)).decode() if media else ""
 
     def kind(self, digest: Row) -> ContentKind:
-        """Return what the content is; a blob's type is unknown until it is referred to."""
+        """Return what the content is; a blob is known by what refers to it."""
         return content_kind(self.media_type(digest))
 
     def children(self, digest: Row) -> Iterator[tuple[Row, Platform | None]]:
@@ -303,25 +279,20 @@ class State:
 
     def _index(self) -> None:
         self.indexes = indexes = Indexes()
-        for key, row in self.placements.items():
+        for key, row in self.placements.rows():
             owner, content = PAIR.unpack(key)
             indexes.add_placement(row, Row(owner), Row(content))
-        for key, _ in self.replicas.items():
+        for key, _ in self.replicas.rows():
             placement, region = PAIR.unpack(key)
             indexes.add_replica(Row(placement), Row(region))
-        for key, _ in self.uses.items():
+        for key, _ in self.uses.rows():
             placement, region = PAIR.unpack(key)
             indexes.add_use(Row(placement), Row(region))
-        for key, row in self.tags.items():
+        for key, row in self.tags.rows():
             indexes.add_tag(Row(int.from_bytes(key[:4], "little")), row)
-        for key, row in self.machines.items():
+        for key, row in self.machines.rows():
             region_row = self.machines.get(row, cells.Machine.REGION)
             indexes.add_machine(Row(region_row), key)
-        for key, _ in self.memberships.items():
+        for key, _ in self.memberships.rows():
             app, region = PAIR.unpack(key)
             indexes.add_member(Row(app), Row(region))
-
-
-def tag_key(repository: Row, tag: Tag) -> bytes:
-    """Return the key of a tag in ``tags``."""
-    return repository.to_bytes(4, "little") + tag.encode()

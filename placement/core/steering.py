@@ -27,8 +27,9 @@ from placement.core.event import (
     ReplicationSubject,
     ReplicationWithheld,
 )
+from placement.core.keys import PAIR, TRIPLE
 from placement.core.presence import At, own
-from placement.core.state import PAIR, TRIPLE, State
+from placement.core.state import State
 from placement.core.table import ABSENT, Row, Table
 from placement.core.topology import Region
 from placement.core.transfers import Transfer, keep
@@ -87,7 +88,7 @@ def replication_moved(
 
 
 def replication_started(state: State, at: At, fact: ReplicationStarted) -> None:
-    """A copy began; a new attempt opens a failed one again."""
+    """Move a decision to started; a new attempt opens a failed one again."""
     row = replication_moved(state, at, fact.subject, DecisionStatus.STARTED)
     if row == ABSENT:
         return
@@ -101,7 +102,7 @@ def replication_started(state: State, at: At, fact: ReplicationStarted) -> None:
 
 
 def replication_completed(state: State, at: At, fact: ReplicationCompleted) -> None:
-    """A copy is there; what it took is a transfer like any other."""
+    """Close a decision; what the copy took is a transfer like any other."""
     row = replication_moved(state, at, fact.subject, DecisionStatus.COMPLETED)
     source = 0 if row == ABSENT else state.decisions.get(row, cells.Decision.SOURCE)
     if source and fact.transfer_duration_ns:
@@ -115,7 +116,7 @@ def replication_ended(
     at: At,
     fact: ReplicationFailed | ReplicationCancelled | ReplicationExpired,
 ) -> None:
-    """A copy failed, was called off, or is no longer worth making."""
+    """Close a decision that failed, was called off or expired."""
     match fact:
         case ReplicationFailed(retryable=True):
             status = DecisionStatus.STARTED
@@ -129,7 +130,7 @@ def replication_ended(
 
 
 def eviction_planned(state: State, at: At, fact: EvictionPlanned) -> None:
-    """Remember the decision; the content is there until ContentEvicted says otherwise."""
+    """Remember the decision; the content stays until ContentEvicted is folded."""
     row = state.decisions.find_or_add(fact.eviction_id.encode())
     values = {
         cells.Decision.PLACEMENT: state.placement_row(fact.repository, fact.digest),

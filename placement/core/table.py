@@ -64,7 +64,7 @@ class Table:
         return row
 
     def add(self, key: bytes) -> tuple[Row, bytes | None]:
-        """Add a row for the new *key*; return it and the key that it replaced, if any."""
+        """Add a row for the new *key*; return it and the key it replaced, if any."""
         row, replaced = self._vacant()
         if replaced is not None:
             del self._rows[replaced]
@@ -127,7 +127,7 @@ class Table:
         """Return all integers of *row*, in the order of ``columns``."""
         return tuple(column[row] for column in self._columns)
 
-    def items(self) -> Iterator[tuple[bytes, Row]]:
+    def rows(self) -> Iterator[tuple[bytes, Row]]:
         """Yield each key and its row, in no order that means anything."""
         yield from self._rows.items()
 
@@ -140,6 +140,10 @@ class Table:
     def mark_dirty(self, number: int) -> None:
         """Let the next ``take_dirty`` return chunk *number* (a save failed)."""
         self._dirty.add(number)
+
+    def mark_all_dirty(self) -> None:
+        """Let the next ``take_dirty`` return every chunk (the checkpoint is gone)."""
+        self._dirty.update(range(-(-len(self._keys) // CHUNK_ROWS)))
 
     def _packed(self, number: int) -> bytes:
         first = number * CHUNK_ROWS

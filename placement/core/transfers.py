@@ -1,11 +1,12 @@
-"""What timed transfers mean: the last few of each route, raw, to be fitted when asked."""
+"""What timed transfers mean: the last few of each route, raw, fitted when asked."""
 
 from dataclasses import dataclass
 
 from placement.core import cells
 from placement.core.event import TransferMeasured, TransferOutcome
+from placement.core.keys import PAIR, TRANSFERS_PER_ROUTE, TRIPLE
 from placement.core.presence import At
-from placement.core.state import PAIR, TRANSFERS_PER_ROUTE, TRIPLE, State
+from placement.core.state import State
 from placement.core.table import Row
 
 

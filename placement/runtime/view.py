@@ -1,4 +1,4 @@
-"""The read side: the state, what answers from it rest on, and waiting for a sequence."""
+"""The read side: the state, what its answers rest on, and waiting for a sequence."""
 
 import asyncio
 from dataclasses import dataclass
@@ -51,37 +51,43 @@ class View:
         self.epoch = ""
         self.last_sequence: int | None = None
         self._clock = clock
-        self._heard_ns = 0
         self._started_ns = clock()
-        self._rebuilding = True
+        self._current_ns = 0
+        """All that was stored before this time is folded."""
+        self._mark: tuple[int, int] | None = None
+        self._restored = False
         self._broken = ""
         self._degraded = ""
         self._waiters: dict[asyncio.Future[None], int] = {}
 
     # Written by the projector.
 
-    def replace(self, state: State, epoch: str) -> None:
-        """Answer from another state, as after a checkpoint was loaded."""
-        self.state, self.epoch = state, epoch
+    def replace(self, state: State, epoch: str, *, restored: bool) -> None:
+        """Answer from another state; *restored* says that it is from a checkpoint."""
+        self.state, self.epoch, self._restored = state, epoch, restored
+        self._current_ns, self._mark = 0, None
         self.advanced()
 
     def advanced(self) -> None:
-        """Wake the calls that waited for what is folded now."""
+        """Take note of what is folded now, and wake the calls that waited for it."""
         sequence = self.state.sequence
+        if self._mark is not None and self._mark[1] <= sequence:
+            self._current_ns = max(self._current_ns, self._mark[0])
+            self._mark = None
         for waiter, wanted in list(self._waiters.items()):
             if wanted <= sequence and not waiter.done():
                 waiter.set_result(None)
 
     def caught_up(self) -> None:
         """Note that the log was reached just now and holds nothing newer."""
-        self._heard_ns = self._clock()
-        self._rebuilding = False
-        self.last_sequence = self.state.sequence
+        self.reached(self._clock(), self.state.sequence)
 
-    def reached(self, last_sequence: int) -> None:
-        """Note that the log was reached just now and ends at *last_sequence*."""
-        self._heard_ns = self._clock()
-        self.last_sequence = last_sequence
+    def reached(self, time_ns: int, last_sequence: int) -> None:
+        """Note that at *time_ns* the log ended at *last_sequence*."""
+        self.last_sequence = max(last_sequence, self.state.sequence)
+        if self._mark is None or last_sequence <= self.state.sequence:
+            self._mark = (time_ns, last_sequence)
+        self.advanced()
 
     def broken(self, why: str) -> None:
         """Note that the log is not the one that the state was folded from."""
@@ -96,23 +102,29 @@ class View:
     @property
     def ready(self) -> bool:
         """Whether the log was folded up to its end at least once."""
-        return not self._rebuilding
+        return self._current_ns > 0
 
     @property
     def trouble(self) -> str:
         """Return why the state is EPOCH_BROKEN or DEGRADED, for people."""
         return self._broken or self._degraded
 
+    @property
+    def trouble_is_final(self) -> bool:
+        """Whether the log is another one: nothing more may be folded or saved."""
+        return bool(self._broken)
+
     def staleness_ns(self) -> int:
-        """Return how long ago the log was last reached."""
-        return max(0, self._clock() - (self._heard_ns or self._started_ns))
+        """Return for how long the state may lack what was stored in the log."""
+        current_ns = self._current_ns or self.state.store_time_ns or self._started_ns
+        return max(0, self._clock() - current_ns)
 
     def serving_state(self) -> ServingState:
         """Return how far the state may be trusted now."""
         if self._broken:
             return ServingState.EPOCH_BROKEN
-        if self._rebuilding:
-            return ServingState.REBUILDING
+        if not self.ready:
+            return ServingState.STALE if self._restored else ServingState.REBUILDING
         if self.staleness_ns() > SILENCE_NS_MAX:
             return ServingState.STALE
         return ServingState.DEGRADED if self._degraded else ServingState.LIVE

@@ -139,12 +139,20 @@ def batched(events: Iterable[Event]) -> Iterator[list[Event]]:
 
 
 def decode_message(message: Message) -> RecordedMessage:
-    """Return what a message of the log holds. Never fails: what cannot be read is set
-    aside, by its bytes, its subject and the log's time alone.
+    """Return what a message of the log holds; never fails.
+
+    What cannot be read is set aside, by the message's bytes, its subject and the log's
+    time alone.
     """
-    body_hash = blake2b(message.body, digest_size=16).digest()
     items = tuple(_items(message))
-    return RecordedMessage(message.sequence, message.store_time_ns, body_hash, items)
+    folded = message_hash(message)
+    return RecordedMessage(message.sequence, message.store_time_ns, folded, items)
+
+
+def message_hash(message: Message) -> bytes:
+    """Return what tells this message from any other at the same sequence."""
+    stored = message.store_time_ns.to_bytes(8, "big")
+    return blake2b(stored + message.body, digest_size=16).digest()
 
 
 def _items(message: Message) -> Iterator[Recorded | SetAside]:

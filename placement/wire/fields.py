@@ -172,11 +172,12 @@ def _codec_of(hint: Any) -> tuple[Decoder, Encoder, bool]:  # noqa: ANN401
     if hint is TimeNs:
         return decode_time, lambda pair: encode_time(*pair), True
     if hint is DurationNs:
-        return _decode_duration, lambda pair: encode_time(*pair), True
+        return decode_duration, lambda pair: encode_time(*pair), True
     if get_origin(hint) in {Union, UnionType}:
         return parse_reference, _plain, False
     if isinstance(hint, type) and issubclass(hint, IntEnum):
         return _enum_decoder(hint), int, False
+    assert isinstance(hint, type), f"no codec for {hint}"
     assert is_dataclass(hint), f"no codec for {hint}"
     codec = class_codec(hint)
     return codec.decode, lambda pair: codec.encode(*pair), True
@@ -205,7 +206,8 @@ def decode_time(value: Any, field: str) -> TimeNs:  # noqa: ANN401
     return TimeNs(time_ns)
 
 
-def _decode_duration(value: Any, field: str) -> DurationNs:  # noqa: ANN401
+def decode_duration(value: Any, field: str) -> DurationNs:  # noqa: ANN401
+    """Return a Duration as nanoseconds; raises TimeInvalidError, naming *field*."""
     duration_ns = nanoseconds(value)
     if not 0 <= duration_ns <= DURATION_NS_MAX or not 0 <= value.nanos < _SECOND_NS:
         raise TimeInvalidError(field, duration_ns, "give 0 to 366 days")

@@ -1,6 +1,6 @@
 """What every CheckpointStore promises, held against each that there is."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,27 +19,28 @@ HEADER = CheckpointHeader(
 )
 LATER = replace(HEADER, sequence=8, store_time_ns=HEADER.store_time_ns + 1)
 
-Reopen = Callable[[], CheckpointStore]
+Reopen = Callable[[], Awaitable[CheckpointStore]]
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def reopen(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[Reopen]:
-    """A function that returns the store as the service's next run would find it."""
+    """A function that ends a run and returns the store as the next one finds it."""
     memory = MemoryCheckpointStore()
-    opened: list[CheckpointStore] = []
+    runs: list[CheckpointStore] = []
 
-    def make() -> CheckpointStore:
+    async def next_run() -> CheckpointStore:
+        if runs:
+            await runs[-1].close()
         if request.param == "memory":
-            opened.append(memory)
+            runs.append(memory)
         else:
-            opened.append(SqliteCheckpointStore(tmp_path / "checkpoint.db"))
-        return opened[-1]
+            runs.append(SqliteCheckpointStore(tmp_path / "checkpoint.db"))
+        return runs[-1]
 
-    yield make
-    for store in opened:
-        await store.close()
+    yield next_run
+    await (await next_run()).close()
 
 
 async def content(store: CheckpointStore) -> tuple[CheckpointHeader, set[Chunk]]:
@@ -52,7 +53,7 @@ async def content(store: CheckpointStore) -> tuple[CheckpointHeader, set[Chunk]]
 
 async def test_nothing_saved_loads_as_none(reopen: Reopen) -> None:
     """A new service has no checkpoint, however often it looks."""
-    store = reopen()
+    store = await reopen()
 
     assert await store.load() is None
     assert await store.load() is None
@@ -60,7 +61,7 @@ async def test_nothing_saved_loads_as_none(reopen: Reopen) -> None:
 
 async def test_next_run_loads_what_was_saved(reopen: Reopen) -> None:
     """Header and chunks come back as they were, byte for byte."""
-    store = reopen()
+    store = await reopen()
     chunks = {
         Chunk("digest", 0, b"\0"),
         Chunk("digest", 1, b"b"),
@@ -70,12 +71,12 @@ async def test_next_run_loads_what_was_saved(reopen: Reopen) -> None:
     await store.save(HEADER, chunks)
     await store.close()
 
-    assert await content(reopen()) == (HEADER, chunks)
+    assert await content(await reopen()) == (HEADER, chunks)
 
 
 async def test_saving_store_loads_what_it_saved(reopen: Reopen) -> None:
     """Load is no privilege of the next run."""
-    store = reopen()
+    store = await reopen()
 
     await store.save(HEADER, [Chunk("digest", 0, b"a")])
 
@@ -86,34 +87,33 @@ async def test_header_alone_is_a_checkpoint(reopen: Reopen) -> None:
     """An empty state has a position too; at sequence 0 there is no message hash."""
     header = CheckpointHeader("", 0, 0, 0, b"")
 
-    await reopen().save(header, [])
+    await (await reopen()).save(header, [])
 
-    assert await content(reopen()) == (header, set())
+    assert await content(await reopen()) == (header, set())
 
 
 async def test_save_replaces_only_the_given_chunks(reopen: Reopen) -> None:
     """A save names what changed; the rest stays, in the same table and in others."""
-    store = reopen()
+    store = await reopen()
     kept = {Chunk("digest", 1, b"b"), Chunk("tag", 0, b"c")}
     await store.save(HEADER, [Chunk("digest", 0, b"a"), *kept])
 
     await store.save(LATER, [Chunk("digest", 0, b"longer"), Chunk("digest", 2, b"d")])
 
     changed = {Chunk("digest", 0, b"longer"), Chunk("digest", 2, b"d")}
-    assert await content(reopen()) == (LATER, kept | changed)
+    assert await content(await reopen()) == (LATER, kept | changed)
 
 
 async def test_next_run_saves_onto_what_it_loaded(reopen: Reopen) -> None:
     """An incremental save is one also across runs, loaded first or not."""
-    await reopen().save(HEADER, [Chunk("digest", 0, b"a")])
-    loading, saving = reopen(), reopen()
+    await (await reopen()).save(HEADER, [Chunk("digest", 0, b"a")])
+    loading = await reopen()
     await loading.load()
     await loading.save(HEADER, [Chunk("digest", 1, b"b")])
-    await loading.close()
 
-    await saving.save(LATER, [Chunk("digest", 2, b"c")])
+    await (await reopen()).save(LATER, [Chunk("digest", 2, b"c")])
 
-    assert await content(reopen()) == (
+    assert await content(await reopen()) == (
         LATER,
         {Chunk("digest", 0, b"a"), Chunk("digest", 1, b"b"), Chunk("digest", 2, b"c")},
     )
@@ -121,25 +121,25 @@ async def test_next_run_saves_onto_what_it_loaded(reopen: Reopen) -> None:
 
 async def test_empty_body_deletes_the_chunk(reopen: Reopen) -> None:
     """A table that shrinks gives its chunks back; deleting twice is no error."""
-    store = reopen()
+    store = await reopen()
     await store.save(HEADER, [Chunk("digest", 0, b"a"), Chunk("digest", 1, b"b")])
 
     await store.save(HEADER, [Chunk("digest", 1, b"")])
     await store.save(LATER, [Chunk("digest", 1, b""), Chunk("digest", 9, b"")])
 
-    assert await content(reopen()) == (LATER, {Chunk("digest", 0, b"a")})
+    assert await content(await reopen()) == (LATER, {Chunk("digest", 0, b"a")})
 
 
 async def test_chunk_given_twice_counts_as_last_given(reopen: Reopen) -> None:
     """Order within one save is kept."""
-    await reopen().save(HEADER, [Chunk("tag", 0, b"a"), Chunk("tag", 0, b"b")])
+    await (await reopen()).save(HEADER, [Chunk("tag", 0, b"a"), Chunk("tag", 0, b"b")])
 
-    assert await content(reopen()) == (HEADER, {Chunk("tag", 0, b"b")})
+    assert await content(await reopen()) == (HEADER, {Chunk("tag", 0, b"b")})
 
 
 async def test_save_that_raises_midway_leaves_the_old(reopen: Reopen) -> None:
     """Header and chunks change together or not at all."""
-    store = reopen()
+    store = await reopen()
     await store.save(HEADER, [Chunk("digest", 0, b"a")])
 
     def chunks() -> Iterator[Chunk]:
@@ -154,7 +154,7 @@ async def test_save_that_raises_midway_leaves_the_old(reopen: Reopen) -> None:
 
 async def test_discarded_checkpoint_is_gone(reopen: Reopen) -> None:
     """After a discard the service begins anew, and saves as if for the first time."""
-    store = reopen()
+    store = await reopen()
     await store.discard("nothing there yet")
     await store.save(HEADER, [Chunk("digest", 0, b"a"), Chunk("digest", 1, b"b")])
 
@@ -162,7 +162,7 @@ async def test_discarded_checkpoint_is_gone(reopen: Reopen) -> None:
 
     assert await store.load() is None
     await store.save(LATER, [Chunk("digest", 0, b"c")])
-    assert await content(reopen()) == (LATER, {Chunk("digest", 0, b"c")})
+    assert await content(await reopen()) == (LATER, {Chunk("digest", 0, b"c")})
 
 
 async def test_large_state_round_trips(reopen: Reopen) -> None:
@@ -173,14 +173,14 @@ async def test_large_state_round_trips(reopen: Reopen) -> None:
         Chunk("名", 2**40, b"'\"\0"),
     }
 
-    await reopen().save(HEADER, many | large)
+    await (await reopen()).save(HEADER, many | large)
 
-    assert await content(reopen()) == (HEADER, many | large)
+    assert await content(await reopen()) == (HEADER, many | large)
 
 
 async def test_closed_store_can_be_closed_again(reopen: Reopen) -> None:
     """Closing is safe at any time: unused, used, and twice."""
-    store = reopen()
+    store = await reopen()
     await store.close()
     await store.save(HEADER, [])
 

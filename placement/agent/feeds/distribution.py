@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Final
 
 from placement.agent.feeds.clients import client_kind, client_region, is_own
-from placement.agent.feeds.fields import Fields, fields_of, parse_identifier, shown
+from placement.agent.feeds.fields import Fields, fields_of, shown
 from placement.agent.feeds.request_log import RequestRecord
 from placement.agent.feeds.times import parse_timestamp_ns
 from placement.agent.feeds.translation import (
@@ -44,6 +44,7 @@ from placement.core.oci import (
     parse_tag,
 )
 from placement.core.topology import Region
+from placement.wire.fields import parse_identifier
 
 RequestLog = Mapping[str, RequestRecord]
 """The registry's answers by ``http.request.id``; may lack any."""
@@ -165,7 +166,6 @@ def _stored(notice: _Notice, feed: FeedSettings) -> Fact:
     if is_own(notice.user_agent, feed):
         return _arrived(notice)
     target = notice.target
-    mounted = target.text("fromRepository") if notice.action == "mount" else ""
     subject = target.inner("subject")
     return ContentPushed(
         content=_descriptor(target),
@@ -174,12 +174,14 @@ def _stored(notice: _Notice, feed: FeedSettings) -> Fact:
         references=_references(target),
         subject_digest=_digest(subject) if subject.values else None,
         client_region=notice.client_region,
-        mounted_from_repository=parse_repository(
-            mounted, target.where("fromRepository")
-        )
-        if mounted
-        else None,
+        mounted_from_repository=_mounted_from(notice),
     )
+
+
+def _mounted_from(notice: _Notice) -> Repository | None:
+    text = notice.target.text("fromRepository") if notice.action == "mount" else ""
+    where = notice.target.where("fromRepository")
+    return parse_repository(text, where) if text else None
 
 
 def _arrived(notice: _Notice) -> ContentReplicated:

@@ -1,22 +1,26 @@
 """Reading a sender's JSON field by field, so that an error names the field at fault.
 
 Unknown fields are nobody's business. A field that is null or empty is absent: some
-senders leave an empty field out, others write ``""`` (Distribution 2 and 3).
+senders leave an empty field out, others write ``""`` (Distribution 2 and 3). The limits
+are those of the wire: what was translated, a reader of the log never sets aside.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from placement.core.errors import InputError, NumberInvalidError, TextInvalidError
+from placement.core.errors import (
+    InputError,
+    LimitInvalidError,
+    NumberInvalidError,
+    TextInvalidError,
+)
 from placement.core.event import Identifier, Name
-
-IDENTIFIER_LENGTH_MAX: Final = 128
-NAME_LENGTH_MAX: Final = 255
-INT64_MAX: Final = 2**63 - 1
-
-_IDENTIFIER: Final = re.compile(rf"[!-~]{{1,{IDENTIFIER_LENGTH_MAX}}}")
+from placement.wire.fields import (
+    COUNT_MAX,
+    REPEATED_COUNT_MAX,
+    parse_identifier,
+    parse_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,7 @@ class Fields:
 
     def name(self, key: str) -> Name:
         """Return a printable text, empty when absent; raises TextInvalidError."""
-        value = self.text(key)
-        if len(value) > NAME_LENGTH_MAX or not value.isprintable():
-            remedy = f"give at most {NAME_LENGTH_MAX} printable characters"
-            raise TextInvalidError(self.where(key), value, remedy)
-        return Name(value)
+        return Name(parse_name(self.text(key), self.where(key)))
 
     def identifier(self, key: str) -> Identifier:
         """Return an identifier, which must be there; raises TextInvalidError."""
@@ -56,11 +56,10 @@ class Fields:
         value = self.values.get(key)
         if value is None:
             return 0
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or not isinstance(value, int) or not 0 <= value <= INT64_MAX:
-            remedy = f"give a whole number from 0 to {INT64_MAX}"
-            raise NumberInvalidError(self.where(key), shown(value), remedy)
-        return value
+        if type(value) is int and 0 <= value <= COUNT_MAX:  # a bool is an int, too
+            return value
+        remedy = f"give a whole number from 0 to {COUNT_MAX}"
+        raise NumberInvalidError(self.where(key), shown(value), remedy)
 
     def inner(self, key: str) -> "Fields":
         """Return the object in a field, empty when absent; raises InputError."""
@@ -75,6 +74,9 @@ class Fields:
         where = self.where(key)
         if not isinstance(value, list):
             raise InputError(where, shown(value), "give a list of objects")
+        if len(value) > REPEATED_COUNT_MAX:
+            remedy = f"give at most {REPEATED_COUNT_MAX}"
+            raise LimitInvalidError(where, len(value), remedy)
         return [fields_of(item, f"{where}[{at}]") for at, item in enumerate(value)]
 
 
@@ -83,16 +85,6 @@ def fields_of(value: object, path: str = "") -> Fields:
     if not isinstance(value, Mapping):
         raise InputError(path, shown(value), "give a JSON object")
     return Fields(value, path)
-
-
-def parse_identifier(text: str, field: str) -> Identifier:
-    """Return *text* as an identifier; raises TextInvalidError, naming *field*."""
-    if not _IDENTIFIER.fullmatch(text):
-        remedy = (
-            f"give 1 to {IDENTIFIER_LENGTH_MAX} printable ASCII characters, no spaces"
-        )
-        raise TextInvalidError(field, text, remedy)
-    return Identifier(text)
 
 
 def shown(value: object) -> object:

@@ -9,9 +9,9 @@ from typing import Final
 
 from placement.core.errors import TimeInvalidError
 from placement.core.event import DurationNs, TimeNs
+from placement.wire.fields import DURATION_NS_MAX, TIME_NS_MAX
 
 SECOND_NS: Final = 1_000_000_000
-NS_MAX: Final = 2**63 - 1
 FRACTION_DIGITS: Final = 9
 DURATION_LENGTH_MAX: Final = 40
 """The longest that Go writes is ``-2562047h47m16.854775808s``."""
@@ -39,9 +39,9 @@ _DURATION: Final = re.compile(rf"(?:{_PART})+|0")
 def parse_timestamp_ns(text: str, field: str) -> TimeNs:
     """Return an RFC 3339 moment of any offset; raises TimeInvalidError, naming *field*.
 
-    Digits beyond the nanosecond are cut off. From 1970 to 2262.
+    Digits beyond the nanosecond are cut off. After 1970 and before 2116.
     """
-    remedy = "give an RFC 3339 time from 1970 to 2262, such as 2026-11-23T15:40:00.5Z"
+    remedy = "give an RFC 3339 time after 1970 and before 2116, with its offset"
     match = _TIMESTAMP.fullmatch(text.upper())
     if match is None:
         raise TimeInvalidError(field, text, remedy)
@@ -52,17 +52,20 @@ def parse_timestamp_ns(text: str, field: str) -> TimeNs:
         raise TimeInvalidError(field, text, remedy) from None
     time_ns = (moment - _EPOCH) // timedelta(seconds=1) * SECOND_NS
     time_ns += int(fraction[:FRACTION_DIGITS].ljust(FRACTION_DIGITS, "0"))
-    if not 0 <= time_ns <= NS_MAX:
+    if not 0 < time_ns <= TIME_NS_MAX:
         raise TimeInvalidError(field, text, remedy)
     return TimeNs(time_ns)
 
 
 def parse_go_duration_ns(text: str) -> DurationNs | None:
-    """Return a duration such as ``1m2.3s``; None for what is none, or negative."""
+    """Return a duration such as ``1m2.3s``; None for what is none.
+
+    Nor is a negative one, nor one of more than a year.
+    """
     if len(text) > DURATION_LENGTH_MAX or not _DURATION.fullmatch(text):
         return None
     total_ns = 0
     for whole, fraction, unit in _DURATION_PART.findall(text):
         total_ns += int(whole) * _UNIT_NS[unit]
         total_ns += int(fraction or "0") * _UNIT_NS[unit] // 10 ** len(fraction)
-    return DurationNs(total_ns) if total_ns <= NS_MAX else None
+    return DurationNs(total_ns) if total_ns <= DURATION_NS_MAX else None

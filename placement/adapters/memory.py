@@ -1,0 +1,258 @@
+"""Both ports in memory, for tests: the same promises, and controls to break them."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+
+from placement.adapters.log_message import check_body
+from placement.ports import (
+    READ_BATCH_MESSAGES_MAX,
+    Appended,
+    Checkpoint,
+    CheckpointDamagedError,
+    CheckpointHeader,
+    CheckpointUnwritableError,
+    Chunk,
+    Clock,
+    LogFullError,
+    LogReplacedError,
+    LogStatus,
+    LogUnavailableError,
+    Message,
+)
+
+DUPLICATE_WINDOW_NS = 120_000_000_000
+REMEMBERED_IDS_MAX = 1 << 20
+IDLE_SECONDS = 1.0
+
+
+class MemoryEventLog:
+    """An EventLog whose messages die with the process.
+
+    ``stop`` and ``resume`` make it unreachable and reachable; ``replace``, ``rewind``
+    and ``trim`` do what LogReplacedError is for.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        messages_max: int | None = None,
+        duplicate_window_ns: int = DUPLICATE_WINDOW_NS,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        """Be empty; *messages_max* None means never full."""
+        self._clock = clock
+        self._messages_max = messages_max
+        self._duplicate_window_ns = duplicate_window_ns
+        self._idle_seconds = idle_seconds
+        self._messages: list[Message] = []
+        self._first_sequence = 1
+        self._ids: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._epoch_number = 1
+        self._reachable = True
+        self._closed = False
+        self._changed = asyncio.Event()
+
+    async def append(self, subject: str, body: bytes, message_id: str) -> Appended:
+        """Store a message, once per *message_id* within the duplicate window."""
+        check_body(body)
+        self._check_reachable()
+        now_ns = self._clock()
+        self._forget_ids(now_ns)
+        if message_id in self._ids:
+            sequence, _ = self._ids[message_id]
+            return Appended(self._epoch, sequence, duplicate=True)
+        if self._messages_max is not None and len(self._messages) >= self._messages_max:
+            message = f"the log holds {self._messages_max} messages, which is its limit"
+            raise LogFullError(message)
+        sequence = self._last_sequence + 1
+        self._messages.append(Message(sequence, now_ns, subject, body))
+        self._ids[message_id] = (sequence, now_ns)
+        self._announce()
+        return Appended(self._epoch, sequence, duplicate=False)
+
+    async def read(self, after_sequence: int) -> AsyncIterator[Sequence[Message]]:
+        """Yield as the port says, from the epoch of the first moment."""
+        epoch, position = self._epoch, after_sequence
+        last: Message | None = None
+        while True:
+            changed = self._changed
+            if self._closed:
+                message = "the log was closed by this process"
+                raise LogUnavailableError(message)
+            if self._reachable:
+                self._check_readable(epoch, position, last)
+                start = position + 1 - self._first_sequence
+                batch = self._messages[start : start + READ_BATCH_MESSAGES_MAX]
+                yield batch
+                if batch:
+                    position, last = position + len(batch), batch[-1]
+                    await asyncio.sleep(0)
+                    continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._idle_seconds):
+                    await changed.wait()
+
+    async def message(self, sequence: int) -> Message | None:
+        """Return one message, or None when the log does not hold it."""
+        self._check_reachable()
+        if not self._first_sequence <= sequence <= self._last_sequence:
+            return None
+        return self._at(sequence)
+
+    async def status(self) -> LogStatus:
+        """Say what log this is and how far it reaches."""
+        self._check_reachable()
+        return LogStatus(self._epoch, self._first_sequence, self._last_sequence)
+
+    async def close(self) -> None:
+        """Make every later call raise LogUnavailableError."""
+        self._closed = True
+        self._announce()
+
+    def stop(self) -> None:
+        """Become unreachable."""
+        self._reachable = False
+        self._announce()
+
+    def resume(self) -> None:
+        """Be reachable again, with all that was stored."""
+        self._reachable = True
+        self._announce()
+
+    def replace(self) -> None:
+        """Become another, empty log: a new epoch, which knows no message id."""
+        self._epoch_number += 1
+        self._messages.clear()
+        self._first_sequence = 1
+        self._ids.clear()
+        self._announce()
+
+    def rewind(self, last_sequence: int) -> None:
+        """Lose what came after *last_sequence*, as a store put back from a backup."""
+        del self._messages[max(0, last_sequence + 1 - self._first_sequence) :]
+        kept = self._last_sequence
+        for message_id, (sequence, _) in list(self._ids.items()):
+            if sequence > kept:
+                del self._ids[message_id]
+        self._announce()
+
+    def trim(self, first_sequence: int) -> None:
+        """Lose what came before *first_sequence*."""
+        count = min(max(0, first_sequence - self._first_sequence), len(self._messages))
+        del self._messages[:count]
+        self._first_sequence += count
+        self._announce()
+
+    @property
+    def _epoch(self) -> str:
+        """The name of this log among those that this object has been."""
+        return f"memory-{self._epoch_number}"
+
+    @property
+    def _last_sequence(self) -> int:
+        """The sequence of the newest message, or of the one before the first."""
+        return self._first_sequence + len(self._messages) - 1
+
+    def _at(self, sequence: int) -> Message:
+        """Return the message at *sequence*, which the log holds."""
+        return self._messages[sequence - self._first_sequence]
+
+    def _announce(self) -> None:
+        """Wake every reader."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _check_reachable(self) -> None:
+        """Raise LogUnavailableError while stopped or closed."""
+        if self._closed or not self._reachable:
+            message = f"the log is {'closed' if self._closed else 'stopped'}"
+            raise LogUnavailableError(message)
+
+    def _check_readable(self, epoch: str, position: int, last: Message | None) -> None:
+        """Raise LogReplacedError if a reader of *epoch* at *position* cannot go on.
+
+        *last* is the message that it read there, if it read one.
+        """
+        fault = ""
+        if epoch != self._epoch:
+            fault = f"the log was made anew: it is {self._epoch}, and was {epoch}"
+        elif position > self._last_sequence:
+            fault = f"the log ends at {self._last_sequence}, before {position}"
+        elif position + 1 < self._first_sequence:
+            fault = f"the log begins at {self._first_sequence}, after {position}"
+        elif last and position >= self._first_sequence and self._at(position) != last:
+            fault = f"message {position} is another than was read: rewound, and grown"
+        if fault:
+            raise LogReplacedError(fault, epoch=epoch, sequence=str(position))
+
+    def _forget_ids(self, now_ns: int) -> None:
+        """Forget the ids that are out of the window, and the oldest of too many."""
+        while self._ids:
+            oldest = next(iter(self._ids))
+            _, stored_ns = self._ids[oldest]
+            within = now_ns - stored_ns < self._duplicate_window_ns
+            if within and len(self._ids) < REMEMBERED_IDS_MAX:
+                return
+            del self._ids[oldest]
+
+
+class MemoryCheckpointStore:
+    """A CheckpointStore whose checkpoint dies with the process.
+
+    Set ``writable`` to False and saving fails; ``damage`` makes loading fail.
+    ``discarded`` holds what was put aside, with the reasons.
+    """
+
+    def __init__(self) -> None:
+        """Be empty and in order."""
+        self._header: CheckpointHeader | None = None
+        self._chunks: dict[tuple[str, int], Chunk] = {}
+        self._damaged = False
+        self.writable = True
+        self.discarded: list[tuple[str, Checkpoint]] = []
+
+    async def load(self) -> Checkpoint | None:
+        """Return the last saved checkpoint; CheckpointDamagedError after ``damage``."""
+        if self._damaged:
+            message = "the checkpoint in memory was damaged"
+            raise CheckpointDamagedError(message)
+        return self._checkpoint()
+
+    async def save(self, header: CheckpointHeader, chunks: Iterable[Chunk]) -> None:
+        """Keep *header* and *chunks*, all or none; an empty body deletes its chunk."""
+        replaced = {(chunk.table, chunk.number): chunk for chunk in chunks}
+        if not self.writable:
+            message = "the store in memory is not writable"
+            raise CheckpointUnwritableError(message)
+        if self._damaged:
+            message = "the checkpoint in memory was damaged"
+            raise CheckpointDamagedError(message)
+        merged = self._chunks | replaced
+        self._chunks = {key: chunk for key, chunk in merged.items() if chunk.body}
+        self._header = header
+
+    async def discard(self, reason: str) -> None:
+        """Begin anew; what was there goes to ``discarded``."""
+        checkpoint = self._checkpoint()
+        if checkpoint is not None:
+            self.discarded.append((reason, checkpoint))
+        self._header = None
+        self._chunks.clear()
+        self._damaged = False
+
+    async def close(self) -> None:
+        """Keep everything: the next user of the object finds it."""
+
+    def damage(self) -> None:
+        """Let the next ``load`` find a byte that was not saved."""
+        self._damaged = True
+
+    def _checkpoint(self) -> Checkpoint | None:
+        """Return what is saved, whole or damaged, in the order of tables and chunks."""
+        if self._header is None:
+            return None
+        ordered = tuple(self._chunks[key] for key in sorted(self._chunks))
+        return Checkpoint(self._header, ordered)

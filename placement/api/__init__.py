@@ -1,0 +1,1 @@
+"""The gRPC service: requests in, the core's answers out."""

@@ -1,0 +1,39 @@
+"""EventService: events for those who do not speak NATS."""
+
+from placement.api.reading import Context, Pace
+from placement.core.event import Event
+from placement.ports import Clock
+from placement.runtime.publisher import Published, Publisher
+from placement.runtime.view import make_token
+from placement.v1 import event_service_pb2 as pb
+from placement.v1.event_service_pb2_grpc import EventServiceServicer
+from placement.wire.requests import decode_events
+from placement.wire.service_answers import encode_published
+
+
+class EventServicer(EventServiceServicer):
+    """Stores events and says what became of each."""
+
+    def __init__(self, publisher: Publisher, clock: Clock) -> None:
+        """Store with *publisher*; *clock* tells which events are from the future."""
+        self._publisher = publisher
+        self._clock = clock
+
+    async def PublishEvents(  # noqa: N802 - gRPC's name
+        self, request: pb.PublishEventsRequest, context: Context
+    ) -> pb.PublishEventsResponse:
+        """Store every valid event; one event's fault does not stop the others."""
+        del context  # storing takes as long as the log takes
+        decoded, pace = [], Pace()
+        for item in decode_events(request, self._clock()):
+            decoded.append(item)
+            await pace.step()
+        events = [item for item in decoded if isinstance(item, Event)]
+        published = await self._publisher.publish(events)
+        return encode_published(request, decoded, published.outcomes, _token(published))
+
+
+def _token(published: Published) -> str:
+    if not published.sequence:
+        return ""
+    return make_token(published.epoch, published.sequence)

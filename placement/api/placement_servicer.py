@@ -1,0 +1,165 @@
+"""PlacementService: convert, wait for the sequence, ask the core, convert."""
+
+from placement import __version__
+from placement.api.reading import Context, Pace, Reader
+from placement.core.fingerprint import fingerprint
+from placement.core.fold import FOLD_VERSION
+from placement.core.lookup import ListedReplica, list_replicas, placement_of, resolve
+from placement.core.ranking import Question, fallback_source, rank_sources
+from placement.core.table import ABSENT
+from placement.core.topology import Region
+from placement.runtime.view import SILENCE_NS_MAX, Basis, View
+from placement.v1 import placement_service_pb2 as pb
+from placement.v1.placement_service_pb2_grpc import PlacementServiceServicer
+from placement.wire.answers import (
+    encode_batch_rank,
+    encode_placement,
+    encode_rank,
+    encode_ranking,
+    encode_replicas,
+    encode_resolved,
+)
+from placement.wire.page_tokens import Key, make_page_token, parse_page_token
+from placement.wire.requests import (
+    REPLICAS_READ_MAX,
+    RankQuery,
+    ReplicaQuery,
+    decode_batch_rank,
+    decode_list,
+    decode_rank,
+    decode_reference,
+)
+from placement.wire.service_answers import ServiceFacts, encode_service_info
+
+COUNTERS = ("folded", "duplicate", "set_aside", "late")
+
+
+class PlacementServicer(PlacementServiceServicer):
+    """Answers where content is, and from where to pull it."""
+
+    def __init__(self, reader: Reader) -> None:
+        """Answer from what *reader* gives."""
+        self._reader = reader
+
+    async def RankSources(  # noqa: N802 - gRPC's name
+        self, request: pb.RankSourcesRequest, context: Context
+    ) -> pb.RankSourcesResponse:
+        """Return the sources of one content, best first, and the fallback."""
+        query = decode_rank(request)
+        self._reader.topology.known(query.region)
+        basis = await self._reader.settled(query.consistency, context)
+        state, topology = self._reader.state, self._reader.topology
+        question, digest = _question(query, basis), query.digests[0]
+        ranking = rank_sources(state, topology, question, digest)
+        fallback = fallback_source(state, topology, question, digest)
+        return encode_rank(topology, ranking, fallback, basis)
+
+    async def BatchRankSources(  # noqa: N802 - gRPC's name
+        self, request: pb.BatchRankSourcesRequest, context: Context
+    ) -> pb.BatchRankSourcesResponse:
+        """Return the sources of several contents, in the order of the request."""
+        query = decode_batch_rank(request)
+        self._reader.topology.known(query.region)
+        basis = await self._reader.settled(query.consistency, context)
+        state, topology = self._reader.state, self._reader.topology
+        question, pace = _question(query, basis), Pace()
+        rankings = []
+        for digest in query.digests:
+            ranking = rank_sources(state, topology, question, digest)
+            rankings.append(encode_ranking(topology, ranking))
+            await pace.step()
+        fallback = fallback_source(state, topology, question, None)
+        return encode_batch_rank(topology, rankings, fallback, basis)
+
+    async def ResolveReference(  # noqa: N802 - gRPC's name
+        self, request: pb.ResolveReferenceRequest, context: Context
+    ) -> pb.ResolveReferenceResponse:
+        """Return what a tag points to, who set it and when."""
+        query = decode_reference(request)
+        basis = await self._reader.settled(query.consistency, context)
+        resolved = resolve(self._reader.state, query.repository, query.reference)
+        return encode_resolved(resolved, basis)
+
+    async def GetPlacement(  # noqa: N802 - gRPC's name
+        self, request: pb.GetPlacementRequest, context: Context
+    ) -> pb.GetPlacementResponse:
+        """Return where an image or blob is, and who uses it."""
+        query = decode_reference(request)
+        basis = await self._reader.settled(query.consistency, context)
+        record = placement_of(
+            self._reader.state,
+            query.repository,
+            query.reference,
+            basis.answer_time_ns,
+        )
+        return encode_placement(record, basis)
+
+    async def ListReplicas(  # noqa: N802 - gRPC's name
+        self, request: pb.ListReplicasRequest, context: Context
+    ) -> pb.ListReplicasResponse:
+        """Return one page of replicas, in the order of their keys."""
+        query = decode_list(request)
+        basis = await self._reader.settled(query.consistency, context)
+        self._check_region(query.region)
+        binding = (basis.epoch, query.region or "", query.repository or "")
+        after = parse_page_token(query.page_token, binding)
+        replicas, last = await self._page(query, after)
+        token = "" if last is None else make_page_token(binding, last)
+        return encode_replicas(replicas, token, basis)
+
+    def _check_region(self, region: Region | None) -> None:
+        """Raise REGION_UNKNOWN for a region that neither catalogue nor log names."""
+        if region is None:
+            return
+        if self._reader.state.regions.find(region.encode()) == ABSENT:
+            self._reader.topology.known(region)
+
+    async def _page(
+        self, query: ReplicaQuery, after: Key
+    ) -> tuple[list[ListedReplica], Key | None]:
+        """Return a page and where the next one begins; None: there is no next one."""
+        found: list[ListedReplica] = []
+        pace = Pace()
+        listing = list_replicas(self._reader.state, query.repository, None, after)
+        for count, replica in enumerate(listing, start=1):
+            if query.region in {None, replica.record.region}:
+                if len(found) == query.page_size:
+                    return found, found[-1].key
+                found.append(replica)
+            if count == REPLICAS_READ_MAX:
+                return found, replica.key
+            await pace.step()
+        return found, None
+
+    async def GetServiceInfo(  # noqa: N802 - gRPC's name
+        self, request: pb.GetServiceInfoRequest, context: Context
+    ) -> pb.GetServiceInfoResponse:
+        """Return what this service is, what it can do and how far it is."""
+        del context  # there is nothing to wait for
+        view, topology = self._reader.view, self._reader.topology
+        basis = view.basis()
+        facts = ServiceFacts(
+            version=__version__,
+            fold_version=FOLD_VERSION,
+            pending_message_count=pending_message_count(view),
+            counts={name: view.state.count(name) for name in COUNTERS},
+            region_states={
+                code: view.state.region_state(code, basis.answer_time_ns)
+                for code in topology.regions
+            },
+            fingerprint=fingerprint(view.state) if request.include_fingerprint else "",
+        )
+        return encode_service_info(facts, topology, basis)
+
+
+def pending_message_count(view: View) -> int | None:
+    """Return how many messages are not folded yet; None while the log is silent."""
+    if view.last_sequence is None or view.staleness_ns() > SILENCE_NS_MAX:
+        return None
+    return max(0, view.last_sequence - view.state.sequence)
+
+
+def _question(query: RankQuery, basis: Basis) -> Question:
+    return Question(
+        query.repository, query.region, basis.answer_time_ns, query.source_count_max
+    )

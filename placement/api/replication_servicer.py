@@ -1,0 +1,98 @@
+"""ReplicationService: what would be copied where, and why."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from placement.api.reading import Context, Pace, Reader
+from placement.core.lookup import known_repository, resolve
+from placement.core.oci import Digest, Repository, Tag
+from placement.core.planning import Candidate, Image, by_value, plan, tagged_images
+from placement.core.state import State
+from placement.core.topology import Region
+from placement.v1 import replication_service_pb2 as pb
+from placement.v1.replication_service_pb2_grpc import ReplicationServiceServicer
+from placement.wire.requests import (
+    IMAGES_PREVIEWED_MAX,
+    PreviewQuery,
+    decode_preview,
+)
+from placement.wire.service_answers import encode_preview
+
+
+class ReplicationServicer(ReplicationServiceServicer):
+    """Previews copies; changes nothing."""
+
+    def __init__(self, reader: Reader) -> None:
+        """Answer from what *reader* gives."""
+        self._reader = reader
+
+    async def PreviewReplications(  # noqa: N802 - gRPC's name
+        self, request: pb.PreviewReplicationsRequest, context: Context
+    ) -> pb.PreviewReplicationsResponse:
+        """Return the copies that would be decided now, best value first."""
+        query = decode_preview(request)
+        if query.target_region is not None:
+            self._reader.topology.known(query.target_region)
+        basis = await self._reader.settled(query.consistency, context)
+        images = images_of(self._reader.state, query.repository, query.reference)
+        target, now_ns = query.target_region, basis.answer_time_ns
+        candidates = await self._planned(images, target, now_ns)
+        chosen = within_limits(candidates, query)
+        omitted = len(candidates) - len(chosen)
+        omitted += await self._count(images)
+        return encode_preview(chosen, omitted, query.policy, basis)
+
+    async def _planned(
+        self, images: Iterator[Image], target: Region | None, now_ns: int
+    ) -> list[Candidate]:
+        """Return the copies of the first IMAGES_PREVIEWED_MAX images, best first."""
+        state, topology, pace = self._reader.state, self._reader.topology, Pace()
+        found: list[Candidate] = []
+        for image in islice(images, IMAGES_PREVIEWED_MAX):
+            wanted = plan(state, topology, now_ns, [image])
+            found.extend(each for each in wanted if target in {None, each.target})
+            await pace.step()
+        return sorted(found, key=by_value)
+
+    async def _count(self, images: Iterator[Image]) -> int:
+        """Return how many images there are that were not considered."""
+        count, pace = 0, Pace()
+        for _ in images:
+            count += 1
+            await pace.step()
+        return count
+
+
+def images_of(
+    state: State, repository: Repository | None, reference: Digest | Tag | None
+) -> Iterator[Image]:
+    """Return the images to consider: one, those of a repository's tags, or all.
+
+    Raises NameUnknownError, ManifestUnknownError or ContentUnknownError.
+    """
+    if repository is None:
+        named = sorted(state.repositories.rows())
+        return tagged_images(state, (row for _, row in named))
+    owner = known_repository(state, repository)
+    if reference is None:
+        return tagged_images(state, [owner])
+    digest = resolve(state, repository, reference).content.digest
+    tags = (tag for tag, pointer in state.tags_in(owner) if pointer.digest == digest)
+    return iter([Image(repository, digest, tuple(tags))])
+
+
+def within_limits(
+    candidates: Sequence[Candidate], query: PreviewQuery
+) -> list[Candidate]:
+    """Return what the request's limits allow: the best first, each that still fits."""
+    chosen: list[Candidate] = []
+    left_bytes = query.transfer_bytes_max
+    for candidate in candidates:
+        if len(chosen) == query.replication_count_max:
+            break
+        if left_bytes is not None:
+            if candidate.transfer_bytes > left_bytes:
+                continue
+            left_bytes -= candidate.transfer_bytes
+        chosen.append(candidate)
+    return chosen

@@ -1,0 +1,122 @@
+"""The gRPC server: its services, its limits, its beginning and its end."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha import reflection
+
+from placement.api.event_servicer import EventServicer
+from placement.api.health import Health
+from placement.api.interceptors import AnswerInterceptor
+from placement.api.listener import ServerSettings, check_settings, listen
+from placement.api.placement_servicer import PlacementServicer
+from placement.api.reading import Reader
+from placement.api.replication_servicer import ReplicationServicer
+from placement.core.topology import Topology
+from placement.ports import Clock
+from placement.runtime.publisher import Publisher
+from placement.runtime.view import View
+from placement.v1 import (
+    event_service_pb2_grpc,
+    placement_service_pb2_grpc,
+    replication_service_pb2_grpc,
+)
+from placement.wire.requests import REQUEST_BYTES_MAX
+from placement.wire.service_answers import SERVICE_NAMES
+
+__all__ = ["PlacementServer", "ServerSettings", "build_server"]
+
+METADATA_BYTES_MAX: Final = 8 * 1024
+CONCURRENT_CALLS_MAX: Final = 256
+"""On one connection; further ones wait in the client."""
+KEEPALIVE_MS: Final = 60_000
+"""A connection without a word for so long is asked whether it is still there."""
+KEEPALIVE_TIMEOUT_MS: Final = 20_000
+CLIENT_PING_MS_MIN: Final = 10_000
+"""Clients that ask more often than this are sent away."""
+
+OPTIONS: Final[Sequence[tuple[str, int]]] = (
+    ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a lottery
+    ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
+    ("grpc.max_metadata_size", METADATA_BYTES_MAX),
+    ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
+    ("grpc.max_concurrent_streams", CONCURRENT_CALLS_MAX),
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", CLIENT_PING_MS_MIN),
+)
+
+log = structlog.get_logger(__name__)
+
+
+class PlacementServer:
+    """One server; it starts once and stops once."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        reader: Reader,
+        events: EventServicer,
+    ) -> None:
+        """Answer from *reader* and store with *events*."""
+        self._settings = settings
+        self._reader = reader
+        self._events = events
+        self._health: Health | None = None
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> int:
+        """Listen, and return the port; raises InputError naming the setting."""
+        assert self._server is None, "a server starts once"
+        interceptor = AnswerInterceptor(self._settings.sample_every)
+        server = grpc.aio.server(interceptors=[interceptor], options=OPTIONS)
+        self._health = Health(self._reader.view)
+        self._add_services(server, self._health)
+        port = listen(server, self._settings)
+        self._server = server
+        await server.start()
+        log.info("server_started", host=self._settings.host, port=port)
+        return port
+
+    def _add_services(self, server: grpc.aio.Server, health: Health) -> None:
+        placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(
+            PlacementServicer(self._reader), server
+        )
+        replication_service_pb2_grpc.add_ReplicationServiceServicer_to_server(
+            ReplicationServicer(self._reader), server
+        )
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(self._events, server)
+        add_HealthServicer_to_server(health, server)
+        if self._settings.reflection:
+            health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+            names = (*SERVICE_NAMES, health_name, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, server)
+
+    async def stop(self, grace_s: float) -> None:
+        """Say NOT_SERVING, take no new calls, and give those under way *grace_s*."""
+        if self._server is None or self._health is None:
+            return
+        self._health.stop()
+        await self._server.stop(grace_s)
+        log.info("server_stopped", grace_s=grace_s)
+
+
+def build_server(
+    settings: ServerSettings,
+    view: View,
+    topology: Topology,
+    publisher: Publisher,
+    clock: Clock,
+) -> PlacementServer:
+    """Return a server that is not listening yet.
+
+    Raises InputError naming the setting that may not be as it is.
+    """
+    check_settings(settings)
+    reader = Reader(view, topology, settings.default_deadline_ms / 1_000)
+    return PlacementServer(settings, reader, EventServicer(publisher, clock))

@@ -1,0 +1,220 @@
+"""Reasons and what they become: one table from reason to gRPC status.
+
+Every error carries a ``google.rpc.ErrorInfo`` with its reason, and the remedy in its
+metadata. The table is the documentation, and a test holds it against the code.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from placement.core.errors import InputError, PlacementError
+
+DOMAIN: Final = "placement.v1"
+INTERNAL: Final = "INTERNAL"
+
+_Code = grpc.StatusCode
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What one reason means, and what the caller does about it."""
+
+    code: grpc.StatusCode
+    cause: str
+    action: str
+    retry_delay_ms: int | None = None
+    """When the same call may succeed; None: it will fail again."""
+    private: bool = False
+    """The error's own words are for the operator's log alone: hosts, paths, sizes."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self.retry_delay_ms is not None
+
+
+def _input(cause: str, action: str) -> Reason:
+    return Reason(_Code.INVALID_ARGUMENT, cause, action)
+
+
+def _absent(cause: str, action: str) -> Reason:
+    return Reason(_Code.NOT_FOUND, cause, action)
+
+
+def _own(
+    code: grpc.StatusCode, cause: str, action: str, delay_ms: int | None
+) -> Reason:
+    return Reason(code, cause, action, delay_ms, private=True)
+
+
+REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
+    {
+        "INPUT_INVALID": _input(
+            "the request, or one of its fields, cannot be understood",
+            "correct the field that the error names",
+        ),
+        "DIGEST_INVALID": _input(
+            "not a whole digest of a known algorithm",
+            "give sha256: or sha512: and all of its lower-case hexadecimal digits",
+        ),
+        "NAME_INVALID": _input(
+            "not a repository name of the OCI distribution specification",
+            "give lower-case path components such as acme/web",
+        ),
+        "TAG_INVALID": _input(
+            "not a tag of the OCI distribution specification",
+            "give at most 128 of A-Z a-z 0-9 . _ -",
+        ),
+        "REGION_INVALID": _input(
+            "not a well-formed region code, or not that of the subject",
+            "give a code of the catalogue; GetServiceInfo lists them",
+        ),
+        "TEXT_INVALID": _input(
+            "a text is empty, too long, or holds characters that it must not",
+            "correct the field that the error names",
+        ),
+        "NUMBER_INVALID": _input(
+            "a number is outside its range", "give a number that the error allows"
+        ),
+        "TIME_INVALID": _input(
+            "a time or duration is outside its range, or too far in the future",
+            "correct the field, or the publisher's clock",
+        ),
+        "LIMIT_INVALID": _input(
+            "more, or fewer, than a limit allows",
+            "split the request; GetServiceInfo lists the limits",
+        ),
+        "TOKEN_INVALID": _input(
+            "not a consistency token of this service",
+            "pass a token as PublishEvents or a Basis gave it",
+        ),
+        "PAGE_TOKEN_INVALID": _input(
+            "the page token is of another filter or epoch, or was changed",
+            "begin again without a token",
+        ),
+        "POLICY_UNKNOWN": _input(
+            "not the name of a policy", "leave the policy out, or give one that exists"
+        ),
+        "FACT_UNKNOWN": _input(
+            "an event without a fact, or with one that this version does not know",
+            "set one fact; for a newer one, upgrade the service first",
+        ),
+        "BLOB_UNKNOWN": _absent(
+            "nobody announced the content in the repository",
+            "check the digest and the repository; ask the registry itself",
+        ),
+        "MANIFEST_UNKNOWN": _absent(
+            "the repository has no such tag",
+            "check the tag; if it was just set, pass the token of its event",
+        ),
+        "NAME_UNKNOWN": _absent(
+            "no event ever named the repository", "check the repository's name"
+        ),
+        "REGION_UNKNOWN": _absent(
+            "the region is not in the catalogue", "GetServiceInfo lists the catalogue"
+        ),
+        "AS_OF_UNSUPPORTED": Reason(
+            _Code.UNIMPLEMENTED,
+            "this version cannot answer about the past",
+            "leave as_of out",
+        ),
+        "STATE_BEHIND": Reason(
+            _Code.UNAVAILABLE,
+            "the freshness that was asked for was not reached within the deadline",
+            "repeat the call, give it more time, or accept an answer marked STALE",
+            100,
+        ),
+        "LOG_UNAVAILABLE": _own(
+            _Code.UNAVAILABLE,
+            "the log cannot be reached",
+            "repeat the same request; events that it stored are answered DUPLICATE",
+            1_000,
+        ),
+        "LOG_FULL": _own(
+            _Code.RESOURCE_EXHAUSTED,
+            "the log refuses new messages because it is full",
+            "let an operator give the log more room, then repeat the same request",
+            30_000,
+        ),
+        "LOG_REPLACED": _own(
+            _Code.FAILED_PRECONDITION,
+            "the log is not the one that the service's state was folded from",
+            "let an operator look at the service's log",
+            None,
+        ),
+        "LOG_CONFIGURATION": _own(
+            _Code.FAILED_PRECONDITION,
+            "the log is not set up as the service needs it",
+            "let an operator look at the service's log",
+            None,
+        ),
+        "CHECKPOINT_DAMAGED": _own(
+            _Code.INTERNAL,
+            "the service's checkpoint does not match its own hashes",
+            "let an operator look at the service's log",
+            None,
+        ),
+        "CHECKPOINT_UNWRITABLE": _own(
+            _Code.INTERNAL,
+            "the service's checkpoint cannot be written",
+            "let an operator look at the service's log",
+            None,
+        ),
+        "CONFIG_INVALID": _own(
+            _Code.FAILED_PRECONDITION,
+            "a key of the configuration has a value that cannot be",
+            "correct the keys that the error names",
+            None,
+        ),
+        INTERNAL: _own(
+            _Code.INTERNAL,
+            "the service failed in a way that nobody expected",
+            "report the error id of the metadata to the operator",
+            None,
+        ),
+    }
+)
+
+
+def status_of(error: PlacementError) -> grpc.Status:
+    """Return *error* as a rich status; one that has no row is answered as INTERNAL."""
+    name = error.reason if error.reason in REASONS else INTERNAL
+    reason = REASONS[name]
+    metadata = {"remedy": reason.action}
+    if not reason.private:
+        metadata |= error.metadata
+    message = reason.cause if reason.private else str(error)
+    status = _status(name, reason, message, metadata)
+    if isinstance(error, InputError):
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=error.remedy, reason=name
+        )
+        details = error_details_pb2.BadRequest(field_violations=[violation])
+        status.details.add().Pack(details)
+    return rpc_status.to_status(status)
+
+
+def crash_status(error_id: str) -> grpc.Status:
+    """Return what a caller learns of a bug: only the id under which it was logged."""
+    reason = REASONS[INTERNAL]
+    metadata = {"error_id": error_id, "remedy": reason.action}
+    return rpc_status.to_status(_status(INTERNAL, reason, reason.cause, metadata))
+
+
+def _status(
+    name: str, reason: Reason, message: str, metadata: Mapping[str, str]
+) -> status_pb2.Status:
+    status = status_pb2.Status(code=reason.code.value[0], message=message)
+    info = error_details_pb2.ErrorInfo(reason=name, domain=DOMAIN, metadata=metadata)
+    status.details.add().Pack(info)
+    if reason.retry_delay_ms is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(reason.retry_delay_ms)
+        status.details.add().Pack(retry)
+    return status

@@ -1,0 +1,134 @@
+"""The composition root: builds every part from the configuration, and runs them."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from placement.adapters.jetstream import JetStreamLog
+from placement.adapters.jetstream_settings import JetStreamSettings
+from placement.adapters.nats_child import NatsChild, attach
+from placement.adapters.sqlite import SqliteCheckpointStore
+from placement.api.server import PlacementServer, ServerSettings, build_server
+from placement.config import Config, load_topology, split_address
+from placement.ports import EventLog, LogUnavailableError
+from placement.runtime.projector import Projector, ProjectorSettings
+from placement.runtime.publisher import Publisher
+from placement.runtime.view import View
+
+STOP_GRACE_SECONDS = 5.0
+"""Calls that are under way when the service is told to stop may take so long."""
+
+log_events = structlog.get_logger(__name__)
+
+
+async def serve(config: Config) -> None:
+    """Run the service until it is told to stop (SIGTERM, SIGINT) or cannot go on."""
+    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        settings = await _broker(config, stack)
+        log = JetStreamLog(settings)
+        stack.push_async_callback(log.close)
+        store = SqliteCheckpointStore(config.data_dir / "checkpoint.sqlite")
+        stack.push_async_callback(store.close)
+        view = View(time.time_ns)
+        projector = Projector(
+            log, store, view, time.time_ns, _projector_settings(config)
+        )
+        server = _server(config, log, view)
+        await projector.restore()
+        port = await server.start()
+        stack.push_async_callback(server.stop, STOP_GRACE_SECONDS)
+        log_events.info("service_started", port=port, data_dir=str(config.data_dir))
+        await _run(projector)
+        log_events.info("service_stopping", sequence=view.state.sequence)
+
+
+@asynccontextmanager
+async def open_log(config: Config, *, may_start: bool) -> AsyncIterator[EventLog]:
+    """Give the log that the configuration names, for reading beside a service.
+
+    Attaches to a running service's own broker; when none runs and *may_start*, starts
+    one on the data directory for as long as the log is open. Raises
+    LogUnavailableError when there is none.
+    """
+    async with AsyncExitStack() as stack:
+        settings = attach(config.data_dir) if not config.nats.url else None
+        if settings is None and not config.nats.url and not may_start:
+            message = (
+                f"no service runs on data directory {config.data_dir}: start it, or "
+                "name the right one with data_dir or nats.url"
+            )
+            raise LogUnavailableError(message)
+        log = JetStreamLog(settings or await _broker(config, stack))
+        stack.push_async_callback(log.close)
+        yield log
+
+
+async def _broker(config: Config, stack: AsyncExitStack) -> JetStreamSettings:
+    """Return how to reach the log; starts a broker of our own if none is named."""
+    nats = config.nats
+    if nats.url:
+        return JetStreamSettings(
+            servers=tuple(nats.url.split(",")),
+            stream=nats.stream,
+            replicas=nats.replicas,
+            max_bytes=nats.max_bytes or None,
+            credentials_file=nats.credentials_file,
+            user=nats.user or None,
+            password=nats.password.get_secret_value() or None,
+            tls_ca_file=nats.ca_file,
+            tls_certificate_file=nats.cert_file,
+            tls_key_file=nats.key_file,
+        )
+    child = await NatsChild.start(config.data_dir)
+    stack.push_async_callback(child.stop)
+    return child.settings
+
+
+def _projector_settings(config: Config) -> ProjectorSettings:
+    return ProjectorSettings(
+        checkpoint_interval_seconds=config.checkpoint.interval_seconds,
+        checkpoint_message_count=config.checkpoint.message_count,
+        accept_partial_log=config.accept_partial_log,
+    )
+
+
+def _server(config: Config, log: EventLog, view: View) -> PlacementServer:
+    host, port = split_address(config.listen)
+    settings = ServerSettings(
+        host=host,
+        port=port,
+        reflection=config.reflection,
+        allow_plaintext=config.allow_plaintext,
+        default_deadline_ms=config.default_deadline_ms,
+        cert_file=config.tls.cert_file,
+        key_file=config.tls.key_file,
+        client_ca_file=config.tls.client_ca_file,
+    )
+    publisher = Publisher(log, view)
+    return build_server(
+        settings, view, load_topology(config), publisher, time.time_ns
+    )
+
+
+async def _run(projector: Projector) -> None:
+    """Fold until a signal says stop, then save what is folded."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    folding = asyncio.create_task(projector.run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({folding, stopping}, return_when="FIRST_COMPLETED")
+        if folding.done():
+            await folding  # raises why it cannot go on
+    finally:
+        stopping.cancel()
+        folding.cancel()
+        await asyncio.wait({folding, stopping})
+        await projector.finish()

@@ -1,0 +1,90 @@
+"""``placement config check``: is what the operator chose possible, and what is it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import rich_click as click
+from rich.console import RenderableType
+from rich.text import Text
+
+from placement.cli import output
+from placement.cli.output import Answer
+from placement.cli.session import Session, config_option, output_option, pass_session
+from placement.config import (
+    CONFIG_FILE,
+    Config,
+    ConfigError,
+    load_topology,
+    unknown_variables,
+)
+from placement.core.errors import InputError
+
+
+@click.group()
+def config() -> None:
+    """Look at the configuration."""
+
+
+@config.command()
+@click.option("--show", is_flag=True, help="Also print what is in force.")
+@config_option
+@output_option
+@pass_session
+def check(session: Session, *, show: bool) -> None:
+    """Say whether file, environment and region catalogue are valid.
+
+    The file is `--config`, else placement.toml in the working directory; PLACEMENT_...
+    variables go before it, and flags before those. Secrets are never printed.
+    """
+    found = session.config
+    topology = load_topology(found)
+    _check_files(found)
+    file = session.config_file or (CONFIG_FILE if CONFIG_FILE.is_file() else None)
+    answer: dict[str, object] = {
+        "valid": True,
+        "file": str(file) if file else None,
+        "region_count": len(topology.regions),
+        "home_region": topology.home,
+        "unknown_variables": unknown_variables(),
+    }
+    if show:
+        answer["config"] = found.model_dump(mode="json")
+    output.emit(session, answer, _lines)
+
+
+def _check_files(found: Config) -> None:
+    """Raise ConfigError unless every file that is named can be read."""
+    problems = []
+    for section, values in (("tls", found.tls), ("nats", found.nats)):
+        for name, value in values:
+            if isinstance(value, Path) and not value.is_file():
+                error = InputError(f"{section}.{name}", str(value), "no such file")
+                problems.append(("configuration", error))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _lines(answer: Answer) -> Iterator[RenderableType]:
+    where = answer["file"] or "no file: defaults, environment and flags"
+    yield Text(
+        f"valid: {where}; {answer['region_count']} regions,"
+        f" home region {answer['home_region']}"
+    )
+    for name in answer["unknown_variables"]:
+        yield Text(f"warning: {name} is no key, and is ignored", style="yellow")
+    if "config" in answer:
+        yield output.table(("key", "value"), _rows(answer["config"]))
+
+
+def _rows(values: Answer, prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _rows(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, _shown(value)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "(none)" if value is None or value == "" else str(value)

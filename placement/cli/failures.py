@@ -1,0 +1,48 @@
+"""What a command says and answers when it cannot do its work."""
+
+from typing import Final
+
+from placement.core.errors import InputError, PlacementError
+from placement.ports import LogUnavailableError
+
+OK: Final = 0
+FAILED: Final = 1
+INVALID: Final = 2
+TIMED_OUT: Final = 3
+UNAVAILABLE: Final = 4
+
+EXIT_CODES: Final = (
+    f"{OK} done; {FAILED} failed, or the answer is no; {INVALID} wrong usage or input;"
+    f" {TIMED_OUT} timed out; {UNAVAILABLE} service or log out of reach."
+)
+
+_BY_STATUS: Final = {
+    "INVALID_ARGUMENT": INVALID,
+    "DEADLINE_EXCEEDED": TIMED_OUT,
+    "UNAVAILABLE": UNAVAILABLE,
+}
+
+
+def failure(error: PlacementError) -> tuple[str, int]:
+    """Return what to tell the user of *error*, and the exit code."""
+    status = getattr(getattr(error, "code", None), "name", "")
+    if status:
+        return _call_message(error, status), _BY_STATUS.get(status, FAILED)
+    code = FAILED
+    if isinstance(error, InputError) or error.reason == "CONFIG_INVALID":
+        code = INVALID
+    elif isinstance(error, LogUnavailableError):
+        code = UNAVAILABLE
+    return f"error: {error}  [{error.reason}]", code
+
+
+def _call_message(error: PlacementError, status: str) -> str:
+    """Return what a failed call says, and its remedy unless it says that already."""
+    said = str(error)
+    if error.reason == "UNAVAILABLE":
+        said = "no service answers there"
+    elif error.reason == "DEADLINE_EXCEEDED":
+        said = "the service did not answer in time"
+    remedy = error.metadata.get("remedy", "")
+    tail = f": {remedy}" if remedy and remedy not in said else ""
+    return f"error: {said}{tail}  [{error.reason or status}]"

@@ -1,0 +1,92 @@
+"""The command ``placement``: its subcommands by name, its exit codes, its errors."""
+
+import os
+from importlib import import_module
+from typing import Final
+
+import rich_click as click
+
+from placement.cli.failures import EXIT_CODES, failure
+from placement.cli.session import session_options
+from placement.core.errors import PlacementError
+
+COMMANDS: Final = {
+    "serve": ("serve:serve", "Run the service, with a broker of its own if need be."),
+    "publish": ("publish:publish", "Publish events and registry notifications."),
+    "sources": ("sources:sources", "Rank the regions to pull an image from."),
+    "show": ("show:show", "Show where an image is and who uses it."),
+    "replicas": ("replicas:replicas", "List what is stored where."),
+    "preview": ("preview:preview", "Show what would be copied where, and why."),
+    "status": ("status:status", "Show what the service is and how far it is."),
+    "tail": ("tail:tail", "Print the events of the log as they come."),
+    "replay": ("replay:replay", "Fold the log again and print the fingerprint."),
+    "config": ("config_check:config", "Look at the configuration."),
+    "agent": ("agent:agent", "Receive a registry's notifications and publish them."),
+    "demo": ("demo:demo", "Show the main job on a service of its own."),
+}
+"""Where each command is, and its first line, so that --help imports none of them."""
+
+INTERRUPTED: Final = 130
+
+
+class LazyGroup(click.RichGroup):
+    """A group that imports a command when it is called, not when it is listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of COMMANDS."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return what --help needs of a command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        return click.RichCommand(name=cmd_name, help=COMMANDS[cmd_name][1])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the real command, imported."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name in COMMANDS else command, rest
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; an expected failure becomes one message and its exit code."""
+        try:
+            return super().invoke(ctx)
+        except PlacementError as error:
+            message, code = failure(error)
+            click.echo(message, err=True)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        return ctx.exit(code)
+
+
+def load_command(name: str) -> click.Command:
+    """Return the command *name* of COMMANDS."""
+    module, attribute = COMMANDS[name][0].split(":")
+    command = getattr(import_module(f"placement.cli.{module}"), attribute)
+    assert isinstance(command, click.Command), f"{name} is no command"
+    return command
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=f"Exit codes: {EXIT_CODES}",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="placement", message="%(prog)s %(version)s")
+@session_options
+def placement() -> None:
+    """Where an image is, and where it should be.
+
+    Start with `placement demo`, or with `placement serve` in one terminal and
+    `placement publish`, `placement sources` in another.
+    """
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else it tells of every GOAWAY
+    placement(prog_name="placement")

@@ -1,0 +1,46 @@
+"""``placement serve``: run the service."""
+
+import asyncio
+
+import rich_click as click
+
+from placement import app
+from placement.cli.session import (
+    Session,
+    config_option,
+    key_option,
+    log_options,
+    pass_session,
+)
+from placement.telemetry.logs import configure_logs
+
+
+def _plaintext(ctx: click.Context, _param: click.Parameter, value: object) -> None:
+    if value:
+        ctx.ensure_object(Session).overrides["allow_plaintext"] = True
+
+
+@click.command()
+@config_option
+@log_options
+@key_option("--listen", "listen")
+@key_option("--regions", "regions_file")
+@key_option("--log-format", "log_format")
+@key_option("--log-level", "log_level")
+@click.option(
+    "--allow-plaintext",
+    is_flag=True,
+    help="Sets allow_plaintext of the configuration to true.",
+    callback=_plaintext,
+    expose_value=False,
+)
+@pass_session
+def serve(session: Session) -> None:
+    """Run the service, with a broker of its own if need be.
+
+    `placement config check --show` says what is in force, and what else can be set.
+    SIGTERM and SIGINT end it; it saves first.
+    """
+    config = session.config
+    configure_logs(config.log_format, config.log_level)
+    asyncio.run(app.serve(config))

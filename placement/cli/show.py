@@ -1,0 +1,85 @@
+"""``placement show``: where an image is."""
+
+from collections.abc import Iterator
+
+import rich_click as click
+from rich.console import RenderableType
+from rich.text import Text
+
+from placement.cli import output
+from placement.cli.output import Answer
+from placement.cli.reference import parse_image
+from placement.cli.session import Session, pass_session, session_options
+from placement.client import PlacementClient
+from placement.core.oci import Digest, Repository, Tag
+from placement.wire.json import plain
+
+REGION_COLUMNS = ("region", "phase", "whole", "missing>", "mountable>", "since")
+DEMAND_COLUMNS = ("used in", "pulls>", "starts>", "running>", "app demand>", "last use")
+
+
+@click.command()
+@click.argument("image", metavar="IMAGE")
+@session_options
+@pass_session
+def show(session: Session, image: str) -> None:
+    """Show where an image is and who uses it.
+
+    IMAGE is `acme/web:v1` or `acme/web@sha256:...`, a whole image or a single layer.
+    """
+    repository, reference = parse_image(image)
+    answer = session.ask(lambda client: placement_of(client, repository, reference))
+    output.emit(session, answer, tables)
+
+
+async def placement_of(
+    client: PlacementClient, repository: Repository, reference: Digest | Tag
+) -> Answer:
+    """Return where an image is."""
+    return plain(await client.get_placement(repository, reference))
+
+
+def tables(answer: Answer) -> Iterator[RenderableType]:
+    """Yield what people read of a placement."""
+    found = answer["placement"]
+    yield Text(f"{found['repository']}@{found['content']['digest']}", style="bold")
+    yield Text("   ".join(_facts(found)))
+    yield output.table(REGION_COLUMNS, [_region(entry) for entry in found["regions"]])
+    if found["demands"]:
+        yield output.table(DEMAND_COLUMNS, [_demand(use) for use in found["demands"]])
+    yield output.basis_line(answer)
+
+
+def _facts(found: Answer) -> Iterator[str]:
+    yield f"tags {', '.join(found['tags']) or '-'}"
+    yield f"app {found['app'] or '-'}"
+    yield f"organization {found['organization'] or '-'}"
+    yield f"size {output.size(found['image_size_bytes'])}"
+    if found["platforms"]:
+        yield f"platforms {', '.join(map(_platform, found['platforms']))}"
+
+
+def _platform(platform: Answer) -> str:
+    return "/".join(part for part in platform.values() if part)
+
+
+def _region(entry: Answer) -> tuple[str, ...]:
+    return (
+        entry["region"],
+        output.word(entry["phase"], "REPLICA_PHASE_"),
+        "yes" if entry["complete"] else "no",
+        output.size(entry["missing_bytes"]),
+        output.size(entry["mountable_bytes"]),
+        output.moment(entry.get("create_time")),
+    )
+
+
+def _demand(use: Answer) -> tuple[str, ...]:
+    return (
+        use["region"],
+        str(use["pull_count"]),
+        str(use["start_count"]),
+        str(use["running_count"]),
+        f"{use['app_demand']:.1f}",
+        output.moment(use.get("last_use_time")),
+    )

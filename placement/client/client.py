@@ -1,0 +1,218 @@
+"""PlacementClient: a running service's answers, as typed methods."""
+
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Self, TypedDict, Unpack
+
+import grpc
+
+from placement.client.calls import ClientTls, call, open_channel
+from placement.core.errors import InputError
+from placement.v1 import basis_pb2 as basis_pb
+from placement.v1 import event_service_pb2 as event_pb
+from placement.v1 import events_pb2 as events_pb
+from placement.v1 import placement_service_pb2 as pb
+from placement.v1 import replication_service_pb2 as replication_pb
+from placement.v1.event_service_pb2_grpc import EventServiceStub
+from placement.v1.placement_service_pb2_grpc import PlacementServiceStub
+from placement.v1.replication_service_pb2_grpc import ReplicationServiceStub
+
+TIMEOUT_S = 2.0
+
+
+class Freshness(TypedDict, total=False):
+    """How fresh an answer has to be: a token, or a staleness, or as it is now."""
+
+    token: str
+    """At least what this stands for, as publish_events or a Basis gave it."""
+    max_staleness_s: float | None
+    """The service has heard from the log within this time."""
+    fail: bool
+    """Fail with STATE_BEHIND instead of answering from older state."""
+
+
+class PlacementClient:
+    """Asks one service. Use it as an async context manager.
+
+    Every method raises PlacementCallError. While the service is UNAVAILABLE a call is
+    repeated with jitter until its time is over; every call is safe to repeat.
+    """
+
+    def __init__(
+        self, target: str, *, timeout_s: float = TIMEOUT_S, tls: ClientTls | None = None
+    ) -> None:
+        """Ask the service at *target*, host:port, with *timeout_s* for each call."""
+        self._target = target
+        self._timeout_s = timeout_s
+        self._tls = tls
+        self._channel: grpc.aio.Channel | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the channel; the connection is made by the first call."""
+        self._channel = open_channel(self._target, self._tls)
+        self._placement = PlacementServiceStub(self._channel)
+        self._replication = ReplicationServiceStub(self._channel)
+        self._events = EventServiceStub(self._channel)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the channel and cancel what is still under way."""
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def rank_sources(
+        self,
+        repository: str,
+        digest: str,
+        region: str,
+        max_source_count: int = 0,
+        **freshness: Unpack[Freshness],
+    ) -> pb.RankSourcesResponse:
+        """Return the regions to pull from, best first, and the fallback."""
+        request = pb.RankSourcesRequest(
+            repository=repository,
+            digest=digest,
+            region=region,
+            max_source_count=max_source_count,
+            consistency=consistency(**freshness),
+        )
+        return await call(self._placement.RankSources, request, self._timeout_s)
+
+    async def batch_rank_sources(
+        self,
+        repository: str,
+        digests: Sequence[str],
+        region: str,
+        max_source_count: int = 0,
+        **freshness: Unpack[Freshness],
+    ) -> pb.BatchRankSourcesResponse:
+        """Return the sources of at most 1,024 contents of one repository."""
+        request = pb.BatchRankSourcesRequest(
+            repository=repository,
+            digests=digests,
+            region=region,
+            max_source_count=max_source_count,
+            consistency=consistency(**freshness),
+        )
+        return await call(self._placement.BatchRankSources, request, self._timeout_s)
+
+    async def resolve_reference(
+        self, repository: str, reference: str, **freshness: Unpack[Freshness]
+    ) -> pb.ResolveReferenceResponse:
+        """Return what a tag points to, who set it and when."""
+        request = pb.ResolveReferenceRequest(
+            repository=repository,
+            reference=reference,
+            consistency=consistency(**freshness),
+        )
+        return await call(self._placement.ResolveReference, request, self._timeout_s)
+
+    async def get_placement(
+        self, repository: str, reference: str, **freshness: Unpack[Freshness]
+    ) -> pb.GetPlacementResponse:
+        """Return where an image or blob is, and who uses it."""
+        request = pb.GetPlacementRequest(
+            repository=repository,
+            reference=reference,
+            consistency=consistency(**freshness),
+        )
+        return await call(self._placement.GetPlacement, request, self._timeout_s)
+
+    async def list_replicas(
+        self,
+        region: str = "",
+        repository: str = "",
+        page_size: int = 0,
+        **freshness: Unpack[Freshness],
+    ) -> AsyncIterator[pb.Replica]:
+        """Yield every replica, by repository, digest and region, page by page."""
+        token = ""
+        while True:
+            page = await self.list_replicas_page(
+                region, repository, page_size, token, **freshness
+            )
+            for replica in page.replicas:
+                yield replica
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def list_replicas_page(
+        self,
+        region: str = "",
+        repository: str = "",
+        page_size: int = 0,
+        page_token: str = "",
+        **freshness: Unpack[Freshness],
+    ) -> pb.ListReplicasResponse:
+        """Return one page; it may be short, even empty, and still have a next one."""
+        request = pb.ListReplicasRequest(
+            region=region,
+            repository=repository,
+            page_size=page_size,
+            page_token=page_token,
+            consistency=consistency(**freshness),
+        )
+        return await call(self._placement.ListReplicas, request, self._timeout_s)
+
+    async def get_service_info(
+        self, *, include_fingerprint: bool = False
+    ) -> pb.GetServiceInfoResponse:
+        """Return what the service is; a fingerprint makes it read its whole state."""
+        request = pb.GetServiceInfoRequest(include_fingerprint=include_fingerprint)
+        return await call(self._placement.GetServiceInfo, request, self._timeout_s)
+
+    async def preview_replications(  # noqa: PLR0913 - the fields of the request
+        self,
+        repository: str = "",
+        reference: str = "",
+        target_region: str = "",
+        *,
+        policy: str = "",
+        max_transfer_bytes: int = 0,
+        max_replication_count: int = 0,
+        **freshness: Unpack[Freshness],
+    ) -> replication_pb.PreviewReplicationsResponse:
+        """Return the copies that would be decided now, best value first."""
+        request = replication_pb.PreviewReplicationsRequest(
+            repository=repository,
+            reference=reference,
+            target_region=target_region,
+            policy=policy,
+            max_transfer_bytes=max_transfer_bytes,
+            max_replication_count=max_replication_count,
+            consistency=consistency(**freshness),
+        )
+        return await call(
+            self._replication.PreviewReplications, request, self._timeout_s
+        )
+
+    async def publish_events(
+        self, events: Sequence[events_pb.Event]
+    ) -> event_pb.PublishEventsResponse:
+        """Store at most 512 events; repeating is safe, their ids are remembered."""
+        request = event_pb.PublishEventsRequest(events=events)
+        return await call(self._events.PublishEvents, request, self._timeout_s)
+
+
+def consistency(
+    token: str = "",
+    max_staleness_s: float | None = None,
+    *,
+    fail: bool = False,
+) -> basis_pb.Consistency:
+    """Return how fresh an answer has to be; raises InputError for both at once."""
+    if token and max_staleness_s is not None:
+        remedy = "give a token or max_staleness_s, not both"
+        raise InputError("max_staleness_s", max_staleness_s, remedy)
+    proto = basis_pb.Consistency(fail=fail)
+    if max_staleness_s is not None:
+        proto.max_staleness.FromNanoseconds(round(max_staleness_s * 1e9))
+    elif token:
+        proto.token = token
+    return proto

@@ -1,0 +1,65 @@
+"""What a call failed with, in the words of the service where it said any."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, cast
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from placement.core.errors import PlacementError
+
+_REMEDIES: Final[Mapping[grpc.StatusCode, str]] = MappingProxyType(
+    {
+        grpc.StatusCode.UNAVAILABLE: (
+            "check the address, that the service runs, and that both speak TLS or "
+            "neither does"
+        ),
+        grpc.StatusCode.DEADLINE_EXCEEDED: "give the call more time, or repeat it",
+        grpc.StatusCode.UNIMPLEMENTED: (
+            "the service is older than this client, or is another program"
+        ),
+        grpc.StatusCode.RESOURCE_EXHAUSTED: "make the request smaller, or split it",
+    }
+)
+
+
+class PlacementCallError(PlacementError):
+    """A call failed. *reason* is from the documented list.
+
+    Where the service itself gave no answer, *reason* is the name of the status code,
+    such as UNAVAILABLE or DEADLINE_EXCEEDED.
+    """
+
+    def __init__(
+        self, code: grpc.StatusCode, reason: str, message: str, **metadata: str
+    ) -> None:
+        """Keep all that a program may want to decide on."""
+        super().__init__(message, **metadata)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.field = metadata.get("field", "")
+        """The request's field at fault; empty when none is."""
+        self.remedy = metadata.get("remedy", "")
+        """What to do about it, for people."""
+        self.retryable = code is grpc.StatusCode.UNAVAILABLE
+        """Whether the same call may succeed later."""
+
+
+def call_error(error: grpc.aio.AioRpcError) -> PlacementCallError:
+    """Return what *error* says, with the details that the service sent along."""
+    code = error.code()
+    metadata = {"remedy": _REMEDIES.get(code, "")}
+    reason, retryable = code.name, False
+    status = rpc_status.from_call(cast("grpc.Call", error))
+    for detail in () if status is None else status.details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            reason = info.reason
+            metadata.update(info.metadata)
+        retryable = retryable or detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR)
+    found = PlacementCallError(code, reason, error.details() or code.name, **metadata)
+    found.retryable = found.retryable or retryable
+    return found

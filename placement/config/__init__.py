@@ -1,0 +1,41 @@
+"""What an operator may choose: one TOML file < environment < flags, and the catalogue.
+
+``load_config`` and ``load_topology`` are all that others need; nothing else reads the
+environment. Keys are in ``keys``, and README.md lists them.
+"""
+
+from placement.config.catalogue import load_topology
+from placement.config.errors import ConfigError
+from placement.config.keys import (
+    SHIPPED_REGIONS_FILE,
+    CheckpointConfig,
+    ClientConfig,
+    Config,
+    NatsConfig,
+    TlsConfig,
+    is_loopback,
+    split_address,
+)
+from placement.config.loading import (
+    CONFIG_FILE,
+    foreign_environment,
+    load_config,
+    unknown_variables,
+)
+
+__all__ = [
+    "CONFIG_FILE",
+    "SHIPPED_REGIONS_FILE",
+    "CheckpointConfig",
+    "ClientConfig",
+    "Config",
+    "ConfigError",
+    "NatsConfig",
+    "TlsConfig",
+    "foreign_environment",
+    "is_loopback",
+    "load_config",
+    "load_topology",
+    "split_address",
+    "unknown_variables",
+]

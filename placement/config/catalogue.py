@@ -1,0 +1,91 @@
+"""The region catalogue: a TOML file becomes a Topology. Its keys: data/README.md."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from placement.config.errors import ConfigError, config_error
+from placement.config.keys import Config, Section
+from placement.config.loading import read_toml
+from placement.core.errors import InputError
+from placement.core.topology import CatalogueRegion, Region, Topology, parse_region
+
+KEYS: Final = ("home", "regions")
+
+
+def _endpoint(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if text and (scheme not in {"http", "https"} or not rest or "@" in rest):
+        message = "give the registry's base address, such as https://registry.example"
+        raise ValueError(message)
+    return text.rstrip("/")
+
+
+class _Region(Section):
+    """One region as the file has it."""
+
+    latitude: Annotated[
+        float, Field(ge=-90, le=90, description="degrees north, -90 to 90")
+    ]
+    longitude: Annotated[
+        float, Field(ge=-180, le=180, description="degrees east, -180 to 180")
+    ]
+    name: Annotated[str, Field(description="a name for people")] = ""
+    stores: Annotated[
+        bool, Field(description="true or false: whether content is kept there")
+    ] = True
+    endpoint: Annotated[
+        str, AfterValidator(_endpoint), Field(description="a registry's base address")
+    ] = ""
+    serving_order: Annotated[
+        tuple[str, ...], Field(description="a list of region codes, best first")
+    ] = ()
+
+
+def load_topology(config: Config) -> Topology:
+    """Return the catalogue that *config* names, its home overridden if it says so.
+
+    Raises ConfigError, naming the key, such as ``regions.iad.latitude``.
+    """
+    file = str(config.regions_file)
+    tree = read_toml(config.regions_file)
+    try:
+        regions = _regions(tree, file)
+        home = config.home_region or tree.get("home", "")
+        return Topology(regions, parse_region(str(home), "home"))
+    except InputError as error:
+        stated = error.field == "home" and config.home_region
+        origin = "home_region" if stated else file
+        raise ConfigError([(origin, error)]) from None
+
+
+def _regions(tree: Mapping[str, object], file: str) -> dict[Region, CatalogueRegion]:
+    for key in tree:
+        if key not in KEYS:
+            raise InputError(key, key, f"no such key; give {' and '.join(KEYS)}")
+    entries = tree.get("regions")
+    if not isinstance(entries, Mapping):
+        raise InputError("regions", "", "give a table for each region: [regions.iad]")
+    return dict(_region(code, entry, file) for code, entry in entries.items())
+
+
+def _region(code: str, entry: object, file: str) -> tuple[Region, CatalogueRegion]:
+    where = f"regions.{code}"
+    region = parse_region(code, where)
+    try:
+        read = _Region.model_validate(entry)
+    except ValidationError as error:
+        raise config_error(_Region, error, lambda _: file, where) from None
+    order = tuple(
+        parse_region(other, f"{where}.serving_order") for other in read.serving_order
+    )
+    return region, CatalogueRegion(
+        code=region,
+        name=read.name or code,
+        latitude=read.latitude,
+        longitude=read.longitude,
+        stores=read.stores,
+        endpoint=read.endpoint,
+        serving_order=order,
+    )

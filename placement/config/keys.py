@@ -1,0 +1,201 @@
+"""The keys that an operator may set, each with its unit, default and bounds.
+
+A key's description says what it takes; an error quotes it as the remedy.
+"""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from placement.core.errors import InputError
+
+SHIPPED_REGIONS_FILE: Final = Path(__file__).parents[1] / "data" / "regions.toml"
+PORT_MAX: Final = 65_535
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Return the host and port of ``HOST:PORT`` or ``[IPV6]:PORT``; raises ValueError.
+
+    Port 0 is any free one.
+    """
+    host, _, port = text.rpartition(":")
+    inner = host.removeprefix("[").removesuffix("]")
+    bracketed = host == f"[{inner}]"
+    plain = port.isascii() and port.isdigit() and int(port) <= PORT_MAX
+    if not inner or not plain or bracketed != (":" in inner):
+        message = "give HOST:PORT, such as 127.0.0.1:7450 or [::1]:7450"
+        raise ValueError(message)
+    return inner, int(port)
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether only this machine reaches *address*, a HOST:PORT."""
+    host = split_address(address)[0]
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _address(text: str) -> str:
+    split_address(text)
+    return text
+
+
+def _servers(text: str) -> str:
+    for server in text.split(",") if text else ():
+        scheme, _, rest = server.partition("://")
+        if scheme not in {"nats", "tls", "ws", "wss"} or not rest or "@" in rest:
+            message = (
+                "give nats://HOST:PORT or tls://HOST:PORT, several with commas between;"
+                " who we are goes into nats.user and nats.password"
+            )
+            raise ValueError(message)
+    return text
+
+
+def _said(description: str, **bounds: Any) -> Any:  # noqa: ANN401 - as pydantic.Field
+    return Field(description=description, **bounds)
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class Section(BaseModel):
+    """A table of the file; nothing in it changes once it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TlsConfig(Section):
+    """How the service proves who it is, and whom it lets in; PEM files."""
+
+    cert_file: Annotated[Path | None, _said("the certificate chain's file")] = None
+    key_file: Annotated[Path | None, _said("the private key's file")] = None
+    client_ca_file: Annotated[
+        Path | None, _said("the file of the authorities that clients must be known to")
+    ] = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "TlsConfig":
+        if (self.cert_file is None) != (self.key_file is None):
+            raise InputError("tls", "", "give both cert_file and key_file, or neither")
+        if self.client_ca_file is not None and self.cert_file is None:
+            remedy = "give cert_file and key_file with it"
+            raise InputError("tls.client_ca_file", self.client_ca_file, remedy)
+        return self
+
+
+class ClientConfig(Section):
+    """How commands and agents reach the service: with TLS when any of this is given."""
+
+    tls: Annotated[bool, _said("true or false: TLS by the system's authorities")] = (
+        False
+    )
+    ca_file: Annotated[
+        Path | None, _said("the PEM file of the service's authorities")
+    ] = None
+    cert_file: Annotated[Path | None, _said("our certificate's PEM file")] = None
+    key_file: Annotated[Path | None, _said("our private key's PEM file")] = None
+
+
+class NatsConfig(Section):
+    """Where the log is. Without a url the service runs a broker of its own."""
+
+    url: Annotated[
+        str,
+        AfterValidator(_servers),
+        _said("the servers, such as nats://HOST:4222; empty: our own broker"),
+    ] = ""
+    credentials_file: Annotated[Path | None, _said("a NATS credentials file")] = None
+    user: Annotated[str, _said("a user name; empty: none")] = ""
+    password: Annotated[SecretStr, _said("the user's password")] = SecretStr("")
+    ca_file: Annotated[
+        Path | None, _said("the PEM file of the servers' authorities")
+    ] = None
+    cert_file: Annotated[Path | None, _said("our certificate's PEM file")] = None
+    key_file: Annotated[Path | None, _said("our private key's PEM file")] = None
+    stream: Annotated[
+        str, _said("1 to 64 of A-Z a-z 0-9 _ -", pattern="^[A-Za-z0-9_-]{1,64}$")
+    ] = "PLACEMENT_V1"
+    replicas: Annotated[
+        int, _said("the stream's copies in the cluster, 1 to 5", ge=1, le=5)
+    ] = 1
+    max_bytes: Annotated[
+        int, _said("the most the stream may hold, bytes; 0: no limit", ge=0, le=2**62)
+    ] = 0
+
+
+class CheckpointConfig(Section):
+    """How often the state is saved: after either, whichever comes first."""
+
+    interval_seconds: Annotated[
+        float, _said("seconds, 0.1 to 3600", ge=0.1, le=3600)
+    ] = 5.0
+    message_count: Annotated[
+        int, _said("messages, 1 to 10,000,000", ge=1, le=10_000_000)
+    ] = 20_000
+
+
+class Config(Section):
+    """All that an operator may choose. Paths are from the working directory."""
+
+    data_dir: Annotated[
+        Path, _said("a directory for the checkpoint and for our own broker's log")
+    ] = Path("placement-data")
+    listen: Annotated[Address, _said("where to serve gRPC, HOST:PORT")] = (
+        "127.0.0.1:7450"
+    )
+    server: Annotated[
+        str, _said("the service that commands ask, HOST:PORT; empty: listen")
+    ] = ""
+    regions_file: Annotated[Path, _said("a region catalogue, TOML")] = (
+        SHIPPED_REGIONS_FILE
+    )
+    home_region: Annotated[
+        str, _said("the region of every fallback; empty: the catalogue's home")
+    ] = ""
+    log_format: Annotated[
+        Literal["auto", "json", "console"], _said("auto, json or console")
+    ] = "auto"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        _said("debug, info, warning or error"),
+    ] = "info"
+    reflection: Annotated[
+        bool, _said("true or false: whether to answer gRPC reflection")
+    ] = True
+    allow_plaintext: Annotated[
+        bool, _said("true or false: whether to serve other machines without TLS")
+    ] = False
+    default_deadline_ms: Annotated[
+        int,
+        _said("milliseconds for a call that sets none, 1 to 60,000", ge=1, le=60_000),
+    ] = 250
+    accept_partial_log: Annotated[
+        bool, _said("true or false: whether to fold a log whose beginning is gone")
+    ] = False
+    tls: TlsConfig = TlsConfig()
+    client: ClientConfig = ClientConfig()
+    nats: NatsConfig = NatsConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "Config":
+        exposed = not is_loopback(self.listen) and self.tls.cert_file is None
+        if exposed and not self.allow_plaintext:
+            remedy = (
+                "listen on 127.0.0.1, give tls.cert_file and tls.key_file,"
+                " or set allow_plaintext = true"
+            )
+            raise InputError("listen", self.listen, remedy)
+        return self

@@ -1,0 +1,24 @@
+"""How keys of several parts are packed, and how much each table remembers."""
+
+from struct import Struct
+from typing import Final
+
+from placement.core.oci import Tag
+from placement.core.table import Row
+
+EVENT_IDS_REMEMBERED: Final = 2**20
+REQUESTS_REMEMBERED: Final = 2**16
+STOPPED_REMEMBERED: Final = 2**16
+DECISIONS_REMEMBERED: Final = 2**20
+SET_ASIDE_REMEMBERED: Final = 10_000
+TRANSFERS_PER_ROUTE: Final = 32
+VOCABULARY_MAX: Final = 1_000
+"""Media types and platforms by name; further ones are kept as unknown."""
+
+PAIR: Final = Struct("<II")
+TRIPLE: Final = Struct("<III")
+
+
+def tag_key(repository: Row, tag: Tag) -> bytes:
+    """Return the key of a tag in ``tags``."""
+    return repository.to_bytes(4, "little") + tag.encode()

@@ -1,0 +1,181 @@
+"""Events from JSON and protobuf to JSON, for people and scripts.
+
+The mapping is protobuf's own, with three conveniences on the way in: an enum's value
+may lack its prefix (``"cache": "host"``), an event without an id gets one made of its
+content, and every error names the field. On the way out 64-bit numbers are numbers.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
+from hashlib import blake2b
+from typing import Any, Final, cast
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.message import Message as ProtoMessage
+
+from placement.core.errors import FactUnknownError, InputError
+from placement.core.event import Event
+from placement.v1 import events_pb2 as pb
+from placement.wire.events import FACT_NAMES, decode_event, encode_event
+
+Plain = dict[str, Any]
+"""A JSON object."""
+
+TIMESTAMP: Final = "google.protobuf.Timestamp"
+DURATION: Final = "google.protobuf.Duration"
+FIELDS_NAMED_MAX: Final = 12
+"""An error that names more fields than this helps nobody."""
+_TEXTUAL: Final = {
+    TIMESTAMP: "give an RFC 3339 time such as 2026-11-23T15:40:00Z",
+    DURATION: 'give seconds with their unit, such as "1.5s"',
+}
+_SCALARS: Final = {
+    FieldDescriptor.CPPTYPE_STRING: "give a text",
+    FieldDescriptor.CPPTYPE_BOOL: "give true or false",
+    FieldDescriptor.CPPTYPE_DOUBLE: "give a number",
+    FieldDescriptor.CPPTYPE_INT32: "give a whole number",
+    FieldDescriptor.CPPTYPE_INT64: "give a whole number",
+}
+
+
+def event_from_json(value: object, region: str = "") -> Event:
+    """Return the event in a decoded JSON *value*; *region* where it names none.
+
+    Raises InputError, naming the field.
+    """
+    if not isinstance(value, Mapping):
+        raise InputError("event", _kind(value), "give a JSON object")
+    facts = [key for key in value if _snake(str(key)) in FACT_NAMES]
+    if len(facts) > 1:
+        raise FactUnknownError("fact", ", ".join(facts), "give one fact an event")
+    proto = pb.Event()
+    _fill(proto, value, "")
+    proto.region = proto.region or region
+    proto.event_id = proto.event_id or content_id(proto)
+    return decode_event(proto)
+
+
+def content_id(proto: pb.Event) -> str:
+    """Return an id that equal events without one share: publishing again is safe."""
+    body = proto.SerializeToString(deterministic=True)
+    return f"content-{blake2b(body, digest_size=16).hexdigest()}"
+
+
+def event_to_json(event: Event) -> Plain:
+    """Return *event* as a JSON object that ``event_from_json`` reads."""
+    return plain(encode_event(event), defaults=False)
+
+
+def plain(message: ProtoMessage, *, defaults: bool = True) -> Plain:
+    """Return *message* as a JSON object, in the order of its fields.
+
+    *defaults*: also fields that are empty, except messages that are absent.
+    """
+    found: Plain = {}
+    for field in _fields(message).values():
+        value = getattr(message, field.name)
+        if field.is_repeated:
+            if value or defaults:
+                found[field.name] = [_plain_value(field, part) for part in value]
+        elif field.has_presence:
+            if message.HasField(field.name):
+                found[field.name] = _plain_value(field, value, defaults=defaults)
+        elif value or defaults:
+            found[field.name] = _plain_value(field, value)
+    return found
+
+
+def _plain_value(
+    field: FieldDescriptor,
+    value: Any,  # noqa: ANN401 - any field's value
+    *,
+    defaults: bool = True,
+) -> object:
+    if field.message_type is not None:
+        if field.message_type.full_name in _TEXTUAL:
+            return value.ToJsonString()
+        return plain(value, defaults=defaults)
+    if field.enum_type is not None:
+        known = field.enum_type.values_by_number.get(value)
+        return known.name if known else value
+    return value
+
+
+def _fill(message: ProtoMessage, values: Mapping[str, Any], where: str) -> None:
+    """Write JSON *values* into *message*; raises InputError, naming the field."""
+    fields = _fields(message)
+    for key, value in values.items():
+        name = f"{where}.{key}" if where else str(key)
+        field = fields.get(_snake(str(key)))
+        if field is None:
+            raise InputError(name, _kind(value), _no_such_field(str(key), fields))
+        if value is None:
+            continue
+        if field.is_repeated:
+            if not isinstance(value, list):
+                raise InputError(name, _kind(value), "give a list")
+            for index, part in enumerate(value):
+                _put(message, field, part, f"{name}[{index}]")
+        else:
+            _put(message, field, value, name)
+
+
+def _put(message: ProtoMessage, field: FieldDescriptor, value: Any, name: str) -> None:  # noqa: ANN401
+    """Write one JSON *value*, or one of a repeated field's, into *field*."""
+    inner = field.message_type
+    if inner is not None and inner.full_name not in _TEXTUAL:
+        if not isinstance(value, Mapping):
+            raise InputError(name, _kind(value), "give a JSON object")
+        part = getattr(message, field.name)
+        target = part.add() if field.is_repeated else part
+        target.SetInParent()
+        _fill(target, value, name)
+        return
+    leaf = _whole_name(field, value)
+    try:
+        ParseDict({field.name: [leaf] if field.is_repeated else leaf}, message)
+    except ParseError:
+        raise InputError(name, _kind(value), _remedy(field)) from None
+
+
+def _whole_name(field: FieldDescriptor, value: Any) -> Any:  # noqa: ANN401
+    """Return an enum's *value* with its prefix, and any other value as it is."""
+    if field.enum_type is None or not isinstance(value, str):
+        return value
+    zero = field.enum_type.values_by_number[0].name
+    whole = zero.removesuffix("UNSPECIFIED") + value.upper()
+    return whole if whole in field.enum_type.values_by_name else value
+
+
+def _fields(message: ProtoMessage) -> dict[str, FieldDescriptor]:
+    fields = cast("Sequence[FieldDescriptor]", message.DESCRIPTOR.fields)
+    return {field.name: field for field in fields}
+
+
+def _no_such_field(key: str, fields: Collection[str]) -> str:
+    near = get_close_matches(_snake(key), fields, n=1)
+    if not near and len(fields) <= FIELDS_NAMED_MAX:
+        near = list(fields)
+    remedy = f"is it {', '.join(near)}?" if near else "events.proto has them all"
+    return f"no such field; {remedy}"
+
+
+def _remedy(field: FieldDescriptor) -> str:
+    if field.enum_type is not None:
+        return f"give one of {', '.join(field.enum_type.values_by_name)}"
+    if field.message_type is not None:
+        return _TEXTUAL[field.message_type.full_name]
+    return _SCALARS[field.cpp_type]
+
+
+def _snake(key: str) -> str:
+    """Return a field's name of protobuf's JSON mapping, camelCase, as in the proto."""
+    return "".join(f"_{part.lower()}" if part.isupper() else part for part in key)
+
+
+def _kind(value: object) -> object:
+    """Return *value*, or what it is if it holds others: those may be large."""
+    if isinstance(value, Mapping):
+        return "an object"
+    return "a list" if isinstance(value, list) else value

@@ -1,0 +1,266 @@
+"""Requests, parsed once: each becomes a domain value or an InputError naming the field.
+
+Every limit on a request is here, and GetServiceInfo reports them all.
+"""
+
+from collections.abc import Iterator, Mapping, Sized
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from placement.core.errors import (
+    InputError,
+    LimitInvalidError,
+    PlacementError,
+    TimeInvalidError,
+)
+from placement.core.event import Event
+from placement.core.oci import (
+    REPOSITORY_LENGTH_MAX,
+    TAG_LENGTH_MAX,
+    Digest,
+    Repository,
+    Tag,
+    parse_digest,
+    parse_reference,
+    parse_repository,
+)
+from placement.core.planning import parse_policy
+from placement.core.topology import REGION_COUNT_MAX, Region, parse_region
+from placement.v1 import basis_pb2 as basis_pb
+from placement.v1 import event_service_pb2 as event_pb
+from placement.v1 import events_pb2 as events_pb
+from placement.v1 import placement_service_pb2 as pb
+from placement.v1 import replication_service_pb2 as replication_pb
+from placement.wire.events import EVENT_BYTES_MAX, FUTURE_NS_MAX, decode_event
+from placement.wire.fields import decode_duration
+
+SOURCE_COUNT_DEFAULT: Final = 3
+SOURCE_COUNT_MAX: Final = 32
+DIGEST_COUNT_MAX: Final = 1_024
+PAGE_SIZE_DEFAULT: Final = 100
+PAGE_SIZE_MAX: Final = 1_000
+REPLICATION_COUNT_DEFAULT: Final = 100
+REPLICATION_COUNT_MAX: Final = 1_000
+PUBLISH_EVENTS_MAX: Final = 512
+REQUEST_BYTES_MAX: Final = 4 * 1024 * 1024
+"""The largest is PublishEvents with pages of inventories: sixteen of the largest."""
+REPLICAS_READ_MAX: Final = 10_000
+"""A page of ListReplicas ends after so many, whether they were wanted or not."""
+IMAGES_PREVIEWED_MAX: Final = 10_000
+"""A preview considers so many images; further ones are counted as omitted."""
+
+LIMITS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "digests": DIGEST_COUNT_MAX,
+        "event_bytes": EVENT_BYTES_MAX,
+        "events": PUBLISH_EVENTS_MAX,
+        "max_replication_count": REPLICATION_COUNT_MAX,
+        "max_source_count": SOURCE_COUNT_MAX,
+        "page_size": PAGE_SIZE_MAX,
+        "previewed_images": IMAGES_PREVIEWED_MAX,
+        "regions": REGION_COUNT_MAX,
+        "replicas_read": REPLICAS_READ_MAX,
+        "repository_length": REPOSITORY_LENGTH_MAX,
+        "request_bytes": REQUEST_BYTES_MAX,
+        "tag_length": TAG_LENGTH_MAX,
+    }
+)
+"""What is accepted at the most, by name, as GetServiceInfo reports it."""
+
+
+class AsOfUnsupportedError(PlacementError):
+    """The request asks about the past, which this version cannot answer yet."""
+
+    reason = "AS_OF_UNSUPPORTED"
+
+    def __init__(self) -> None:
+        """Say what to do instead."""
+        super().__init__("as_of is not supported yet; leave it out to ask about now")
+
+
+@dataclass(frozen=True, slots=True)
+class Consistency:
+    """How fresh an answer has to be; neither token nor staleness: as it is now."""
+
+    token: str = ""
+    max_staleness_ns: int | None = None
+    fail: bool = False
+    """Fail instead of answering from older state."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankQuery:
+    """Which contents of one repository to rank sources for, and for whom."""
+
+    repository: Repository
+    digests: tuple[Digest, ...]
+    region: Region
+    source_count_max: int
+    consistency: Consistency
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceQuery:
+    """Which image or blob is asked about."""
+
+    repository: Repository
+    reference: Digest | Tag
+    consistency: Consistency
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaQuery:
+    """Which replicas to list, and after which one to go on; None: all."""
+
+    region: Region | None
+    repository: Repository | None
+    page_size: int
+    page_token: str
+    consistency: Consistency
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewQuery:
+    """Which copies to consider; None: all, or no limit."""
+
+    repository: Repository | None
+    reference: Digest | Tag | None
+    target_region: Region | None
+    policy: str
+    transfer_bytes_max: int | None
+    replication_count_max: int
+    consistency: Consistency
+
+
+def decode_rank(request: pb.RankSourcesRequest) -> RankQuery:
+    """Return what is to be ranked; raises InputError and AsOfUnsupportedError."""
+    refuse_as_of(request.as_of)
+    return RankQuery(
+        parse_repository(request.repository),
+        (parse_digest(request.digest),),
+        parse_region(request.region),
+        _source_count(request.max_source_count),
+        decode_consistency(request.consistency),
+    )
+
+
+def decode_batch_rank(request: pb.BatchRankSourcesRequest) -> RankQuery:
+    """Return what is to be ranked; raises InputError and AsOfUnsupportedError."""
+    refuse_as_of(request.as_of)
+    _check_number_of(request.digests, "digests", DIGEST_COUNT_MAX)
+    return RankQuery(
+        parse_repository(request.repository),
+        tuple(
+            parse_digest(digest, f"digests[{position}]")
+            for position, digest in enumerate(request.digests)
+        ),
+        parse_region(request.region),
+        _source_count(request.max_source_count),
+        decode_consistency(request.consistency),
+    )
+
+
+def decode_reference(
+    request: pb.ResolveReferenceRequest | pb.GetPlacementRequest,
+) -> ReferenceQuery:
+    """Return what is asked about; raises InputError and AsOfUnsupportedError."""
+    refuse_as_of(request.as_of)
+    return ReferenceQuery(
+        parse_repository(request.repository),
+        parse_reference(request.reference),
+        decode_consistency(request.consistency),
+    )
+
+
+def decode_list(request: pb.ListReplicasRequest) -> ReplicaQuery:
+    """Return what is to be listed; raises InputError and AsOfUnsupportedError."""
+    refuse_as_of(request.as_of)
+    size = request.page_size
+    return ReplicaQuery(
+        parse_region(request.region) if request.region else None,
+        parse_repository(request.repository) if request.repository else None,
+        bounded(size, "page_size", PAGE_SIZE_MAX) or PAGE_SIZE_DEFAULT,
+        request.page_token,
+        decode_consistency(request.consistency),
+    )
+
+
+def decode_preview(request: replication_pb.PreviewReplicationsRequest) -> PreviewQuery:
+    """Return what is to be previewed; raises InputError and AsOfUnsupportedError."""
+    refuse_as_of(request.as_of)
+    if request.reference and not request.repository:
+        remedy = "name the repository that the reference belongs to"
+        raise InputError("repository", request.repository, remedy)
+    target, count = request.target_region, request.max_replication_count
+    transfer_bytes = bounded(request.max_transfer_bytes, "max_transfer_bytes", None)
+    return PreviewQuery(
+        parse_repository(request.repository) if request.repository else None,
+        parse_reference(request.reference) if request.reference else None,
+        parse_region(target, "target_region") if target else None,
+        parse_policy(request.policy),
+        transfer_bytes or None,
+        bounded(count, "max_replication_count", REPLICATION_COUNT_MAX)
+        or REPLICATION_COUNT_DEFAULT,
+        decode_consistency(request.consistency),
+    )
+
+
+def decode_events(
+    request: event_pb.PublishEventsRequest, now_ns: int
+) -> Iterator[Event | InputError]:
+    """Return each event in order, or why it would be set aside if it were stored now.
+
+    Raises LimitInvalidError at once when there are none, or too many.
+    """
+    _check_number_of(request.events, "events", PUBLISH_EVENTS_MAX)
+    return (_decode_published(event, now_ns) for event in request.events)
+
+
+def _decode_published(proto: events_pb.Event, now_ns: int) -> Event | InputError:
+    try:
+        if proto.ByteSize() > EVENT_BYTES_MAX:
+            remedy = f"give at most {EVENT_BYTES_MAX} bytes; split it into several"
+            raise LimitInvalidError("event", f"{proto.ByteSize()} bytes", remedy)
+        event = decode_event(proto)
+        time_ns = event.occur_time_ns
+        if time_ns is not None and time_ns > now_ns + FUTURE_NS_MAX:
+            remedy = "set the publisher's clock: it is more than a day ahead"
+            raise TimeInvalidError("occur_time", time_ns, remedy)
+    except InputError as error:
+        return error
+    return event
+
+
+def decode_consistency(proto: basis_pb.Consistency) -> Consistency:
+    """Return how fresh an answer has to be; raises TimeInvalidError."""
+    staleness_ns = None
+    if proto.WhichOneof("requirement") == "max_staleness":
+        name = "consistency.max_staleness"
+        staleness_ns = int(decode_duration(proto.max_staleness, name))
+    return Consistency(proto.token, staleness_ns, proto.fail)
+
+
+def refuse_as_of(proto: basis_pb.AsOf) -> None:
+    """Raise AsOfUnsupportedError if *proto* names a point in the past."""
+    if proto.WhichOneof("point") is not None:
+        raise AsOfUnsupportedError
+
+
+def bounded(value: int, field: str, maximum: int | None) -> int:
+    """Return *value* if it is 0 to *maximum*; raises LimitInvalidError otherwise."""
+    if value < 0 or (maximum is not None and value > maximum):
+        remedy = "give 0 or more" if maximum is None else f"give 0 to {maximum}"
+        raise LimitInvalidError(field, value, remedy)
+    return value
+
+
+def _source_count(value: int) -> int:
+    count = bounded(value, "max_source_count", SOURCE_COUNT_MAX)
+    return count or SOURCE_COUNT_DEFAULT
+
+
+def _check_number_of(values: Sized, field: str, maximum: int) -> None:
+    if not 1 <= len(values) <= maximum:
+        remedy = f"give 1 to {maximum}"
+        raise LimitInvalidError(field, len(values), remedy)

@@ -1,0 +1,35 @@
+"""The event logs that the contract suite runs over."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from placement.adapters.jetstream import JetStreamLog
+from tests.contract.event_logs import MemorySubject, NatsSubject, Subject
+from tests.nats_server import DEBIAN_SERVER, NatsServer, newest_server
+
+
+@pytest.fixture(params=["memory", "nats_newest", "nats_debian"])
+async def subject(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Subject]:
+    """Yield an empty event log of each kind; all must keep the same promises."""
+    if request.param == "memory":
+        memory = MemorySubject()
+        yield memory
+        await memory.log.close()
+        return
+    if request.param == "nats_debian" and not DEBIAN_SERVER.exists():
+        pytest.skip(f"{DEBIAN_SERVER} is not installed: apt-get install nats-server")
+    newest = request.param == "nats_newest"
+    server = NatsServer(newest_server() if newest else DEBIAN_SERVER, tmp_path / "nats")
+    server.start()
+    try:
+        log = await JetStreamLog.connect(server.settings)
+        try:
+            yield NatsSubject(server, log)
+        finally:
+            await log.close()
+    finally:
+        server.kill()

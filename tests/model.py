@@ -1,0 +1,173 @@
+"""What every fact means, over plain objects and names: obviously right, and slow.
+
+It keeps what was said and works out the rows from all of it whenever somebody asks,
+where the fold keeps integers up to date. It shares no code with the fold: only the
+facts themselves, and the numbers that are written down in the design.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from placement.core.event import (
+    ContentAnnounced,
+    ContentEvicted,
+    ContentPulled,
+    ContentPushed,
+    ContentReplicated,
+    Event,
+    EventQuarantined,
+    InventoryTaken,
+    MachinesCounted,
+    MachineStarted,
+    MachineStopped,
+    OwnershipDeclared,
+    Recorded,
+    RecordedMessage,
+    SetAside,
+    StartsRequested,
+    TagMoved,
+    TickPassed,
+    TransferMeasured,
+)
+from tests.model_content import Content, Known, Row, When
+from tests.model_orders import Orders
+from tests.model_read import descriptors_in, regions_in
+from tests.model_use import Limited, Usage, key_of, kind_of
+
+SECOND_NS = 10**9
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is remembered."""
+
+    regions: int = 200
+    event_ids: int = 2**20
+    set_aside: int = 10_000
+    requests: int = 2**16
+    stopped: int = 2**16
+    decisions: int = 2**20
+    policies: int = 16
+
+
+@dataclass
+class Model:
+    """All that was said, in the order in which the log holds it."""
+
+    limits: Limits = field(default_factory=Limits)
+    counters: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin before the first message."""
+        self.content = Content()
+        self.event_ids = Limited(self.limits.event_ids)
+        self.aside = Limited(self.limits.set_aside)
+        requests, stopped = self.limits.requests, self.limits.stopped
+        self.use = Usage(self.content, Limited(requests), Limited(stopped))
+        decisions, policies = self.limits.decisions, self.limits.policies
+        self.orders = Orders(self.content, self.use, decisions, policies)
+
+    def fold(self, message: RecordedMessage) -> None:
+        """Hear every event of *message*, each once."""
+        for item in message.items:
+            if isinstance(item, SetAside):
+                self.set_aside(item, item.reason)
+                continue
+            key = key_of(item.event.event_id)
+            if key in self.event_ids:
+                continue
+            self.event_ids.put(key, 0)
+            reason = self.objection(item.event)
+            if reason:
+                self.set_aside(item, reason)
+            else:
+                self.hear(item)
+
+    def set_aside(self, item: Recorded | SetAside, reason: str) -> None:
+        """Remember where it is and why it was not folded."""
+        self.add("set_aside")
+        key = f"{item.sequence}\0{item.batch_index}\0{reason}".encode()
+        self.aside.put(key, item.store_time_ns)
+
+    def add(self, name: str) -> None:
+        """Count one more."""
+        self.counters[name] = self.counters.get(name, 0) + 1
+
+    def objection(self, event: Event) -> str:
+        """Return why an event cannot be believed; empty when it can."""
+        named = {name for name in regions_in(event) if name is not None}
+        if len(named | set(self.content.regions)) > self.limits.regions:
+            return "REGION_LIMIT"
+        said: dict[str, int] = {}
+        for content in descriptors_in(event.fact):
+            known = self.content.digests.get(content.digest, Known())
+            sizes = {content.size_bytes, known.size_bytes}
+            sizes.add(said.get(content.digest, 0))
+            kinds = {kind_of(content.media_type), kind_of(known.media_type)}
+            if content.size_bytes and len(sizes - {0}) > 1:
+                return "CONTENT_CONTRADICTED"
+            if content.size_bytes and kinds == {"manifest", "index"}:
+                return "CONTENT_CONTRADICTED"
+            said[content.digest] = content.size_bytes or said.get(content.digest, 0)
+        return ""
+
+    def hear(self, item: Recorded) -> None:
+        """Let one event change what it is about."""
+        age_ns = item.store_time_ns - item.time_ns
+        fresh = age_ns <= 60 * SECOND_NS
+        order_ns = item.store_time_ns + item.batch_index if fresh else item.time_ns
+        late = age_ns > 24 * 3600 * SECOND_NS
+        region = self.content.hear_of(item.event.region)
+        self.add("folded")
+        if late:
+            self.add("late")
+        self.apply(When(item.event, region, item.time_ns, order_ns, late))
+
+    def apply(self, when: When) -> None:  # noqa: C901, PLR0912 - one fact a line
+        """Hand the fact to what it is about."""
+        match when.event.fact:
+            case ContentPushed() as fact:
+                self.content.push(when, fact)
+            case ContentAnnounced() as fact:
+                self.content.announce(when, fact)
+            case ContentReplicated() as fact:
+                self.content.replicate(when, fact)
+            case ContentEvicted() as fact:
+                self.content.evict(when, fact)
+            case TagMoved() as fact:
+                self.content.move(when, fact)
+            case InventoryTaken() as fact:
+                self.content.inventory(when, fact)
+            case OwnershipDeclared() as fact:
+                self.content.declare(when, fact)
+            case ContentPulled() as fact:
+                self.use.pull(when, fact)
+            case MachineStarted() as fact:
+                self.use.start(when, fact)
+            case MachineStopped() as fact:
+                self.use.halt(when, fact)
+            case MachinesCounted() as fact:
+                self.use.count(when, fact)
+            case StartsRequested() as fact:
+                self.use.request(when, fact)
+            case TransferMeasured() as fact:
+                self.use.measure(when, fact)
+            case TickPassed():
+                pass
+            case EventQuarantined(sequence=sequence, batch_index=index):
+                key = f"{sequence}\0{index}\0QUARANTINED".encode()
+                self.aside.put(key, when.time_ns)
+            case _:
+                self.orders.steer(when)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield everything as the fold's canonical rows."""
+        for name, count in self.counters.items():
+            yield ("counter", name.encode(), count)
+        if self.use.starts_said:
+            yield ("counter", b"machine_started", self.use.starts_said)
+        yield from (("event_id", key) for key in self.event_ids)
+        yield from (("set_aside", key, time) for key, time in self.aside.items())
+        yield from self.content.rows()
+        yield from self.use.rows()
+        yield from self.orders.rows()

@@ -1,0 +1,267 @@
+"""The reference model's half about use: pulls, starts, machines, transfers."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import NamedTuple
+
+from placement.core.event import (
+    CacheKind,
+    ClientKind,
+    ContentPulled,
+    MachinesCounted,
+    MachineStarted,
+    MachineStopped,
+    StartsRequested,
+    TransferMeasured,
+)
+from tests.model_content import App, Content, Row, When
+
+HOUR_NS = 3600 * 10**9
+HOURS = 168
+TRANSFERS = 32
+
+
+class Limited(dict[bytes, int]):
+    """A memory that forgets what was added first, once it is full."""
+
+    def __init__(self, capacity: int) -> None:
+        """Begin empty."""
+        super().__init__()
+        self.capacity = capacity
+
+    def put(self, key: bytes, value: int) -> bytes | None:
+        """Keep *value*; return the key that was forgotten for it, if any."""
+        forgotten = None
+        if key not in self and len(self) == self.capacity:
+            forgotten = next(iter(self))
+            del self[forgotten]
+        self[key] = value
+        return forgotten
+
+
+class Use(NamedTuple):
+    """One pull or start, where it happened."""
+
+    repository: str
+    digest: str
+    app: App
+    region: str
+    kind: str
+    time_ns: int
+    of_app: bool
+    """Whether it counts as demand for the app, too."""
+
+
+@dataclass
+class Machine:
+    """What is known of one machine."""
+
+    region: str
+    place: tuple[str, str] = ("", "")
+    started_ns: int = 0
+    stopped_ns: int = 0
+    seen_ns: int = 0
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started after it was stopped."""
+        return self.started_ns > self.stopped_ns
+
+
+@dataclass
+class Usage:
+    """Everything that was said of use."""
+
+    content: Content
+    requests: Limited
+    stopped: Limited
+    uses: list[Use] = field(default_factory=list)
+    starts_said: int = 0
+    wanted: dict[tuple[App, str], int] = field(default_factory=dict)
+    machines: dict[bytes, Machine] = field(default_factory=dict)
+    ran: set[tuple[str, str, str]] = field(default_factory=set)
+    transfers: dict[tuple[str, str], list[tuple[int, ...]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    def pull(self, when: When, fact: ContentPulled) -> None:
+        """A use where the client is, unless it is old, a scan or a copy."""
+        client = self.content.hear_of(fact.client_region or when.region)
+        source = self.content.hear_of(fact.source_region or when.region)
+        duration = fact.pull_duration_ns or 0
+        self.transfer(when, source, client, (fact.transferred_bytes, duration))
+        copier = fact.client_kind in (ClientKind.SCANNER, ClientKind.REPLICATOR)
+        if when.late or copier:
+            return
+        place = self.content.place(fact.repository, fact.digest)
+        app = self.content.own(when, fact.repository)
+        media = fact.media_type or self.content.digests[fact.digest].media_type
+        image = kind_of(media) == "manifest" if media else fact.tag is not None
+        self.uses.append(Use(*place, app, client, "pull", when.time_ns, image))
+
+    def start(self, when: When, fact: MachineStarted) -> None:
+        """A start, and a machine that runs."""
+        place = self.content.place(fact.repository, fact.digest)
+        app = self.content.own(when, fact.repository)
+        self.starts_said += 1
+        self.run(when, fact.machine_id, place)
+        if fact.source_region is not None and fact.cache is not CacheKind.HOST:
+            source = self.content.hear_of(fact.source_region)
+            moved = (fact.transferred_bytes, fact.image_wait_ns or 0)
+            self.transfer(when, source, when.region, moved)
+        if not when.late:
+            use = Use(*place, app, when.region, "start", when.time_ns, of_app=True)
+            self.uses.append(use)
+
+    def run(self, when: When, machine_id: str, place: tuple[str, str]) -> Machine:
+        """The latest start says where a machine is and what it runs."""
+        machine = self.machines.setdefault(key_of(machine_id), Machine(when.region))
+        if when.order_ns > machine.started_ns:
+            machine.region, machine.place = when.region, place
+            machine.started_ns = when.order_ns
+        self.note(machine)
+        return machine
+
+    def note(self, machine: Machine) -> None:
+        """Remember that the image has run in the region at all."""
+        if machine.runs:
+            self.ran.add((*machine.place, machine.region))
+
+    def stop(self, key: bytes, order_ns: int) -> None:
+        """A machine stopped; of those, only so many are remembered."""
+        machine = self.machines[key]
+        machine.stopped_ns = max(machine.stopped_ns, order_ns)
+        if machine.runs or key in self.stopped:
+            return
+        forgotten = self.stopped.put(key, 0)
+        if forgotten in self.machines and not self.machines[forgotten].runs:
+            del self.machines[forgotten]
+
+    def halt(self, when: When, fact: MachineStopped) -> None:
+        """A machine stopped, perhaps before anybody heard of its start."""
+        key = key_of(fact.machine_id)
+        self.machines.setdefault(key, Machine(when.region))
+        self.stop(key, when.order_ns)
+
+    def count(self, when: When, fact: MachinesCounted) -> None:
+        """What a count names runs; after the last page, nothing else does."""
+        scan_ns = min(fact.scan_time_ns, when.order_ns)
+        mark_ns = min(fact.scan_time_ns, when.order_ns + 24 * HOUR_NS)
+        seen = when._replace(time_ns=scan_ns, order_ns=scan_ns, late=True)
+        for group in fact.groups:
+            place = self.content.place(group.repository, group.digest)
+            self.content.own(when, group.repository)
+            for machine_id in group.machine_ids:
+                machine = self.run(seen, machine_id, place)
+                machine.seen_ns = max(machine.seen_ns, mark_ns)
+        if not fact.complete:
+            return
+        for key, machine in sorted(self.machines.items()):
+            unnamed = machine.seen_ns < mark_ns and machine.started_ns < scan_ns
+            if machine.region == when.region and machine.runs and unnamed:
+                self.stop(key, scan_ns)
+
+    def request(self, when: When, fact: StartsRequested) -> None:
+        """Starts were asked for, once per request."""
+        if not self.first(when, "StartsRequested", fact.request_id):
+            return
+        app = self.content.own(when, fact.repository)
+        for region in () if when.late else fact.regions:
+            key = (app, self.content.hear_of(region))
+            self.wanted[key] = max(self.wanted.get(key, 0), when.time_ns)
+
+    def first(self, when: When, kind: str, request_id: str | None) -> bool:
+        """Say whether a request is new; one without an id always is."""
+        if request_id is None:
+            return True
+        key = key_of(f"{kind} {request_id}")
+        if key in self.requests:
+            return False
+        self.requests.put(key, when.time_ns)
+        return True
+
+    def measure(self, when: When, fact: TransferMeasured) -> None:
+        """A transfer that somebody timed."""
+        source = self.content.hear_of(fact.source_region)
+        moved = (fact.transferred_bytes, fact.transfer_duration_ns)
+        more = (fact.concurrency, int(fact.outcome) or 1)
+        self.transfer(when, source, when.region, moved, more)
+
+    def transfer(
+        self,
+        when: When,
+        source: str,
+        target: str,
+        moved: tuple[int, int],
+        more: tuple[int, int] = (0, 1),
+    ) -> None:
+        """Keep a transfer that has both bytes and a duration."""
+        if all(moved):
+            self.transfers[source, target].append((*moved, when.time_ns, *more))
+
+    def rows(self) -> Iterator[Row]:
+        """Yield everything as the fold's canonical rows."""
+        yield from self._use_rows()
+        yield from self._demand_rows()
+        for key, m in self.machines.items():
+            place = m.place if m.started_ns else ("", "")
+            times = (m.started_ns, m.stopped_ns, m.seen_ns)
+            yield ("machine", key, *place, m.region, *times)
+        yield from (("stopped", key) for key in self.stopped)
+        yield from (("request", key, time) for key, time in self.requests.items())
+        for (source, target), kept in self.transfers.items():
+            yield ("route", source, target, len(kept))
+            for number, values in list(enumerate(kept))[-TRANSFERS:]:
+                yield ("transfer", source, target, number % TRANSFERS, *values)
+
+    def _use_rows(self) -> Iterator[Row]:
+        machines = self.machines.values()
+        running = Counter((*m.place, m.region) for m in machines if m.runs)
+        used = {(u.repository, u.digest, u.region) for u in self.uses}
+        for where in used | self.ran:
+            mine = [u for u in self.uses if (u.repository, u.digest, u.region) == where]
+            counts = Counter(u.kind for u in mine)
+            last = max((u.time_ns for u in mine), default=0)
+            values = (counts["pull"], counts["start"], running[where], last)
+            yield ("use", *where, *values)
+
+    def _demand_rows(self) -> Iterator[Row]:
+        of_app = defaultdict(list)
+        for use in self.uses:
+            if use.of_app:
+                of_app[use.app, use.region].append(use)
+        for app, region in {*of_app, *self.wanted}:
+            mine = of_app[app, region]
+            starts = [u.time_ns for u in mine if u.kind == "start"]
+            pulls = [u.time_ns for u in mine if u.kind == "pull"]
+            yield (
+                "membership",
+                "/".join(app),
+                region,
+                min(starts, default=0),
+                max(starts, default=0),
+                len(starts),
+                max(pulls, default=0),
+                len(pulls),
+                self.wanted.get((app, region), 0),
+            )
+            hours = {u.time_ns // HOUR_NS for u in mine}
+            newest = {hour % HOURS: hour for hour in sorted(hours)}
+            for slot, hour in newest.items():
+                kinds = Counter(u.kind for u in mine if u.time_ns // HOUR_NS == hour)
+                counts = (kinds["pull"], kinds["start"])
+                yield ("demand", "/".join(app), region, slot, hour, *counts)
+
+
+def key_of(text: str) -> bytes:
+    """Return the short key under which a long id is kept."""
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def kind_of(media_type: str) -> str:
+    """Return what a media type stands for, by its words."""
+    if "image.index" in media_type or "manifest.list" in media_type:
+        return "index"
+    return "manifest" if "manifest" in media_type else "blob"

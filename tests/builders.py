@@ -22,6 +22,7 @@ from placement.core.event import (
     TagMoved,
     TimeNs,
 )
+from placement.core.fingerprint import CanonicalRow, canonical_rows
 from placement.core.fold import fold
 from placement.core.oci import Descriptor, Digest, Platform, Repository, Tag
 from placement.core.state import State
@@ -217,6 +218,20 @@ def fold_in(state: State, *events: Event) -> State:
 def folded(*events: Event) -> State:
     """Return a new state that has folded *events*, each a message of its own."""
     return fold_in(State(), *events)
+
+
+def folded_log(log: Iterable[RecordedMessage]) -> State:
+    """Return the state that *log* folds to."""
+    state = State()
+    for item in log:
+        fold(state, item)
+    return state
+
+
+def rows_of(state: State, *without: str) -> list[CanonicalRow]:
+    """Return the canonical rows in order, but those of the kinds *without*."""
+    rows = (row for row in canonical_rows(state) if row[0] not in without)
+    return sorted(rows, key=repr)
 
 
 def seconds(count: float) -> DurationNs:

@@ -72,6 +72,8 @@ def regions_in(event: Event) -> list[str | None]:
             | ContentUnpinned(target_regions=targets)
         ):
             named = targets
+        case _:
+            pass  # the others name their own region alone
     return [event.region, *named]
 
 

@@ -6,7 +6,7 @@ fact's strategy follows from its annotations, so that a new fact is tried at onc
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from enum import IntEnum
 from types import NoneType, UnionType
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
@@ -24,7 +24,7 @@ from placement.core.event import (
     SetAside,
 )
 from placement.core.oci import Descriptor, Digest, Platform, Repository, Tag
-from placement.core.topology import Region
+from placement.core.topology import Region, Topology
 from tests.builders import (
     AMD64,
     AMS,
@@ -42,6 +42,7 @@ from tests.builders import (
     SCL,
     SECOND_NS,
     START_NS,
+    TOPOLOGY,
     digest,
 )
 
@@ -185,3 +186,40 @@ def logs(
         mark = b"%016d" % sequence
         found.append(RecordedMessage(sequence, stored_ns, mark, tuple(items)))
     return found
+
+
+@st.composite
+def topologies(draw: DrawFn) -> Topology:
+    """Draw a catalogue of some real regions, some without storage, some with orders."""
+    codes = draw(
+        st.lists(st.sampled_from(list(TOPOLOGY.regions)), min_size=1, unique=True)
+    )
+    storing = draw(st.lists(st.sampled_from(codes), min_size=1, unique=True))
+    orders = st.lists(st.sampled_from(storing), unique=True).map(tuple)
+    regions = {
+        code: replace(
+            TOPOLOGY.regions[code], stores=code in storing, serving_order=draw(orders)
+        )
+        for code in codes
+    }
+    return Topology(regions, draw(st.sampled_from(storing)))
+
+
+NOW_NS: Final = START_NS + 40 * DAY_NS
+
+
+def image_facts() -> SearchStrategy[Fact]:
+    """Return facts about where images are, who runs them, and what regions may do."""
+    kinds = (
+        ev.ContentPushed,
+        ev.ContentPushed,
+        ev.ContentPushed,
+        ev.ContentReplicated,
+        ev.ContentEvicted,
+        ev.TagMoved,
+        ev.MachineStarted,
+        ev.MachineStarted,
+        ev.ContentPulled,
+        ev.RegionChanged,
+    )
+    return st.one_of(*(FACT_STRATEGIES[kind] for kind in kinds))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -58,6 +59,7 @@ class Connection:
         self._client: Client | None = None
         self._opening = asyncio.Lock()
         self._last_error = ""
+        self._connecting = False
         self._limits: set[asyncio.Timeout] = set()
         self.generation = 0
         self.closed = False
@@ -143,18 +145,12 @@ class Connection:
 
     @contextmanager
     def _watched(self, limit: asyncio.Timeout) -> Iterator[None]:
-        """Let ``_wait_no_longer`` end the block early, by *limit*."""
+        """Let *limit* run out at once, within the block, if the connection is lost."""
         self._limits.add(limit)
         try:
             yield
         finally:
             self._limits.discard(limit)
-
-    def _wait_no_longer(self) -> None:
-        """Let every request that waits for an answer time out now."""
-        for limit in self._limits:
-            if not limit.expired():
-                limit.reschedule(asyncio.get_running_loop().time())
 
     async def _connected(self) -> Client:
         """Return the client if it is connected now, else raise LogUnavailableError."""
@@ -174,25 +170,48 @@ class Connection:
         """Return a new connected client, or raise LogUnavailableError."""
         settings = self._settings
         options = self._options() | identity_options(settings)
-        client = Client()
         try:
-            async with asyncio.timeout(settings.connect_timeout_seconds) as limit:
-                with self._watched(limit):
-                    await client.connect(**options)
-        except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
-            await abandon(client)
-            where = settings.shown_servers
-            reason = self._last_error or repr(error)
-            message = f"cannot connect to {where}: {reason}"
+            async with asyncio.timeout(settings.connect_timeout_seconds):
+                while True:
+                    client = await self._attempted(options)
+                    if client is not None:
+                        break
+                    await asyncio.sleep(options["reconnect_time_wait"])
+        except TimeoutError as error:
+            reason = self._last_error or "no answer"
+            message = f"cannot connect to {settings.shown_servers}: {reason}"
             raise LogUnavailableError(message) from error
-        except BaseException:
-            await abandon(client)
-            raise
         if self.closed:  # meanwhile
             await abandon(client)
         self._last_error = ""
         self.generation += 1
         log.info("log_connected", servers=settings.shown_servers)
+        return client
+
+    async def _attempted(self, options: dict[str, Any]) -> Client | None:
+        """Return a connected client, or None when another attempt may do better.
+
+        nats-py would go on by itself, and leave sockets open when it is stopped; so
+        ``_failed`` ends its first attempt. Who is not let in now, or does not trust the
+        server, will fare no better later: that raises LogUnavailableError.
+        """
+        client = Client()
+        self._connecting = True
+        try:
+            await client.connect(**options)
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            await abandon(client)
+            self._last_error = str(error) or repr(error)
+            if REFUSED in self._last_error or isinstance(error, ssl.SSLError):
+                where = self._settings.shown_servers
+                message = f"cannot connect to {where}: {self._last_error}"
+                raise LogUnavailableError(message) from error
+            return None
+        except BaseException:
+            await abandon(client)
+            raise
+        finally:
+            self._connecting = False
         return client
 
     def _options(self) -> dict[str, Any]:
@@ -212,21 +231,20 @@ class Connection:
         }
 
     async def _failed(self, error: Exception) -> None:
-        """Remember *error*; while cut off there is one for every attempt.
-
-        A server that does not let us in will not do so at the next attempt either.
-        """
+        """Remember *error*; while cut off there is one for every attempt."""
         self._last_error = str(error) or repr(error)
-        if REFUSED in self._last_error:
-            self._wait_no_longer()
+        if self._connecting:
+            raise error
         connected = self._client is not None and self._client.is_connected
         level = log.warning if connected else log.debug
         level("log_client_failed", error=self._last_error)
 
     async def _disconnected(self) -> None:
         """Say so once per outage, and wait no longer for answers that cannot come."""
-        self._wait_no_longer()
-        if not self.closed:
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
+        if not self.closed and not self._connecting:
             log.warning("log_disconnected", error=self._last_error)
 
     async def _reconnected(self) -> None:

@@ -191,7 +191,8 @@ class PullConsumer:
         pending = headers.get(PENDING_HEADER, "")
         if not pending.isdigit():
             self._lost = True
-            log.info("log_consumer_lost", status=dict(headers))
+            status, why = headers.get("Status"), headers.get("Description")
+            log.info("log_consumer_lost", status=status, description=why)
             return
         self._expected_count -= int(pending)
         if message.subject in self._open:

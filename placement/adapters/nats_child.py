@@ -29,8 +29,8 @@ START_TIMEOUT_SECONDS = 120
 
 START_POLL_SECONDS = 0.02
 RESTART_SECONDS_MIN = 0.1
-RESTART_SECONDS_MAX = 5.0
-STEADY_SECONDS = 30.0
+RESTART_SECONDS_MAX = 2.0
+STEADY_SECONDS = 5.0
 """A server that ran for so long is restarted at once again, without back-off."""
 
 log = structlog.get_logger()

@@ -1,6 +1,7 @@
 """Where the service listens, and by which credentials it is known."""
 
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,11 +81,32 @@ def _credentials(settings: ServerSettings) -> grpc.ServerCredentials:
     client_ca = None
     if settings.client_ca_file is not None:
         client_ca = _read(settings.client_ca_file, "tls.client_ca_file")
+    _check_certificates(settings)
     return grpc.ssl_server_credentials(
         [(key, chain)],
         root_certificates=client_ca,
         require_client_auth=client_ca is not None,
     )
+
+
+def _check_certificates(settings: ServerSettings) -> None:
+    """Raise InputError for what gRPC would refuse without saying which file it was."""
+    assert settings.cert_file is not None, "check_settings has been here"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # An empty password: a key that needs one is an error, not a prompt.
+        context.load_cert_chain(settings.cert_file, settings.key_file, lambda: "")
+    except ssl.SSLError:
+        remedy = "give a PEM certificate chain, and in tls.key_file its plain PEM key"
+        raise InputError("tls.cert_file", settings.cert_file, remedy) from None
+    try:
+        if settings.client_ca_file is not None:
+            context.load_verify_locations(settings.client_ca_file)
+    except ssl.SSLError:
+        remedy = "give PEM certificates of those who sign clients' certificates"
+        raise InputError(
+            "tls.client_ca_file", settings.client_ca_file, remedy
+        ) from None
 
 
 def _read(path: Path | None, field: str) -> bytes:

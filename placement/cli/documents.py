@@ -54,7 +54,8 @@ class Reading:
     def __enter__(self) -> Self:
         """Open every file; raises InputError for one that cannot be."""
         for name in self._files:
-            self._streams.append((name, self._opened(name)))
+            shown = "stdin" if name == STANDARD_INPUT else name
+            self._streams.append((shown, self._opened(name)))
         screen = Console(stderr=True)
         total = sum(
             Path(name).stat().st_size for name in self._files if name != STANDARD_INPUT

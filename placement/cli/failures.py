@@ -22,6 +22,13 @@ _BY_STATUS: Final = {
     "UNAVAILABLE": UNAVAILABLE,
 }
 
+_REMEDIES: Final = {
+    "UNAVAILABLE": "start it with `placement serve`, or name it with --server",
+    "DEADLINE_EXCEEDED": "give it more with --timeout SECONDS",
+    "REGION_UNKNOWN": "`placement status --regions` lists it",
+}
+"""In the words of the command line, for reasons whose own remedy is a program's."""
+
 
 def failure(error: PlacementError) -> tuple[str, int]:
     """Return what to tell the user of *error*, and the exit code."""
@@ -43,6 +50,8 @@ def _call_message(error: PlacementError, status: str) -> str:
         said = "no service answers there"
     elif error.reason == "DEADLINE_EXCEEDED":
         said = "the service did not answer in time"
-    remedy = error.metadata.get("remedy", "")
+    elif error.reason == "REGION_UNKNOWN":
+        said = said.partition(";")[0]
+    remedy = _REMEDIES.get(error.reason) or error.metadata.get("remedy", "")
     tail = f": {remedy}" if remedy and remedy not in said else ""
     return f"error: {said}{tail}  [{error.reason or status}]"

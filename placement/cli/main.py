@@ -72,21 +72,17 @@ def load_command(name: str) -> click.Command:
 
 
 @click.group(
+    name="placement",
     cls=LazyGroup,
     epilog=f"Exit codes: {EXIT_CODES}",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="placement", message="%(prog)s %(version)s")
 @session_options
-def placement() -> None:
+def main() -> None:
     """Where an image is, and where it should be.
 
     Start with `placement demo`, or with `placement serve` in one terminal and
     `placement publish`, `placement sources` in another.
     """
-
-
-def main() -> None:
-    """Run the command that the arguments name."""
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else it tells of every GOAWAY
-    placement(prog_name="placement")

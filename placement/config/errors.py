@@ -57,7 +57,8 @@ def _problem(model: type[BaseModel], detail: "ErrorDetails", prefix: str) -> Inp
         known = near[0] if near else ", ".join(holder.model_fields)
         return InputError(key, path[-1], f"no such key; is it {known}?")
     stated = detail.get("ctx", {}).get("error")
-    remedy = str(stated) if stated else f"give {field.description if field else '?'}"
+    takes = (field and field.description) or f"a table: [{key}]"
+    remedy = str(stated) if stated else f"give {takes}"
     return InputError(key, _shown(field, detail["input"]), remedy)
 
 

@@ -12,12 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
 
 from placement.config.errors import ConfigError, config_error, keys_of
 from placement.config.keys import Config
@@ -31,14 +25,6 @@ FLAG: Final = "command line"
 DEFAULT: Final = "default"
 
 Tree = dict[str, Any]
-
-
-class _Environment(Config, BaseSettings):
-    """The same keys, as pydantic-settings looks for them in the environment."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter=NESTED, env_ignore_empty=True
-    )
 
 
 def load_config(
@@ -102,8 +88,25 @@ def foreign_environment() -> dict[str, str]:
 
 
 def _environment() -> Tree:
+    """Return what our variables say; raises ConfigError."""
+    if not any(name.upper().startswith(PREFIX) for name in os.environ):
+        return {}
+    from pydantic_settings import (  # noqa: PLC0415 - costs 0.1 s
+        BaseSettings,
+        EnvSettingsSource,
+        SettingsConfigDict,
+        SettingsError,
+    )
+
+    class Environment(Config, BaseSettings):
+        """The same keys, as pydantic-settings looks for them in the environment."""
+
+        model_config = SettingsConfigDict(
+            env_prefix=PREFIX, env_nested_delimiter=NESTED, env_ignore_empty=True
+        )
+
     try:
-        return EnvSettingsSource(_Environment)()
+        return EnvSettingsSource(Environment)()
     except SettingsError as error:
         remedy = "set its keys one by one, such as PLACEMENT_NATS__URL"
         problem = InputError("a table", str(error), remedy)

@@ -161,6 +161,7 @@ class Projector:
             remedy="answers go on from the old state; restart to fold the log anew",
         )
         self._view.broken(why)
+        self._save_due.set()
 
     async def _save_regularly(self) -> None:
         while True:
@@ -175,7 +176,7 @@ class Projector:
     async def _save(self) -> None:
         view = self._view
         sequence = view.state.sequence
-        if sequence == self._saved_sequence or view.trouble_is_final:
+        if sequence == self._saved_sequence:
             return
         self._unsaved_messages = 0
         try:

@@ -170,6 +170,17 @@ async def test_nobody_listening_is_reported_in_time() -> None:
     assert "secret" not in str(failed.value)
 
 
+async def test_dead_server_among_several_does_no_harm(nats: NatsServer) -> None:
+    """Any server of a cluster will do."""
+    several = ("nats://127.0.0.1:1", nats.url, "nats://127.0.0.1:2")
+    log = await JetStreamLog.connect(
+        dataclasses.replace(nats.settings, servers=several)
+    )
+
+    assert (await log.status()).last_sequence == 0
+    await log.close()
+
+
 async def test_wrong_password_is_reported_without_it(start_nats: StartServer) -> None:
     """The error says at once that we were not let in, and not with which password."""
     guarded = start_nats("authorization { user: u, password: p }")
@@ -208,12 +219,12 @@ async def test_log_over_tls(start_nats: StartServer, tmp_path: Path) -> None:
     assert await process.wait() == 0
     secure = start_nats(f'tls {{ cert_file: "{certificate}", key_file: "{key}" }}')
     trusting = dataclasses.replace(secure.settings, tls_ca_file=certificate)
-    doubting = dataclasses.replace(secure.settings, connect_timeout_seconds=1)
+    doubting = dataclasses.replace(secure.settings, connect_timeout_seconds=60)
 
     log = await JetStreamLog.connect(trusting)
     stored = await log.append(SUBJECT, b"x", "m0")
     await log.close()
 
     assert stored.sequence == 1
-    with pytest.raises(LogUnavailableError):
+    with pytest.raises(LogUnavailableError, match="certificate verify failed"):
         await JetStreamLog.connect(doubting)

@@ -1,0 +1,93 @@
+"""Laws of a plan, over any state and any catalogue."""
+
+from itertools import pairwise
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from placement.core.event import RecordedMessage, RegionState
+from placement.core.graph import contents, to_move
+from placement.core.oci import Repository
+from placement.core.planning import Candidate, Image, plan
+from placement.core.state import State
+from placement.core.table import Row
+from placement.core.topology import Topology
+from tests.builders import folded_log
+from tests.strategies import DIGESTS, NOW_NS, examples, image_facts, logs, topologies
+
+IMAGES = [
+    Image(Repository(repository), digest)
+    for repository in ("acme/web", "api")
+    for digest in DIGESTS
+]
+
+
+def rows_to_move(state: State, candidate: Candidate) -> list[Row]:
+    """Return what the target lacks of the candidate's image."""
+    repository = state.find_repository(candidate.image.repository)
+    digest = state.find_digest(candidate.image.digest)
+    target = state.regions.find(candidate.target.encode())
+    return to_move(state, repository, digest, target)
+
+
+@examples(250)
+@given(logs(image_facts(), most=16), topologies())
+def test_plan_targets_storage_that_lacks_the_image(
+    log: list[RecordedMessage], topology: Topology
+) -> None:
+    """A copy goes to another region, which stores, is not down, and lacks some of it."""
+    state = folded_log(log)
+
+    candidates = plan(state, topology, NOW_NS, IMAGES)
+
+    for candidate in candidates:
+        assert topology.stores(candidate.target)
+        assert topology.stores(candidate.source)
+        assert candidate.source != candidate.target
+        for region in (candidate.source, candidate.target):
+            assert state.region_state(region, NOW_NS) is not RegionState.DOWN
+        lacking = rows_to_move(state, candidate)
+        assert lacking
+        assert candidate.transfer_bytes == sum(map(state.size_bytes, lacking))
+        assert set(lacking) <= set(
+            contents(state, state.find_digest(candidate.image.digest))
+        )
+
+
+@examples(150)
+@given(logs(image_facts(), most=16), topologies(), st.randoms(use_true_random=False))
+def test_plan_has_a_total_order(
+    log: list[RecordedMessage], topology: Topology, random: Random
+) -> None:
+    """The same images asked in any order give the same list, best value first."""
+    state = folded_log(log)
+    shuffled = list(IMAGES)
+    random.shuffle(shuffled)
+
+    candidates = plan(state, topology, NOW_NS, IMAGES)
+
+    assert plan(state, topology, NOW_NS, shuffled) == candidates
+    keys = [
+        (
+            -(candidate.saved_ns / max(1, candidate.transfer_bytes)),
+            candidate.image.repository,
+            candidate.image.digest,
+            candidate.target,
+        )
+        for candidate in candidates
+    ]
+    assert all(one < other for one, other in pairwise(keys))
+
+
+@examples(100)
+@given(logs(image_facts(), most=16), topologies())
+def test_region_wants_an_image_once(
+    log: list[RecordedMessage], topology: Topology
+) -> None:
+    """Start regions that one storage region serves are one candidate."""
+    candidates = plan(folded_log(log), topology, NOW_NS, IMAGES)
+
+    copies = [(candidate.image, candidate.target) for candidate in candidates]
+    assert len(copies) == len(set(copies))
+    assert all(candidate.start_regions for candidate in candidates)

@@ -1,0 +1,192 @@
+"""Laws of rankings and estimates, over any state and any catalogue."""
+
+from itertools import pairwise
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from placement.core.estimate import transfer_duration
+from placement.core.event import Identifier, RecordedMessage
+from placement.core.oci import Repository
+from placement.core.ranking import (
+    Question,
+    Ranking,
+    fallback_source,
+    rank_sources,
+    storage_region,
+)
+from placement.core.state import State
+from placement.core.topology import Region, Topology
+from tests.builders import (
+    AMS,
+    SECOND_NS,
+    START_NS,
+    TOPOLOGY,
+    folded,
+    folded_log,
+    pushed,
+)
+from tests.model import Model
+from tests.model_content import replica_of
+from tests.strategies import (
+    DIGESTS,
+    NOW_NS,
+    REGIONS,
+    examples,
+    image_facts,
+    logs,
+    topologies,
+)
+
+REPOSITORIES = [Repository("acme/web"), Repository("api")]
+DOWN = 3
+
+
+def rankings(
+    state: State, topology: Topology, region: Region, most: int = 10
+) -> dict[tuple[str, str], Ranking]:
+    """Return the ranking of every digest in every repository, for *region*."""
+    return {
+        (repository, digest): rank_sources(
+            state, topology, Question(repository, region, NOW_NS, most), digest
+        )
+        for repository in REPOSITORIES
+        for digest in DIGESTS
+    }
+
+
+def down_regions(model: Model) -> set[str]:
+    """Return the regions that nobody may be sent to now, by the plain model."""
+    return {
+        code
+        for code, said in model.content.regions.items()
+        if said.state == DOWN and not 0 < said.expire_ns <= NOW_NS
+    }
+
+
+def holders(model: Model, repository: str, digest: str) -> set[str]:
+    """Return the regions that hold a content whole, by the plain model."""
+    found = set()
+    for place, claims in model.content.claims.items():
+        gone, _, complete, verified, *_ = replica_of(claims)
+        if place[:2] == (repository, digest) and max(complete, verified) > gone:
+            found.add(place[2])
+    return found
+
+
+@examples(150)
+@given(logs(image_facts(), most=16), topologies(), st.data())
+def test_ranking_is_the_usable_holders_in_a_total_order(
+    log: list[RecordedMessage], topology: Topology, data: st.DataObject
+) -> None:
+    """Each storing holder that is not down, once: whole, active, near, then by code."""
+    region = data.draw(st.sampled_from(list(topology.regions)))
+    state, model = folded_log(log), Model()
+    for item in log:
+        model.fold(item)
+
+    for (repository, digest), ranking in rankings(state, topology, region).items():
+        usable = {
+            code
+            for code in holders(model, repository, digest) - down_regions(model)
+            if topology.stores(Region(code))
+        }
+        assert sorted(source.region for source in ranking.sources) == sorted(usable)
+        keys = []
+        for source in ranking.sources:
+            factors = {factor.name: factor.value for factor in source.factors}
+            lacks = factors[Identifier("missing_at_source_bytes")] > 0
+            drains = factors[Identifier("draining")]
+            keys.append((lacks, drains, source.duration.p50_ns, source.region))
+            assert source.repository == repository
+            assert 0 < source.duration.p50_ns <= source.duration.p90_ns
+        assert all(one < other for one, other in pairwise(keys))
+
+
+@examples(100)
+@given(
+    st.lists(st.sampled_from(REGIONS), min_size=2, unique=True),
+    st.randoms(use_true_random=False),
+)
+def test_ranking_does_not_depend_on_the_order_of_facts(
+    regions: list[Region], random: Random
+) -> None:
+    """Whoever is heard of first, the same sources come in the same order."""
+    told = [
+        pushed("a", region, at_ns=START_NS - (100 + number) * SECOND_NS)
+        for number, region in enumerate(regions)
+    ]
+    straight = rankings(folded(*told), TOPOLOGY, AMS)
+
+    random.shuffle(told)
+    mixed = rankings(folded(*told), TOPOLOGY, AMS)
+
+    assert mixed == straight
+
+
+@examples(100)
+@given(logs(image_facts(), most=16), topologies(), st.data())
+def test_shorter_list_is_the_beginning_of_the_longer_one(
+    log: list[RecordedMessage], topology: Topology, data: st.DataObject
+) -> None:
+    """Asking for fewer sources leaves out the worst."""
+    region = data.draw(st.sampled_from(list(topology.regions)))
+    state = folded_log(log)
+    whole = rankings(state, topology, region)
+
+    short = rankings(state, topology, region, most=2)
+
+    assert {key: r.sources for key, r in short.items()} == {
+        key: r.sources[:2] for key, r in whole.items()
+    }
+
+
+@examples(100)
+@given(logs(image_facts(), most=8), topologies(), st.data())
+def test_there_is_always_a_fallback_at_home(
+    log: list[RecordedMessage], topology: Topology, data: st.DataObject
+) -> None:
+    """Whatever was announced, the home region is named, with a duration."""
+    region = data.draw(st.sampled_from(list(topology.regions)))
+    digest = data.draw(st.none() | st.sampled_from(DIGESTS))
+    question = Question(REPOSITORIES[0], region, NOW_NS, 1)
+
+    source = fallback_source(folded_log(log), topology, question, digest)
+
+    assert source.region == topology.home
+    assert source.duration.p50_ns > 0
+
+
+@examples(100)
+@given(logs(image_facts(), most=8), topologies(), st.data())
+def test_storage_region_is_the_best_that_may_be_used(
+    log: list[RecordedMessage], topology: Topology, data: st.DataObject
+) -> None:
+    """An active one if there is any, else a draining one, and one that is down last."""
+    region = data.draw(st.sampled_from(list(topology.regions)))
+    state = folded_log(log)
+
+    found = storage_region(state, topology, region, NOW_NS)
+
+    order = topology.serving_order(region)
+    worth = {code: state.region_state(code, NOW_NS) for code in order}
+    assert worth[found] == min(worth.values())
+    assert found == next(code for code in order if worth[code] == worth[found])
+
+
+@examples(300)
+@given(topologies(), st.data(), st.integers(0, 2**50), st.integers(0, 2**50))
+def test_more_bytes_never_take_less_time(
+    topology: Topology, data: st.DataObject, size_bytes: int, more_bytes: int
+) -> None:
+    """An estimate grows with the size, between any two regions."""
+    source, target = (
+        data.draw(st.sampled_from(list(topology.regions))) for _ in range(2)
+    )
+
+    one = transfer_duration(topology, source, target, size_bytes)
+    other = transfer_duration(topology, source, target, size_bytes + more_bytes)
+
+    assert one.p50_ns <= other.p50_ns
+    assert one.p90_ns <= other.p90_ns

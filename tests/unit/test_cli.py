@@ -1,0 +1,223 @@
+"""The command line without a service: names, help, exit codes, laziness."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from placement import __version__
+from placement.cli.failures import EXIT_CODES, failure
+from placement.cli.main import COMMANDS, load_command, main
+from placement.cli.reference import ImageName, parse_image, parse_name
+from placement.cli.session import parse_pairs
+from placement.core.errors import InputError
+from placement.core.oci import Digest, Repository, Tag
+from placement.ports import LogFullError, LogUnavailableError
+
+DIGEST = f"sha256:{'a' * 64}"
+NOBODY = ("--server", "127.0.0.1:1", "--timeout", "0.2")
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the developer's own placement.toml."""
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str, text: str | None = None) -> Result:
+    """Return what a command says and answers."""
+    return CliRunner().invoke(main, arguments, input=text)
+
+
+def test_help_lists_every_command_and_the_exit_codes() -> None:
+    """Scripts may rely on the codes, since they are documented."""
+    said = run("--help").output
+
+    assert all(f"│ {name} " in said for name in COMMANDS)
+    assert " ".join(EXIT_CODES.split()[:2]) in said
+    assert run("--version").output == f"placement {__version__}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_listed_summary_is_the_command_s_own(name: str) -> None:
+    """--help imports no command, so it must say the same as the command."""
+    command = load_command(name)
+
+    assert command.name == name
+    assert (command.help or "").splitlines()[0] == COMMANDS[name][1]
+    assert run(name, "--help").exit_code == 0
+
+
+def test_help_imports_only_what_it_needs() -> None:
+    """--help is quick because it loads neither gRPC, pydantic, NATS nor logs."""
+    program = (
+        "import sys; from placement.cli.main import main;"
+        "main(['--help'], standalone_mode=False);"
+        "print([name for name in sys.modules if name in "
+        "('grpc', 'google.protobuf', 'pydantic', 'nats', 'structlog', 'starlette')])"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert said.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("acme/web", ImageName(Repository("acme/web"))),
+        ("acme/web:v1", ImageName(Repository("acme/web"), Tag("v1"))),
+        (f"acme/web@{DIGEST}", ImageName(Repository("acme/web"), Digest(DIGEST))),
+        (f"acme/web:v1@{DIGEST}", ImageName(Repository("acme/web"), Digest(DIGEST))),
+        ("web:V_1.0-x", ImageName(Repository("web"), Tag("V_1.0-x"))),
+    ],
+)
+def test_image_is_named_as_people_name_it(text: str, name: ImageName) -> None:
+    """A digest beside a tag wins, as it does for those who pull."""
+    assert parse_name(text) == name
+    assert parse_name(str(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("localhost:5000/acme/web:v1", "leave the registry's host out"),
+        ("Acme/web:v1", "lower-case"),
+        ("acme/web:", "A-Z a-z 0-9"),
+        ("acme/web@sha256:abc", "whole digest"),
+        ("", "lower-case"),
+    ],
+)
+def test_name_that_cannot_be_is_refused(text: str, said: str) -> None:
+    """The error says what would be right."""
+    with pytest.raises(InputError, match="IMAGE: ") as caught:
+        parse_name(text)
+    assert said in caught.value.remedy
+
+
+def test_question_about_one_image_needs_to_know_which() -> None:
+    """No tag is assumed."""
+    with pytest.raises(InputError, match="acme/web:TAG"):
+        parse_image("acme/web")
+
+
+def test_pairs_are_read_and_refused() -> None:
+    """As in --region-map."""
+    assert parse_pairs("a=iad, b=fra", "x") == {"a": "iad", "b": "fra"}
+    assert parse_pairs("", "x") == {}
+    for text in ("a", "a=", "=iad", "a=iad,"):
+        with pytest.raises(InputError, match="NAME=REGION"):
+            parse_pairs(text, "--region-map")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("sources", "acme/web", "--region", "syd"), "IMAGE"),
+        (("sources", "acme/web:v1", "--region", "SYD"), "--region"),
+        (("show", "Acme:v1"), "IMAGE"),
+        (("replicas", "--repository", "A"), "--repository"),
+        (("preview", "acme/web", "--target", "!"), "--target"),
+        (("publish", "nowhere.jsonl"), "FILE"),
+        (("publish", "--region-map", "a"), "--region-map"),
+        (("publish", "--client-region", "a"), "--client-region"),
+        (("tail", "--fact", "pushed"), "--fact"),
+        (("tail", "--from", "0"), "--from"),
+        (("replay", "--data-dir", "nowhere"), "data_dir"),
+        (("agent", "--region", "iad", "--listen", "x"), "--listen"),
+        (("agent", "--region", "iad", "--token-file", "x"), "--token-file"),
+        (("config", "check", "--config", "nowhere.toml"), "nowhere.toml"),
+        (("serve", "--listen", "0.0.0.0:1"), "listen"),
+    ],
+)
+def test_invalid_input_is_one_message_and_code_2(
+    arguments: tuple[str, ...], said: str
+) -> None:
+    """It names the field, the value and the remedy, and is no traceback."""
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert said in result.stderr
+    assert "is not valid: " in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_wrong_usage_is_code_2() -> None:
+    """As for every program of this kind."""
+    assert run("frobnicate").exit_code == 2
+    assert run("sources", "acme/web:v1").exit_code == 2
+    assert run("status", "--timeout", "0").exit_code == 2
+
+
+def test_service_out_of_reach_is_code_4_and_says_how_to_start_it() -> None:
+    """Standard output stays empty, for scripts."""
+    result = run("status", *NOBODY)
+
+    assert result.exit_code == 4
+    assert "placement serve" in result.stderr
+    assert result.stdout == ""
+
+
+def test_log_out_of_reach_is_code_4() -> None:
+    """Tail reads the log beside a service, and there is none."""
+    result = run("tail", "--data-dir", "nowhere")
+
+    assert result.exit_code == 4
+    assert "LOG_UNAVAILABLE" in result.stderr
+    assert not Path("nowhere").exists()
+
+
+def test_failures_have_stable_codes() -> None:
+    """What is nobody's mistake is 1, what may pass is 4."""
+    assert failure(LogFullError("full"))[1] == 1
+    assert failure(LogUnavailableError("away"))[1] == 4
+    assert failure(InputError("a", 1, "b"))[1] == 2
+
+
+def test_options_count_before_and_after_the_command() -> None:
+    """The last one counts."""
+    result = run("-o", "table", "--config", "x", "config", "check", "-o", "json")
+    Path("x").write_text("")
+    again = run("-o", "table", "--config", "x", "config", "check", "-o", "json")
+
+    assert result.exit_code == 2
+    assert json.loads(again.stdout)["file"] == "x"
+
+
+def test_config_check_shows_what_is_in_force_without_secrets() -> None:
+    """With it, an operator sees what the service would see."""
+    Path("placement.toml").write_text('[nats]\nuser = "u"\npassword = "hunter2"\n')
+
+    table = run("config", "check", "--show")
+    found = json.loads(run("config", "check", "--show", "-o", "json").stdout)
+
+    assert table.exit_code == 0
+    assert "valid: placement.toml; 19 regions, home region iad" in table.output
+    assert "checkpoint.interval_seconds" in table.output
+    assert found["config"]["nats"]["user"] == "u"
+    assert "hunter2" not in table.output + json.dumps(found)
+
+
+def test_config_check_misses_a_file_that_is_named() -> None:
+    """Before the service does."""
+    Path("placement.toml").write_text('[nats]\nca_file = "ca.pem"\n')
+
+    result = run("config", "check")
+
+    assert result.exit_code == 2
+    assert "nats.ca_file: 'ca.pem' is not valid: no such file" in result.stderr
+
+
+def test_config_check_tells_of_variables_that_are_no_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They have no effect, which somebody should know."""
+    monkeypatch.setenv("PLACEMENT_LISTN", "127.0.0.1:1")
+
+    assert "PLACEMENT_LISTN is no key" in run("config", "check").output

@@ -1,17 +1,20 @@
 """The composition root: builds every part from the configuration, and runs them."""
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import structlog
 
-from placement.adapters.jetstream import JetStreamLog
-from placement.adapters.jetstream_settings import JetStreamSettings
-from placement.adapters.nats_child import NatsChild, attach
-from placement.adapters.sqlite import SqliteCheckpointStore
+from placement.adapters.broker.child import NatsChild, attach
+from placement.adapters.data_directory import lock_data_directory
+from placement.adapters.jetstream.log import JetStreamLog
+from placement.adapters.jetstream.settings import JetStreamSettings
+from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.api.server import PlacementServer, ServerSettings, build_server
 from placement.config import Config, load_topology, split_address
 from placement.ports import EventLog, LogUnavailableError
@@ -27,8 +30,9 @@ log_events = structlog.get_logger(__name__)
 
 async def serve(config: Config) -> None:
     """Run the service until it is told to stop (SIGTERM, SIGINT) or cannot go on."""
-    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
+        lock = lock_data_directory(config.data_dir, config.data_dir / "lock")
+        stack.callback(os.close, lock)
         settings = await _broker(config, stack)
         log = JetStreamLog(settings)
         stack.push_async_callback(log.close)
@@ -86,7 +90,7 @@ async def _broker(config: Config, stack: AsyncExitStack) -> JetStreamSettings:
         )
     child = await NatsChild.start(config.data_dir)
     stack.push_async_callback(child.stop)
-    return child.settings
+    return replace(child.settings, max_bytes=nats.max_bytes or None)
 
 
 def _projector_settings(config: Config) -> ProjectorSettings:
@@ -110,9 +114,7 @@ def _server(config: Config, log: EventLog, view: View) -> PlacementServer:
         client_ca_file=config.tls.client_ca_file,
     )
     publisher = Publisher(log, view)
-    return build_server(
-        settings, view, load_topology(config), publisher, time.time_ns
-    )
+    return build_server(settings, view, load_topology(config), publisher, time.time_ns)
 
 
 async def _run(projector: Projector) -> None:

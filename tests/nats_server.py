@@ -14,8 +14,8 @@ from typing import Protocol
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from placement.adapters.jetstream_settings import JetStreamSettings
-from placement.adapters.nats_binary import packaged_server
+from placement.adapters.jetstream.settings import JetStreamSettings
+from placement.adapters.broker.binary import packaged_server
 
 DEBIAN_SERVER = Path("/usr/sbin/nats-server")
 DEADLINE_SECONDS = 10.0

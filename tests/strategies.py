@@ -11,7 +11,7 @@ from enum import IntEnum
 from types import NoneType, UnionType
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -80,6 +80,7 @@ def examples(count: int) -> settings:
         deadline=None,
         derandomize=not LONG,
         print_blob=True,
+        phases=set(Phase) - {Phase.explain},
     )
 
 

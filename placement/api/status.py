@@ -172,6 +172,12 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
             "correct the keys that the error names",
             None,
         ),
+        "SERVICE_FAILED": _own(
+            _Code.FAILED_PRECONDITION,
+            "the service that a demo started for itself did not come up",
+            "read the log file that the error names",
+            None,
+        ),
         INTERNAL: _own(
             _Code.INTERNAL,
             "the service failed in a way that nobody expected",

@@ -14,8 +14,8 @@ from rich.progress import Progress, TaskID
 
 from placement.core.errors import InputError, LimitInvalidError
 
-LINE_BYTES_MAX: Final = 4 << 20
-"""An inventory's page may be long; what is longer is no event."""
+LINE_BYTES_MAX: Final = 1 << 20
+"""As much as a registry may post; an event alone is a quarter of it at the most."""
 FILE_BYTES_MAX: Final = 64 << 20
 """A file that is one document is read whole."""
 STANDARD_INPUT: Final = "-"

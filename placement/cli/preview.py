@@ -27,10 +27,10 @@ COLUMNS = ("image", "copy", "moves>", "takes p50>", "a start saves>", "why")
 @session_options
 @pass_session
 def preview(session: Session, image: str, target: str, policy: str, limit: int) -> None:
-    """Show what would be copied where, and why; nothing is copied.
+    """Show what would be copied where, and why.
 
-    IMAGE is `acme/web:v1`, `acme/web@sha256:...`, or `acme/web` for all its tags;
-    without one, all repositories.
+    Nothing is copied. IMAGE is `acme/web:v1`, `acme/web@sha256:...`, or `acme/web` for
+    all its tags; without one, all repositories.
     """
     name = parse_name(image) if image else None
     if target:

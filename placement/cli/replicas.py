@@ -31,7 +31,10 @@ PAGE_SIZE_MAX = 1_000
 @session_options
 @pass_session
 def replicas(session: Session, region: str, repository: str, limit: int) -> None:
-    """List what is stored where, by repository, digest and region."""
+    """List what is stored where.
+
+    The order is by repository, digest and region.
+    """
     if region:
         parse_region(region, "--region")
     if repository:

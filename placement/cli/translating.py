@@ -10,9 +10,10 @@ from placement.agent.feeds.captured import Envelope, envelopes_in, records_in
 from placement.agent.feeds.distribution import RequestLog, translate
 from placement.agent.feeds.translation import FeedSettings
 from placement.cli.documents import Document, Fault
-from placement.core.errors import InputError
+from placement.core.errors import InputError, LimitInvalidError
 from placement.core.event import Event, Name
 from placement.core.topology import Region, parse_region
+from placement.wire.events import EVENT_BYTES_MAX, encode_event
 from placement.wire.json import event_from_json
 
 PUBLISHER: Final = Name("placement-publish")
@@ -70,7 +71,14 @@ class Translator:
         named = isinstance(value, Mapping) and value.get("region")
         if not named and self.region is None:
             raise InputError("region", "", "name it in the line, or give --region")
-        return event_from_json(value, self.region or "")
+        event = event_from_json(value, self.region or "")
+        length = encode_event(event).ByteSize()
+        if length > EVENT_BYTES_MAX:
+            remedy = (
+                f"give at most {EVENT_BYTES_MAX} bytes; split it into several events"
+            )
+            raise LimitInvalidError("event", f"{length} bytes", remedy)
+        return event
 
     def _registry(self, hint: Region | None) -> Region:
         if hint is not None and hint in self.region_map:

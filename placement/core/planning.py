@@ -157,10 +157,14 @@ def _candidate(
 def _explained(state: State, now_ns: int, want: _Want) -> str:
     word = "started" if reports_starts(state) else "was pulled (no starts reported)"
     said = ", ".join(
-        f"{region} {count} times, last {_age(now_ns - last_ns)} ago"
+        f"{region} {_times(count)}, last {_age(now_ns - last_ns)} ago"
         for region, last_ns, count in want.members
     )
     return f"the app {word} in {said}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _age(age_ns: int) -> str:

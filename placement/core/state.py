@@ -166,7 +166,9 @@ class State:
         return Platform(*parts)
 
     def phase(self, placement: Row, region: Row) -> ReplicaPhase:
-        """Return how far the content of *placement* has arrived in *region*."""
+        """Return how far the content has arrived; *region* may be ABSENT: nowhere."""
+        if region == ABSENT:
+            return ReplicaPhase.ABSENT
         row = self.replicas.find(PAIR.pack(placement, region))
         return ReplicaPhase.ABSENT if row == ABSENT else self._phase_at(row)
 

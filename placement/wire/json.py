@@ -133,10 +133,12 @@ def _put(message: ProtoMessage, field: FieldDescriptor, value: Any, name: str) -
         _fill(target, value, name)
         return
     leaf = _whole_name(field, value)
+    parsed = type(message)()  # ParseDict empties a repeated field before it fills it
     try:
-        ParseDict({field.name: [leaf] if field.is_repeated else leaf}, message)
+        ParseDict({field.name: [leaf] if field.is_repeated else leaf}, parsed)
     except ParseError:
         raise InputError(name, _kind(value), _remedy(field)) from None
+    message.MergeFrom(parsed)
 
 
 def _whole_name(field: FieldDescriptor, value: Any) -> Any:  # noqa: ANN401

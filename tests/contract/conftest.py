@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from placement.adapters.jetstream import JetStreamLog
+from placement.adapters.jetstream.log import JetStreamLog
 from tests.contract.event_logs import MemorySubject, NatsSubject, Subject
 from tests.nats_server import DEBIAN_SERVER, NatsServer, newest_server
 

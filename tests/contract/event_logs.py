@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from placement.adapters.jetstream import JetStreamLog
+from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.memory import MemoryEventLog
 from placement.ports import Appended, EventLog, LogUnavailableError, Message
 from tests.nats_server import NatsServer, jetstream

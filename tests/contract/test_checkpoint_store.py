@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from placement.adapters.memory import MemoryCheckpointStore
-from placement.adapters.sqlite import SqliteCheckpointStore
+from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.ports import Checkpoint, CheckpointHeader, CheckpointStore, Chunk
 
 HEADER = CheckpointHeader(

@@ -8,7 +8,7 @@ from pathlib import Path
 import nats
 import pytest
 
-from placement.adapters.jetstream import JetStreamLog
+from placement.adapters.jetstream.log import JetStreamLog
 from placement.client import PlacementClient
 from placement.v1 import basis_pb2, events_pb2
 from tests.nats_server import NatsServer, newest_server

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from placement.adapters.jetstream import JetStreamLog
+from placement.adapters.jetstream.log import JetStreamLog
 from placement.client import PlacementClient
 from placement.core.event import (
     ClientKind,

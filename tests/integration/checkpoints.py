@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from placement.adapters.sqlite import SqliteCheckpointStore
+from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.ports import Checkpoint, CheckpointHeader, Chunk
 
 CHUNKS = 24

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from placement.adapters.jetstream import JetStreamLog
+from placement.adapters.jetstream.log import JetStreamLog
 from tests.nats_server import NatsServer, StartServer, newest_server
 
 

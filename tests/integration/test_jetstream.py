@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from placement.adapters.jetstream import JetStreamLog
-from placement.adapters.jetstream_pull import delivery
-from placement.adapters.jetstream_stream import time_ns
+from placement.adapters.jetstream.log import JetStreamLog
+from placement.adapters.jetstream.pull import delivery
+from placement.adapters.jetstream.stream import time_ns
 from placement.ports import (
     LogReplacedError,
     LogUnavailableError,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
-from placement.adapters.jetstream import JetStreamLog
-from placement.adapters.jetstream_settings import JetStreamSettings
+from placement.adapters.jetstream.log import JetStreamLog
+from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.log_message import MESSAGE_BYTES_MAX
 from placement.ports import (
     LogConfigurationError,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from placement.adapters.jetstream import JetStreamLog
-from placement.adapters.nats_child import NatsChild, attach
-from placement.adapters.nats_directory import NatsDirectory
+from placement.adapters.broker.child import NatsChild, attach
+from placement.adapters.broker.directory import NatsDirectory
+from placement.adapters.jetstream.log import JetStreamLog
 from placement.ports import LogConfigurationError
 from tests.contract.event_logs import SUBJECT, append_until_stored, fill, reading
 from tests.nats_server import newest_server
@@ -26,7 +26,7 @@ POLL_SECONDS = 0.02
 
 PARENT = """
 import asyncio, pathlib, sys
-from placement.adapters.nats_child import NatsChild
+from placement.adapters.broker.child import NatsChild
 
 async def main():
     await NatsChild.start(pathlib.Path(sys.argv[1]))

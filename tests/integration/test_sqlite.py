@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from placement.adapters.sqlite import SqliteCheckpointStore
+from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.ports import CheckpointDamagedError, CheckpointUnwritableError, Chunk
 from tests.integration.checkpoints import header, is_generation, made, save
 
@@ -21,7 +21,7 @@ async def test_full_database_keeps_the_last_checkpoint(
     await made(path, 5)
     store = SqliteCheckpointStore(path)
     monkeypatch.setattr(
-        "placement.adapters.sqlite._PRAGMAS", "PRAGMA max_page_count = 40;"
+        "placement.adapters.sqlite.store._PRAGMAS", "PRAGMA max_page_count = 40;"
     )
 
     with pytest.raises(CheckpointUnwritableError, match="full"):

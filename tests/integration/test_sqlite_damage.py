@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from placement.adapters.sqlite import SqliteCheckpointStore
+from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.ports import Checkpoint, CheckpointDamagedError
 from tests.integration.checkpoints import is_generation, made, save
 

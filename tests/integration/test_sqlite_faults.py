@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 
-from placement.adapters.sqlite import SqliteCheckpointStore
+from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.ports import CheckpointUnwritableError, Chunk
 from tests.integration.checkpoints import header, is_generation, made, save
 

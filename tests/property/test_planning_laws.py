@@ -36,7 +36,7 @@ def rows_to_move(state: State, candidate: Candidate) -> list[Row]:
 def test_plan_targets_storage_that_lacks_the_image(
     log: list[RecordedMessage], topology: Topology
 ) -> None:
-    """A copy goes to another region, which stores, is not down, and lacks some of it."""
+    """A copy goes to another region that stores, is not down, and lacks some of it."""
     state = folded_log(log)
 
     candidates = plan(state, topology, NOW_NS, IMAGES)

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -151,7 +152,7 @@ def test_staleness_beyond_all_reason_is_refused() -> None:
     "as_of",
     [
         pytest.param(basis_pb2.AsOf(sequence=0), id="sequence"),
-        pytest.param(basis_pb2.AsOf(time={"seconds": 1}), id="time"),
+        pytest.param(basis_pb2.AsOf(time=Timestamp(seconds=1)), id="time"),
     ],
 )
 def test_past_is_refused_and_no_point_means_now(as_of: basis_pb2.AsOf) -> None:

@@ -72,6 +72,23 @@ def test_region_is_filled_where_none_is_named() -> None:
     assert event_from_json(START, "gru").region == "syd"
 
 
+def test_every_item_of_a_list_is_kept() -> None:
+    """Texts and objects alike, in their order."""
+    digests = [DIGEST, f"sha256:{'b' * 64}", f"sha512:{'c' * 128}"]
+    evicted = {"repository": "a/b", "digests": digests}
+    pushed = {
+        "repository": "a/b",
+        "content": {"digest": DIGEST},
+        "references": [{"digest": digest} for digest in digests],
+    }
+
+    one = event_to_json(event_from_json({"region": "syd", "content_evicted": evicted}))
+    other = event_to_json(event_from_json({"region": "syd", "content_pushed": pushed}))
+
+    assert one["content_evicted"] == evicted
+    assert other["content_pushed"]["references"] == pushed["references"]
+
+
 def test_event_comes_back_as_it_was() -> None:
     """What tail prints can be published again."""
     event = event_from_json({**START, "occur_time": "2026-11-23T15:40:00Z"})

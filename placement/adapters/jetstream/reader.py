@@ -13,9 +13,9 @@ from contextlib import aclosing
 
 import structlog
 
-from placement.adapters.jetstream_connection import ApiError, Connection
-from placement.adapters.jetstream_pull import PullConsumer
-from placement.adapters.jetstream_stream import (
+from placement.adapters.jetstream.connection import ApiError, Connection
+from placement.adapters.jetstream.pull import PullConsumer
+from placement.adapters.jetstream.stream import (
     StreamMissingError,
     stream_status,
     time_ns,

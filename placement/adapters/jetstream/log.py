@@ -5,14 +5,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Self
 
-from placement.adapters.jetstream_connection import ApiError, Connection
-from placement.adapters.jetstream_reader import (
+from placement.adapters.jetstream.connection import ApiError, Connection
+from placement.adapters.jetstream.reader import (
     RETRY_SECONDS,
     StreamReader,
     stored_message,
 )
-from placement.adapters.jetstream_settings import JetStreamSettings
-from placement.adapters.jetstream_stream import ensure_stream, stream_status
+from placement.adapters.jetstream.settings import JetStreamSettings
+from placement.adapters.jetstream.stream import ensure_stream, stream_status
 from placement.adapters.log_message import check_body
 from placement.ports import (
     Appended,

@@ -4,7 +4,6 @@ All of them are for the service's user only: whoever can read the password can w
 the log. The password is never an argument, which every user of the machine could read.
 """
 
-import fcntl
 import json
 import os
 import secrets
@@ -16,7 +15,8 @@ from pathlib import Path
 
 import structlog
 
-from placement.adapters.jetstream_settings import JetStreamSettings
+from placement.adapters.data_directory import lock_data_directory
+from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.log_message import MESSAGE_BYTES_MAX
 from placement.ports import LogConfigurationError
 
@@ -75,27 +75,7 @@ class NatsDirectory:
 
         Raises LogConfigurationError when another service does, or it is unusable.
         """
-        try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            message = f"data directory {self.root.parent} cannot be used: {error}"
-            raise LogConfigurationError(message, field="data_dir") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            owner = self.lock_file.read_text(encoding="ascii").strip() or "unknown"
-            message = (
-                f"data directory {self.root.parent} belongs to another running service "
-                f"(process {owner}): stop it, or give this one another data_dir"
-            )
-            raise LogConfigurationError(
-                message, field="data_dir", process_id=owner
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-        return descriptor
+        return lock_data_directory(self.root.parent, self.lock_file)
 
     def password(self) -> str:
         """Return the password, which is made at the first call."""

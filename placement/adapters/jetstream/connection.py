@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from placement.adapters.jetstream_settings import JetStreamSettings, identity_options
+from placement.adapters.jetstream.settings import JetStreamSettings, identity_options
 from placement.ports import LogUnavailableError
 
 API_TIMEOUT_SECONDS = 2.0

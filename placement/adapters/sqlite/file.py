@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from placement.adapters.sqlite_proof import FORMAT, DamageError
+from placement.adapters.sqlite.proof import FORMAT, DamageError
 
 APPLICATION_ID: Final = 0x504C4D54  # "PLMT"; SQLite keeps it at byte 68 of the file
 DAMAGED_FILES_MAX: Final = 3  # put aside and kept; the oldest goes first
@@ -22,7 +22,9 @@ _COMPANIONS: Final = ("-wal", "-shm", "-journal")  # what SQLite keeps beside it
 
 def schema() -> str:
     """Return schema.sql."""
-    return resources.files("placement.adapters").joinpath("schema.sql").read_text()
+    return (
+        resources.files("placement.adapters.sqlite").joinpath("schema.sql").read_text()
+    )
 
 
 def is_ours(path: Path) -> bool:

@@ -16,7 +16,7 @@ from nats import errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from placement.adapters.jetstream_connection import ApiError, Connection
+from placement.adapters.jetstream.connection import ApiError, Connection
 from placement.ports import READ_BATCH_MESSAGES_MAX, LogUnavailableError, Message
 
 REQUEST_MESSAGES_MAX = READ_BATCH_MESSAGES_MAX

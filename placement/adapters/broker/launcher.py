@@ -1,6 +1,6 @@
 """Become a nats-server that ends with its parent, however that ends.
 
-Run as a file, by itself: ``python nats_launcher.py PARENT_PID NATS_SERVER CONFIG``. It
+Run as a file, by itself: ``python launcher.py PARENT_PID NATS_SERVER CONFIG``. It
 imports nothing of the project, so that it takes a few milliseconds.
 """
 
@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> None:
     Source: prctl(2). The request survives execve(2).
     """
     if len(arguments) != ARGUMENT_COUNT:
-        sys.exit("usage: nats_launcher.py PARENT_PID NATS_SERVER CONFIG")
+        sys.exit("usage: launcher.py PARENT_PID NATS_SERVER CONFIG")
     parent, binary, configuration = arguments[1:]
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM) != 0:

@@ -10,16 +10,16 @@ from typing import Self
 
 import structlog
 
-from placement.adapters import nats_launcher
-from placement.adapters.jetstream_connection import Connection
-from placement.adapters.jetstream_settings import JetStreamSettings
-from placement.adapters.nats_binary import find_server
-from placement.adapters.nats_directory import (
+from placement.adapters.broker import launcher
+from placement.adapters.broker.binary import find_server
+from placement.adapters.broker.directory import (
     STOP_TIMEOUT_SECONDS,
     USER,
     NatsDirectory,
     attach,
 )
+from placement.adapters.jetstream.connection import Connection
+from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.ports import LogConfigurationError, LogUnavailableError
 
 __all__ = ["NatsChild", "attach"]
@@ -116,7 +116,7 @@ class NatsChild:
         with directory.output_file.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-I", "-S", nats_launcher.__file__),
+                *("-I", "-S", launcher.__file__),
                 *(str(os.getpid()), self._binary, directory.configuration_file),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,

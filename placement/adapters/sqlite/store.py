@@ -2,8 +2,8 @@
 
 SQLite promises that a transaction is whole; it does not promise that the bytes are
 those that were written: its ``integrity_check`` misses most flipped bits, so the rows
-carry hashes of our own (``sqlite_proof``), and the file is treated with suspicion
-(``sqlite_file``). There is one connection, the only one that writes and checkpoints the
+carry hashes of our own (``proof``), and the file is treated with suspicion
+(``file``). There is one connection, the only one that writes and checkpoints the
 WAL (https://www.sqlite.org/wal.html#walresetbug). After any failure it is dropped, and
 the next use verifies the whole file before it trusts it again.
 """
@@ -20,7 +20,7 @@ from typing import Any, Final
 import aiosqlite
 import structlog
 
-from placement.adapters.sqlite_file import (
+from placement.adapters.sqlite.file import (
     APPLICATION_ID,
     is_ours,
     move_into_place,
@@ -28,7 +28,7 @@ from placement.adapters.sqlite_file import (
     removed,
     schema,
 )
-from placement.adapters.sqlite_proof import (
+from placement.adapters.sqlite.proof import (
     FORMAT,
     Change,
     DamageError,

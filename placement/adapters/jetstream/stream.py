@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from placement.adapters.jetstream_connection import ApiError, Connection
-from placement.adapters.jetstream_settings import JetStreamSettings
+from placement.adapters.jetstream.connection import ApiError, Connection
+from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.log_message import MESSAGE_BYTES_MAX
 from placement.ports import (
     LogConfigurationError,

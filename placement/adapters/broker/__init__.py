@@ -1,0 +1,1 @@
+"""Our own nats-server, for those who have none."""

@@ -1,0 +1,1 @@
+"""The checkpoint in a SQLite file, with hashes of its own."""

@@ -14,8 +14,8 @@ from typing import Protocol
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.broker.binary import packaged_server
+from placement.adapters.jetstream.settings import JetStreamSettings
 
 DEBIAN_SERVER = Path("/usr/sbin/nats-server")
 DEADLINE_SECONDS = 10.0

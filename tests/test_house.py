@@ -1,4 +1,4 @@
-"""The house rules as tests: sizes, sentences, words, and a README that tells the truth."""
+"""The house rules as tests: sizes, sentences, imports, and a README that is true."""
 
 import ast
 import re

@@ -6,7 +6,7 @@ from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION
 from placement.core.lookup import ListedReplica, list_replicas, placement_of, resolve
 from placement.core.ranking import Question, fallback_source, rank_sources
-from placement.core.table import ABSENT
+from placement.core.tables.table import ABSENT
 from placement.core.topology import Region
 from placement.runtime.view import SILENCE_NS_MAX, Basis, View
 from placement.v1 import placement_service_pb2 as pb

@@ -67,10 +67,7 @@ class Reader:
     async def _reached(self, consistency: Consistency, context: Context) -> bool:
         if consistency.token:
             budget_s = wait_budget_s(self.default_deadline_s, context.time_remaining())
-            epoch = self.view.epoch
-            reached = await self.view.wait_for(consistency.token, budget_s)
-            # A log that was replaced meanwhile may wake us by a sequence of its own.
-            return reached and self.view.epoch == epoch
+            return await self.view.wait_for(consistency.token, budget_s)
         staleness_ns = consistency.max_staleness_ns
         return staleness_ns is None or self.view.staleness_ns() <= staleness_ns
 

@@ -6,7 +6,7 @@ and so is each field, with its unit added: ``occur_time`` is ``occur_time_ns`` h
 
 from dataclasses import dataclass
 
-from placement.core.content_facts import (
+from placement.core.facts.content import (
     ContentAnnounced,
     ContentEvicted,
     ContentPulled,
@@ -19,7 +19,7 @@ from placement.core.content_facts import (
     TagMoved,
     TransferMeasured,
 )
-from placement.core.decision_facts import (
+from placement.core.facts.decisions import (
     EvictionPlanned,
     ReplicationCancelled,
     ReplicationCompleted,
@@ -31,7 +31,24 @@ from placement.core.decision_facts import (
     ReplicationSubject,
     ReplicationWithheld,
 )
-from placement.core.fact_values import (
+from placement.core.facts.machines import (
+    MachineGroup,
+    MachinesCounted,
+    MachineStarted,
+    MachineStopped,
+    StartsRequested,
+)
+from placement.core.facts.operations import (
+    ContentPinned,
+    ContentUnpinned,
+    EventQuarantined,
+    PolicyChanged,
+    RegionChanged,
+    ReplicationPaused,
+    ReplicationResumed,
+    TickPassed,
+)
+from placement.core.facts.values import (
     CacheKind,
     ClientKind,
     Document,
@@ -46,23 +63,6 @@ from placement.core.fact_values import (
     Text,
     TimeNs,
     TransferOutcome,
-)
-from placement.core.machine_facts import (
-    MachineGroup,
-    MachinesCounted,
-    MachineStarted,
-    MachineStopped,
-    StartsRequested,
-)
-from placement.core.operation_facts import (
-    ContentPinned,
-    ContentUnpinned,
-    EventQuarantined,
-    PolicyChanged,
-    RegionChanged,
-    ReplicationPaused,
-    ReplicationResumed,
-    TickPassed,
 )
 from placement.core.topology import Region
 

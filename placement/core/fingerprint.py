@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final
 
-from placement.core.keys import PAIR, TRIPLE
+from placement.core.folds.steering import EVERYWHERE
 from placement.core.state import State
-from placement.core.steering import EVERYWHERE
-from placement.core.table import Row
+from placement.core.tables.keys import PAIR, TRIPLE
+from placement.core.tables.table import Row
 
 CanonicalRow = tuple[str | int | bytes, ...]
 

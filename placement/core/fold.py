@@ -7,9 +7,7 @@ on its bytes, the time at which the log stored it, and FOLD_VERSION alone.
 from hashlib import blake2b
 from typing import Final, assert_never
 
-from placement.core import demand, presence, steering, transfers
 from placement.core.counts import DAY_NS
-from placement.core.description import contradicts
 from placement.core.event import (
     ContentAnnounced,
     ContentEvicted,
@@ -47,9 +45,11 @@ from placement.core.event import (
     TransferMeasured,
     regions_named,
 )
-from placement.core.presence import At
+from placement.core.folds import demand, presence, steering, transfers
+from placement.core.folds.description import contradicts
+from placement.core.folds.presence import At
 from placement.core.state import State
-from placement.core.table import ABSENT
+from placement.core.tables.table import ABSENT
 from placement.core.topology import REGION_COUNT_MAX
 
 FOLD_VERSION: Final = 1

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from placement.core import cells
 from placement.core.counts import DAY_NS, WINDOW_HOURS, hour_of
-from placement.core.keys import PAIR, TRIPLE
 from placement.core.state import State
-from placement.core.table import ABSENT, Row
+from placement.core.tables import cells
+from placement.core.tables.keys import PAIR, TRIPLE
+from placement.core.tables.table import ABSENT, Row
 
 HALF_LIFE_HOURS: Final = 24
 

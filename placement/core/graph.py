@@ -7,11 +7,11 @@ Each content counts once, however often it is referred to.
 from dataclasses import dataclass
 from typing import Final
 
-from placement.core.cells import ReplicaPhase
-from placement.core.keys import PAIR
 from placement.core.oci import ContentKind, Platform
 from placement.core.state import State
-from placement.core.table import ABSENT, Row
+from placement.core.tables.cells import ReplicaPhase
+from placement.core.tables.keys import PAIR
+from placement.core.tables.table import ABSENT, Row
 
 DEPTH_MAX: Final = 4
 """An index of indexes of manifests of layers; what is deeper is left out."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from placement.core.cells import ReplicaPhase
 from placement.core.errors import (
     ContentUnknownError,
     ManifestUnknownError,
@@ -16,11 +15,12 @@ from placement.core.graph import (
     size_of,
     standing,
 )
-from placement.core.keys import PAIR
 from placement.core.oci import Descriptor, Digest, Platform, Repository, Tag, is_digest
-from placement.core.records import ReplicaRecord, TagPointer
 from placement.core.state import State
-from placement.core.table import ABSENT, Row
+from placement.core.tables.cells import ReplicaPhase
+from placement.core.tables.keys import PAIR
+from placement.core.tables.records import ReplicaRecord, TagPointer
+from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
 
 

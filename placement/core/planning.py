@@ -16,9 +16,14 @@ from placement.core.event import Factor, Identifier
 from placement.core.forecast import reports_starts, started_within
 from placement.core.graph import pull_bytes, size_of, to_move
 from placement.core.oci import Digest, Repository, Tag
-from placement.core.ranking import Question, rank_sources, storage_region
+from placement.core.ranking import (
+    Question,
+    rank_sources,
+    storage_region,
+    usable_source,
+)
 from placement.core.state import State
-from placement.core.table import ABSENT, Row
+from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region, Topology
 
 MEMBER_DAYS: Final = 60
@@ -132,11 +137,14 @@ def _candidate(
     digest = state.find_digest(want.image.digest)
     target_row = state.regions.find(want.target.encode())
     moving = to_move(state, repository, digest, target_row)
-    question = Question(want.image.repository, want.target, now_ns, 1)
-    sources = rank_sources(state, topology, question, want.image.digest).sources
-    if not moving or not sources:
+    question = Question(want.image.repository, want.target, now_ns, 2)
+    ranking = rank_sources(state, topology, question, want.image.digest)
+    # A target may hold the manifest already, and lack what it refers to.
+    sources = [s.region for s in ranking.sources if s.region != want.target]
+    usable = usable_source(state, topology, want.target, now_ns)
+    if not moving or not sources or not usable:
         return None
-    source, nearest = sources[0].region, want.members[0][0]
+    source, nearest = sources[0], want.members[0][0]
     size, whole = size_of(state, moving), pull_bytes(state, digest)
     remote = transfer_duration(topology, source, nearest, whole)
     local = transfer_duration(topology, want.target, nearest, whole)

@@ -5,13 +5,13 @@ A ranking is a total order: equal sources are ordered by their region's code.
 
 from dataclasses import dataclass
 
-from placement.core.cells import ReplicaPhase
 from placement.core.estimate import Duration, transfer_duration
 from placement.core.event import Factor, Identifier, RegionState
 from placement.core.graph import mountable, mounts, pull_bytes, size_of, standing
 from placement.core.oci import Digest, Repository
 from placement.core.state import State
-from placement.core.table import ABSENT, Row
+from placement.core.tables.cells import ReplicaPhase
+from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region, Topology
 
 
@@ -130,13 +130,10 @@ def storage_region(
 ) -> Region:
     """Return the storage region that serves *region* now: the first that is active.
 
-    Where none is active, the first of the serving order.
+    Where none is active, the first that drains, and else the first of all.
     """
     order = topology.serving_order(region)
-    for storage in order:
-        if state.region_state(storage, now_ns) is RegionState.ACTIVE:
-            return storage
-    return order[0]
+    return min(order, key=lambda storage: state.region_state(storage, now_ns))
 
 
 def fallback_source(

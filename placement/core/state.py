@@ -6,19 +6,7 @@ words. Column positions are named constants beside each table's definition.
 
 from collections.abc import Iterable, Iterator
 
-from placement.core import cells
-from placement.core.cells import ReplicaPhase, column_names
 from placement.core.event import RegionState
-from placement.core.indexes import Indexes
-from placement.core.keys import (
-    DECISIONS_REMEMBERED,
-    EVENT_IDS_REMEMBERED,
-    PAIR,
-    REQUESTS_REMEMBERED,
-    SET_ASIDE_REMEMBERED,
-    STOPPED_REMEMBERED,
-    tag_key,
-)
 from placement.core.oci import (
     ContentKind,
     Digest,
@@ -27,8 +15,20 @@ from placement.core.oci import (
     Tag,
     content_kind,
 )
-from placement.core.records import ReplicaRecord, TagPointer
-from placement.core.table import ABSENT, Row, Table
+from placement.core.tables import cells
+from placement.core.tables.cells import ReplicaPhase, column_names
+from placement.core.tables.indexes import Indexes
+from placement.core.tables.keys import (
+    DECISIONS_REMEMBERED,
+    EVENT_IDS_REMEMBERED,
+    PAIR,
+    REQUESTS_REMEMBERED,
+    SET_ASIDE_REMEMBERED,
+    STOPPED_REMEMBERED,
+    tag_key,
+)
+from placement.core.tables.records import ReplicaRecord, TagPointer
+from placement.core.tables.table import ABSENT, Row, Table
 from placement.core.topology import Region
 
 

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from placement.core.event import Event
 from placement.core.fold import event_key
-from placement.core.table import ABSENT
+from placement.core.tables.table import ABSENT
 from placement.ports import Appended, EventLog
 from placement.runtime.view import View
 from placement.wire.events import batched, encode_message
@@ -56,7 +56,9 @@ class Publisher:
         stored_before: set[str] = set()
         for batch in batched(fresh.values()):
             appended = await self._append(batch)
-            epoch, sequence = appended.epoch, max(sequence, appended.sequence)
+            if appended.epoch != epoch:  # positions in two logs cannot be compared
+                epoch, sequence = appended.epoch, 0
+            sequence = max(sequence, appended.sequence)
             if appended.duplicate:
                 stored_before.update(event.event_id for event in batch)
         outcomes = tuple(

@@ -164,7 +164,7 @@ class View:
             return False
         finally:
             del self._waiters[waiter]
-        return True
+        return self.epoch == epoch  # the log may have been replaced meanwhile
 
 
 def make_token(epoch: str, sequence: int) -> str:

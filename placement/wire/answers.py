@@ -8,7 +8,6 @@ from typing import Protocol, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from placement.core.cells import ReplicaPhase
 from placement.core.estimate import Duration
 from placement.core.event import Factor
 from placement.core.lookup import (
@@ -20,6 +19,7 @@ from placement.core.lookup import (
 )
 from placement.core.oci import Descriptor, Platform
 from placement.core.ranking import Ranking, Source
+from placement.core.tables.cells import ReplicaPhase
 from placement.core.topology import Topology
 from placement.v1 import basis_pb2 as basis_pb
 from placement.v1 import events_pb2 as events_pb

@@ -77,12 +77,10 @@ def plain(message: ProtoMessage, *, defaults: bool = True) -> Plain:
         value = getattr(message, field.name)
         if field.is_repeated:
             if value or defaults:
-                found[field.name] = [_plain_value(field, part) for part in value]
-        elif field.has_presence:
-            if message.HasField(field.name):
-                found[field.name] = _plain_value(field, value, defaults=defaults)
-        elif value or defaults:
-            found[field.name] = _plain_value(field, value)
+                parts = [_plain_value(field, part, defaults=defaults) for part in value]
+                found[field.name] = parts
+        elif message.HasField(field.name) if field.has_presence else value or defaults:
+            found[field.name] = _plain_value(field, value, defaults=defaults)
     return found
 
 
@@ -90,7 +88,7 @@ def _plain_value(
     field: FieldDescriptor,
     value: Any,  # noqa: ANN401 - any field's value
     *,
-    defaults: bool = True,
+    defaults: bool,
 ) -> object:
     if field.message_type is not None:
         if field.message_type.full_name in _TEXTUAL:

@@ -12,7 +12,7 @@ from placement.core.event import Fact, RecordedMessage
 from placement.core.fingerprint import canonical_rows, fingerprint, fingerprint_of
 from placement.core.fold import fold
 from placement.core.state import State
-from placement.core.table import Table
+from placement.core.tables.table import Table
 from tests.model import Limits, Model
 from tests.strategies import FACT_STRATEGIES, FACTS, examples, logs
 

@@ -11,7 +11,7 @@ from placement.core.graph import contents, to_move
 from placement.core.oci import Repository
 from placement.core.planning import Candidate, Image, plan
 from placement.core.state import State
-from placement.core.table import Row
+from placement.core.tables.table import Row
 from placement.core.topology import Topology
 from tests.builders import folded_log
 from tests.strategies import DIGESTS, NOW_NS, examples, image_facts, logs, topologies

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from placement.api.reading import SLICE_NS, Pace
-from placement.core.cells import ReplicaPhase
 from placement.core.errors import (
     InputError,
     LimitInvalidError,
@@ -18,6 +17,7 @@ from placement.core.errors import (
 from placement.core.estimate import Duration
 from placement.core.event import Event
 from placement.core.ranking import Ranking, Source
+from placement.core.tables.cells import ReplicaPhase
 from placement.runtime.publisher import Outcome
 from placement.runtime.view import Basis, ServingState
 from placement.v1 import basis_pb2

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from grpc import StatusCode
 
 from placement import __version__
 from placement.cli.failures import EXIT_CODES, failure
 from placement.cli.main import COMMANDS, load_command, main
 from placement.cli.reference import ImageName, parse_image, parse_name
 from placement.cli.session import parse_pairs
+from placement.client import PlacementCallError
 from placement.core.errors import InputError
 from placement.core.oci import Digest, Repository, Tag
 from placement.ports import LogFullError, LogUnavailableError
@@ -178,6 +180,27 @@ def test_failures_have_stable_codes() -> None:
     assert failure(LogFullError("full"))[1] == 1
     assert failure(LogUnavailableError("away"))[1] == 4
     assert failure(InputError("a", 1, "b"))[1] == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "exit_code"),
+    [
+        (StatusCode.NOT_FOUND, "MANIFEST_UNKNOWN", 1),
+        (StatusCode.INTERNAL, "INTERNAL", 1),
+        (StatusCode.INVALID_ARGUMENT, "DIGEST_INVALID", 2),
+        (StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", 3),
+        (StatusCode.UNAVAILABLE, "LOG_UNAVAILABLE", 4),
+    ],
+)
+def test_failed_call_has_a_stable_code(
+    code: StatusCode, reason: str, exit_code: int
+) -> None:
+    """It follows from the status, and the message ends with the reason."""
+    said, found = failure(PlacementCallError(code, reason, "no", remedy="mend it"))
+
+    assert found == exit_code
+    assert said.endswith(f"  [{reason}]")
+    assert "mend it" in said or "--timeout" in said
 
 
 def test_options_count_before_and_after_the_command() -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from placement.core.cells import ReplicaPhase
 from placement.core.oci import Digest
+from placement.core.tables.cells import ReplicaPhase
 from placement.core.topology import Region
 
 

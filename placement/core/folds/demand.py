@@ -6,7 +6,6 @@ facts that are too old change no demand.
 
 from hashlib import blake2b
 
-from placement.core import cells
 from placement.core.counts import DAY_NS, hour_of, slot_of
 from placement.core.event import (
     CacheKind,
@@ -17,12 +16,13 @@ from placement.core.event import (
     MachineStopped,
     StartsRequested,
 )
-from placement.core.keys import PAIR, TRIPLE
+from placement.core.folds.presence import At, own
+from placement.core.folds.transfers import Transfer, keep
 from placement.core.oci import ContentKind, content_kind
-from placement.core.presence import At, own
 from placement.core.state import State
-from placement.core.table import ABSENT, Row
-from placement.core.transfers import Transfer, keep
+from placement.core.tables import cells
+from placement.core.tables.keys import PAIR, TRIPLE
+from placement.core.tables.table import ABSENT, Row
 
 NO_DEMAND = frozenset({ClientKind.SCANNER, ClientKind.REPLICATOR})
 

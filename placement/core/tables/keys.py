@@ -4,7 +4,7 @@ from struct import Struct
 from typing import Final
 
 from placement.core.oci import Tag
-from placement.core.table import Row
+from placement.core.tables.table import Row
 
 EVENT_IDS_REMEMBERED: Final = 2**20
 REQUESTS_REMEMBERED: Final = 2**16

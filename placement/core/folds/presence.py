@@ -7,8 +7,6 @@ they should not, whatever order they come in.
 
 from dataclasses import dataclass
 
-from placement.core import cells
-from placement.core.description import convert, describe, refer
 from placement.core.event import (
     ContentAnnounced,
     ContentEvicted,
@@ -20,10 +18,12 @@ from placement.core.event import (
     OwnershipDeclared,
     TagMoved,
 )
-from placement.core.keys import PAIR, tag_key
+from placement.core.folds.description import convert, describe, refer
 from placement.core.oci import Digest, Tag
 from placement.core.state import State
-from placement.core.table import ABSENT, Row
+from placement.core.tables import cells
+from placement.core.tables.keys import PAIR, tag_key
+from placement.core.tables.table import ABSENT, Row
 
 
 @dataclass(frozen=True, slots=True)

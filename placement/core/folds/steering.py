@@ -4,9 +4,6 @@ An order holds from its own time until its expiry; a later order replaces it wha
 order they come in. A decision only ever moves forward.
 """
 
-from placement.core import cells
-from placement.core.cells import DecisionStatus
-from placement.core.demand import first_request
 from placement.core.event import (
     ContentPinned,
     ContentUnpinned,
@@ -27,12 +24,15 @@ from placement.core.event import (
     ReplicationSubject,
     ReplicationWithheld,
 )
-from placement.core.keys import PAIR, TRIPLE
-from placement.core.presence import At, own
+from placement.core.folds.demand import first_request
+from placement.core.folds.presence import At, own
+from placement.core.folds.transfers import Transfer, keep
 from placement.core.state import State
-from placement.core.table import ABSENT, Row, Table
+from placement.core.tables import cells
+from placement.core.tables.cells import DecisionStatus
+from placement.core.tables.keys import PAIR, TRIPLE
+from placement.core.tables.table import ABSENT, Row, Table
 from placement.core.topology import Region
-from placement.core.transfers import Transfer, keep
 
 EVERYWHERE = 0xFFFFFFFF
 """Stands for all regions where a region's row is meant."""

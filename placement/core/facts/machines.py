@@ -5,7 +5,7 @@ Defined by the comments of ``events.proto``; each class is its message there.
 
 from dataclasses import dataclass
 
-from placement.core.fact_values import (
+from placement.core.facts.values import (
     CacheKind,
     DurationNs,
     Identifier,

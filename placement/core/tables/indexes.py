@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from placement.core.table import Row
+from placement.core.tables.table import Row
 
 
 class Indexes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from placement.core import cells
 from placement.core.event import (
     ContentAnnounced,
     ContentPushed,
@@ -10,10 +9,11 @@ from placement.core.event import (
     Fact,
     InventoryTaken,
 )
-from placement.core.keys import PAIR, VOCABULARY_MAX
 from placement.core.oci import ContentKind, Descriptor, Digest, Platform, content_kind
 from placement.core.state import State
-from placement.core.table import ABSENT, Row, Table
+from placement.core.tables import cells
+from placement.core.tables.keys import PAIR, VOCABULARY_MAX
+from placement.core.tables.table import ABSENT, Row, Table
 
 
 def describe(state: State, content: Descriptor) -> Row:

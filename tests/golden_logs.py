@@ -144,7 +144,7 @@ class Filler:
     def record(self, hint: type) -> Any:  # noqa: ANN401 - any domain class
         """Return a domain class with all of its fields filled."""
         hints = get_type_hints(hint)
-        return hint(**{name: self.value(hints[name]) for name in hint.__match_args__})
+        return hint(**{name: self.value(part) for name, part in hints.items()})
 
     def descriptor(self) -> Descriptor:
         """Return a descriptor that, one time in thirty, contradicts the others."""

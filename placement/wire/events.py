@@ -32,6 +32,8 @@ EVENT_BYTES_MAX: Final = 262_144
 BATCH_EVENTS_MAX: Final = 512
 BATCH_BYTES_MAX: Final = 900_000
 """An EventBatch; the log's own limit on a message is a little more."""
+_FRAME_BYTES: Final = 4
+"""What an event takes in a batch besides its own bytes: a tag and its length."""
 FUTURE_NS_MAX: Final = DAY_NS
 """An event that claims to happen later than this after it is stored is set aside."""
 
@@ -128,7 +130,7 @@ def batched(events: Iterable[Event]) -> Iterator[list[Event]]:
         batch: list[Event] = []
         size = 0
         for event in members:
-            length = encode_event(event).ByteSize()
+            length = encode_event(event).ByteSize() + _FRAME_BYTES
             full = size + length > BATCH_BYTES_MAX or len(batch) == BATCH_EVENTS_MAX
             if batch and full:
                 yield batch
@@ -165,7 +167,7 @@ def _items(message: Message) -> Iterator[Recorded | SetAside]:
             protos = list(pb.EventBatch.FromString(message.body).events)
         else:
             protos = [pb.Event.FromString(message.body)]
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError):  # the latter from protobuf in pure Python
         yield _set_aside(message, 0, "BYTES_UNREADABLE")
         return
     if not protos or len(protos) > BATCH_EVENTS_MAX:

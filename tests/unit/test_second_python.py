@@ -1,0 +1,97 @@
+"""The same log folds to the same fingerprint under another Python, where there is one.
+
+Core and wire are run from this tree with this environment's packages. Those that are
+compiled for this Python alone have to be done without: protobuf runs in pure Python.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from functools import cache
+from pathlib import Path
+from shutil import which
+
+import pytest
+
+from tests.golden_logs import FOLDER, read_log
+
+ROOT = Path(__file__).parents[2]
+PATH = FOLDER / "1-every-fact.jsonl"
+TIMEOUT_SECONDS = 60
+
+
+@cache
+def other_pythons() -> tuple[tuple[str, Path], ...]:
+    """Return the installed Pythons of 3.11 and newer that are not of this version."""
+    versions = [f"3.{minor}" for minor in range(11, 20)]
+    found = {}
+    for version in versions:
+        installed = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python3"))
+        on_path = which(f"python{version}")
+        candidates = [*installed, *([Path(on_path)] if on_path else [])]
+        for python in candidates:
+            if version_of(python) == version:
+                found.setdefault(version, python)
+    found.pop(f"3.{sys.version_info.minor}", None)
+    return tuple(found.items())
+
+
+def version_of(python: Path) -> str:
+    """Return the version that *python* says it is; empty when it does not run."""
+    script = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        said = run(python, "-c", script)
+    except OSError:
+        return ""
+    return said.stdout.strip()
+
+
+def run(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run *python* with this tree and this environment's packages."""
+    packages = sysconfig.get_paths()["purelib"]
+    return subprocess.run(
+        [str(python), *arguments],
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{packages}",
+            "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_SECONDS,
+    )
+
+
+def test_other_pythons_fold_the_same() -> None:
+    """Nothing in the fold depends on the version of Python."""
+    pythons = other_pythons()
+    if not pythons:
+        pytest.skip("no other Python of 3.11 or newer is installed here")
+    expected, _ = read_log(PATH)
+
+    said = {
+        version: run(python, "-m", "tests.fold_log", str(PATH))
+        for version, python in pythons
+    }
+
+    failed = {version: done.stderr for version, done in said.items() if done.returncode}
+    assert failed == {}
+    assert {
+        version: json.loads(done.stdout)["fingerprint"]
+        for version, done in said.items()
+    } == dict.fromkeys(said, expected.fingerprint)
+
+
+def test_protobuf_in_pure_python_folds_the_same() -> None:
+    """Nor on which of protobuf's two implementations reads the bytes."""
+    expected, _ = read_log(PATH)
+
+    done = run(Path(sys.executable), "-m", "tests.fold_log", str(PATH))
+
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["fingerprint"] == expected.fingerprint

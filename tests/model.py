@@ -114,8 +114,10 @@ class Model:
     def hear(self, item: Recorded) -> None:
         """Let one event change what it is about."""
         age_ns = item.store_time_ns - item.time_ns
-        fresh = age_ns <= 60 * SECOND_NS
-        order_ns = item.store_time_ns + item.batch_index if fresh else item.time_ns
+        before_ns = self.counters.get("latest_order_ns", 0)
+        stored_ns = max(item.store_time_ns + item.batch_index, before_ns + 1)
+        self.counters["latest_order_ns"] = stored_ns
+        order_ns = min(stored_ns, item.time_ns + 10 * SECOND_NS)
         late = age_ns > 24 * 3600 * SECOND_NS
         region = self.content.hear_of(item.event.region)
         self.add("folded")

@@ -47,6 +47,7 @@ class Owner:
 
     app: App | None = None
     declared_ns: int = 0
+    named_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class Content:
     regions: dict[str, RegionOrders] = field(default_factory=dict)
     repositories: dict[str, Owner] = field(default_factory=dict)
     digests: dict[str, Known] = field(default_factory=dict)
+    places: set[tuple[str, str]] = field(default_factory=set)
     claims: dict[Place, list[Claim]] = field(default_factory=lambda: defaultdict(list))
     cleared: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     tags: dict[tuple[str, str], Pointer] = field(default_factory=dict)
@@ -100,6 +102,11 @@ class Content:
         return region
 
     def place(self, repository: str, digest: str) -> tuple[str, str]:
+        """Remember that the repository had such a digest."""
+        self.places.add(self.name(repository, digest))
+        return repository, digest
+
+    def name(self, repository: str, digest: str) -> tuple[str, str]:
         """Remember that there are such a repository and such a digest."""
         self.repositories.setdefault(repository, Owner())
         self.digests.setdefault(digest, Known())
@@ -108,21 +115,24 @@ class Content:
     def own(self, when: When, repository: str) -> App:
         """Return whose the repository is, as far as events have told."""
         owner = self.repositories.setdefault(repository, Owner())
-        said = when.event.app
-        if owner.app is None or (said and not owner.declared_ns):
-            first = repository.split("/", maxsplit=1)[0]
-            app = (when.event.organization or first, said or repository)
-            owner = replace(owner, app=app)
-            self.repositories[repository] = owner
-        assert owner.app is not None
-        return owner.app
+        said = (when.event.organization, when.event.app)
+        known = owner.app or (repository.split("/", maxsplit=1)[0], repository)
+        app = (said[0] or known[0], said[1] or known[1])
+        named_ns = when.order_ns if any(said) else 0
+        nobody_yet = owner.app is None
+        latest = any(said) and named_ns >= owner.named_ns
+        if not owner.declared_ns and (nobody_yet or latest):
+            self.repositories[repository] = Owner(app, 0, named_ns)
+        return app
 
     def declare(self, when: When, fact: OwnershipDeclared) -> None:
         """The latest declaration holds, whatever order they come in."""
         owner = self.repositories.setdefault(fact.repository, Owner())
         if when.order_ns > owner.declared_ns:
             app = (fact.organization, fact.app or fact.repository)
-            self.repositories[fact.repository] = Owner(app, when.order_ns)
+            self.repositories[fact.repository] = Owner(
+                app, when.order_ns, owner.named_ns
+            )
 
     def describe(self, content: Descriptor) -> None:
         """The first size holds; so does the first type that says anything."""
@@ -241,9 +251,10 @@ class Content:
             self.claim(seen, place, Claim("complete", scan_ns, scan_ns))
             for tag in entry.tags:
                 before = self.tags.get((entry.repository, tag))
-                mine = before is not None and before.region == when.region
-                newer = before is not None and scan_ns > before.order_ns
-                if before is None or (mine and newer):
+                if before is None or (
+                    scan_ns > before.order_ns
+                    and (before.region == when.region or not before.digest)
+                ):
                     self.point(seen, entry.repository, tag, entry.content.digest)
         for absence in fact.absences:
             place = self.place(absence.repository, absence.digest)
@@ -259,22 +270,26 @@ class Content:
             orders = (said.state, said.order_ns, said.expire_ns, said.inventory_ns)
             yield ("region", region.encode(), *orders)
         for repository, owner in self.repositories.items():
-            app = "/".join(owner.app) if owner.app else ""
-            yield ("repository", repository.encode(), app, owner.declared_ns)
+            app = "\0".join(owner.app) if owner.app else ""
+            since = (owner.declared_ns, owner.named_ns)
+            yield ("repository", repository.encode(), app, *since)
+        yield from (("placement", *place) for place in self.places)
         for digest, known in self.digests.items():
             count = len(known.references)
             about = (known.size_bytes, known.media_type, count)
             yield ("digest", digest.encode(), *about, known.subject, known.original)
             for position, (child, platform) in enumerate(known.references):
-                shown = "" if platform is None else str(platform)
-                yield ("edge", digest.encode(), position, child, shown)
+                shown: tuple[str, ...] = ()
+                if platform is not None:
+                    shown = (platform.os, platform.architecture, platform.variant)
+                yield ("edge", digest.encode(), position, child, *shown)
         for place, claims in self.claims.items():
             yield ("replica", *place, *replica_of(claims))
         for here, cleared in self.cleared.items():
             yield ("cleared", *here, *cleared)
         for (repository, tag), p in self.tags.items():
-            since = (p.order_ns, p.time_ns)
-            yield ("tag", repository, tag.encode(), p.digest, p.region, *since)
+            moved = (p.order_ns, p.time_ns)
+            yield ("tag", repository, tag.encode(), p.digest, p.region, *moved)
 
 
 def replica_of(claims: list[Claim]) -> tuple[int, ...]:

@@ -89,8 +89,12 @@ class Orders:
             case _:
                 self.operate(when)
 
-    def operate(self, when: When) -> None:
-        """Hear of what operators said; the latest order holds."""
+    def operate(self, when: When) -> None:  # noqa: C901 - one order a case
+        """Hear of what operators said, each order once; the latest one holds."""
+        operation = getattr(when.event.fact, "operation", Operation())
+        kind = type(when.event.fact).__name__
+        if not self.use.first(when, kind, operation.request_id):
+            return
         match when.event.fact:
             case RegionChanged() as fact:
                 region = self.content.hear_of(fact.target_region)
@@ -111,7 +115,7 @@ class Orders:
                     self.give(when, ("pause", "*"), held.operation, active=active)
             case ContentPinned() | ContentUnpinned() as held:
                 active = isinstance(held, ContentPinned)
-                place = self.content.place(held.repository, held.digest)
+                place = self.content.name(held.repository, held.digest)
                 for region in map(self.content.hear_of, held.target_regions):
                     key = ("pin", *place, region)
                     self.give(when, key, held.operation, active=active)
@@ -226,13 +230,14 @@ class Orders:
         """A policy was put in force; only so many are remembered."""
         key = f"{fact.name}\0{fact.content}".encode()
         before = self.policies.get(key)
-        if before is None and len(self.policies) == self.policies_max:
-            del self.policies[next(iter(self.policies))]
         if before is None or when.order_ns >= before.order_ns:
             expire = fact.operation.expire_time_ns or 0
             self.policies[key] = Order(
                 active=True, order_ns=when.order_ns, expire_ns=expire
             )
+        while len(self.policies) > self.policies_max:
+            oldest = min((o.order_ns, name) for name, o in self.policies.items())
+            del self.policies[oldest[1]]
 
     def rows(self) -> Iterator[Row]:
         """Yield everything as the fold's canonical rows."""

@@ -238,7 +238,7 @@ class Usage:
             pulls = [u.time_ns for u in mine if u.kind == "pull"]
             yield (
                 "membership",
-                "/".join(app),
+                "\0".join(app),
                 region,
                 min(starts, default=0),
                 max(starts, default=0),
@@ -252,7 +252,7 @@ class Usage:
             for slot, hour in newest.items():
                 kinds = Counter(u.kind for u in mine if u.time_ns // HOUR_NS == hour)
                 counts = (kinds["pull"], kinds["start"])
-                yield ("demand", "/".join(app), region, slot, hour, *counts)
+                yield ("demand", "\0".join(app), region, slot, hour, *counts)
 
 
 def key_of(text: str) -> bytes:

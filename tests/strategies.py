@@ -61,8 +61,8 @@ TYPES: Final = dict(
 AGES_NS: Final = (
     0,
     1,
-    60 * SECOND_NS,
-    60 * SECOND_NS + 1,
+    10 * SECOND_NS,
+    10 * SECOND_NS + 1,
     HOUR_NS,
     DAY_NS,
     DAY_NS + 1,

@@ -1,12 +1,13 @@
 """The command ``placement``: its subcommands by name, its exit codes, its errors."""
 
 import os
+from errno import EPIPE
 from importlib import import_module
 from typing import Final
 
 import rich_click as click
 
-from placement.cli.failures import EXIT_CODES, failure
+from placement.cli.failures import EXIT_CODES, FAILED, failure
 from placement.cli.session import session_options
 from placement.core.errors import PlacementError
 
@@ -58,6 +59,11 @@ class LazyGroup(click.RichGroup):
         except PlacementError as error:
             message, code = failure(error)
             click.echo(message, err=True)
+        except OSError as error:
+            if error.errno == EPIPE:
+                raise  # click ends in silence
+            click.echo(f"error: {str(error) or repr(error)}  [INPUT_OUTPUT]", err=True)
+            code = FAILED
         except KeyboardInterrupt:
             code = INTERRUPTED
         return ctx.exit(code)

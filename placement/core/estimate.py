@@ -7,6 +7,7 @@ regions: ``seconds = 0.37 + 11.3 * RTT + bytes / min(80 MB/s, 3.2 MB / RTT)``.
 from dataclasses import dataclass
 from typing import Final
 
+from placement.core.counts import DAY_NS
 from placement.core.topology import Region, Topology
 
 START_UP_NS: Final = 370_000_000
@@ -17,6 +18,8 @@ WINDOW_BYTES: Final = 3.2e6
 """Bytes in flight at the most: what limits far transfers."""
 COLD_SPREAD: Final = 1.5
 """p90 over p50 where nothing was measured; an assumption, stated as such."""
+LONGEST_NS: Final = 36_500 * DAY_NS
+"""What would take longer is said to take this: protobuf's durations end, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +40,5 @@ def transfer_duration(
     round_trip_s = topology.round_trip_ns(source, target) / 1e9
     bandwidth = min(BANDWIDTH_MAX, WINDOW_BYTES / round_trip_s)
     seconds = START_UP_ROUND_TRIPS * round_trip_s + size_bytes / bandwidth
-    p50_ns = START_UP_NS + round(seconds * 1e9)
+    p50_ns = min(LONGEST_NS, START_UP_NS + round(seconds * 1e9))
     return Duration(p50_ns, round(p50_ns * COLD_SPREAD))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final
 
+from placement.core.folds.description import platform_key
 from placement.core.folds.steering import EVERYWHERE
 from placement.core.state import State
 from placement.core.tables.keys import PAIR, TRIPLE
@@ -61,8 +62,8 @@ def _vocabulary(state: State) -> Iterator[CanonicalRow]:
     for key, row in state.regions.rows():
         yield ("region", key, *state.regions.values(row))
     for key, row in state.repositories.rows():
-        app, declared = state.repositories.values(row)
-        yield ("repository", key, _app(state, app - 1), declared)
+        app, *orders = state.repositories.values(row)
+        yield ("repository", key, _app(state, app - 1), *orders)
 
 
 def _content(state: State) -> Iterator[CanonicalRow]:
@@ -78,8 +79,10 @@ def _content(state: State) -> Iterator[CanonicalRow]:
             state.digest_at(Row(original - 1)) if original else "",
         )
         for position, (child, platform) in enumerate(state.children(row)):
-            shown = "" if platform is None else str(platform)
-            yield ("edge", key, position, state.digest_at(child), shown)
+            shown = () if platform is None else platform_key(platform).split("\0")
+            yield ("edge", key, position, state.digest_at(child), *shown)
+    for number in range(len(state.placements)):
+        yield ("placement", *_placement(state, number))
     for key, row in state.replicas.rows():
         placement, region = PAIR.unpack(key)
         named = _placement(state, placement)
@@ -165,4 +168,4 @@ def _region(state: State, row: int) -> str:
 
 
 def _app(state: State, row: int) -> str:
-    return "/".join(state.app_name(Row(row))) if row >= 0 else ""
+    return "\0".join(state.app_name(Row(row))) if row >= 0 else ""

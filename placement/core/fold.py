@@ -55,8 +55,10 @@ from placement.core.topology import REGION_COUNT_MAX
 FOLD_VERSION: Final = 1
 """Raised whenever a fact comes to mean something else; another version folds anew."""
 
-FRESH_NS: Final = 60 * 1_000_000_000
-"""An event stored within this time of its happening is ordered by the log."""
+FRESH_NS: Final = 10 * 1_000_000_000
+"""An event stored within this time of its happening is ordered by the log; one that
+comes later is ordered as if it had been stored just then.
+"""
 LATE_NS: Final = DAY_NS
 """An event stored later than this after its happening is no demand."""
 
@@ -109,9 +111,10 @@ def _objection(state: State, item: Recorded) -> str:
 
 def _at(state: State, item: Recorded) -> At:
     age_ns = item.store_time_ns - item.time_ns
-    order_ns = item.time_ns
-    if age_ns <= FRESH_NS:
-        order_ns = item.store_time_ns + item.batch_index
+    # A log's clock may step back; the order of what it stores does not.
+    stored_ns = max(item.store_time_ns + item.batch_index, state.latest_order_ns + 1)
+    state.latest_order_ns = stored_ns
+    order_ns = min(stored_ns, item.time_ns + FRESH_NS)
     return At(
         item.event,
         state.region_row(item.event.region),

@@ -4,7 +4,9 @@ An index refers to one manifest for each platform, a manifest to its config and 
 Each content counts once, however often it is referred to.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from placement.core.oci import ContentKind, Platform
@@ -17,6 +19,8 @@ DEPTH_MAX: Final = 4
 """An index of indexes of manifests of layers; what is deeper is left out."""
 CONTENTS_MAX: Final = 4096
 """An image of more contents is cut off here, so that no graph can hold up an answer."""
+REFERENCES_MAX: Final = 8192
+"""So many are followed in one graph, and so many contents make up all variants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +40,17 @@ class ImageStanding:
 def variants(state: State, digest: Row) -> list[tuple[Platform | None, list[Row]]]:
     """Return what can be pulled: for each platform, all contents that it needs.
 
-    A blob or manifest is one variant, of no platform. Attestations are none.
+    A blob or manifest is one variant, of no platform. Attestations are none, and what
+    comes after REFERENCES_MAX contents is left out.
     """
     if state.kind(digest) is not ContentKind.INDEX:
         return [(None, contents(state, digest))]
     found: list[tuple[Platform | None, list[Row]]] = []
+    count = 0
     for child, platform in state.children(digest):
-        if not is_attestation(platform):
+        if not is_attestation(platform) and count < REFERENCES_MAX:
             found.append((platform, [digest, *contents(state, child)]))
+            count += len(found[-1][1])
     return found or [(None, [digest])]
 
 
@@ -55,14 +62,25 @@ def is_attestation(platform: Platform | None) -> bool:
 def contents(state: State, digest: Row) -> list[Row]:
     """Return *digest* and all that it refers to, each once, in the graph's order."""
     found: dict[Row, None] = {digest: None}
-    level = [digest]
-    for _ in range(DEPTH_MAX):
-        below = [child for row in level for child, _ in state.children(row)]
-        level = [child for child in dict.fromkeys(below) if child not in found]
-        found.update(dict.fromkeys(level))
-        if not level or len(found) > CONTENTS_MAX:
+    for child in islice(_walk(state, digest), REFERENCES_MAX):
+        found[child] = None
+        if len(found) == CONTENTS_MAX:
             break
-    return list(found)[:CONTENTS_MAX]
+    return list(found)
+
+
+def _walk(state: State, digest: Row) -> Iterator[Row]:
+    """Yield what is referred to, level by level; what several refer to comes again."""
+    followed, level = {digest}, [digest]
+    for _ in range(DEPTH_MAX):
+        below: list[Row] = []
+        for row in level:
+            for child, _ in state.children(row):
+                yield child
+                if child not in followed:
+                    followed.add(child)
+                    below.append(child)
+        level = below
 
 
 def size_of(state: State, rows: list[Row]) -> int:

@@ -68,7 +68,7 @@ class State:
         self.decided = Table("decided", ("trigger",))
         self.pins = Table("pins", column_names(cells.Order))
         self.pauses = Table("pauses", column_names(cells.Order))
-        self.policies = Table("policies", column_names(cells.Order), 16)
+        self.policies = Table("policies", column_names(cells.Order))
         self.indexes = Indexes()
 
     def tables(self) -> dict[str, Table]:
@@ -99,8 +99,6 @@ class State:
             row, _ = self.placements.add(key)
             self.indexes.add_placement(row, owner, content)
         return row
-
-    # Reading.
 
     def find_repository(self, repository: Repository) -> Row:
         """Return the repository's row, or ABSENT."""
@@ -248,11 +246,18 @@ class State:
         row = self.counters.find(name.encode())
         return 0 if row == ABSENT else self.counters.get(row, 0)
 
+    @property
+    def latest_order_ns(self) -> int:
+        """The log's time at the last event folded, which never steps back."""
+        return self.count("latest_order_ns")
+
+    @latest_order_ns.setter
+    def latest_order_ns(self, value_ns: int) -> None:
+        self.counters.set(self.counters.find_or_add(b"latest_order_ns"), 0, value_ns)
+
     def add_count(self, name: str) -> None:
         """Count one more of *name*; for the fold alone."""
         self.counters.increase(self.counters.find_or_add(name.encode()), 0)
-
-    # To and from a checkpoint.
 
     def take_dirty(self) -> list[tuple[str, int, bytes]]:
         """Return (table, number, packed chunk) of all that changed since last time."""
@@ -282,19 +287,14 @@ class State:
     def _index(self) -> None:
         self.indexes = indexes = Indexes()
         for key, row in self.placements.rows():
-            owner, content = PAIR.unpack(key)
-            indexes.add_placement(row, Row(owner), Row(content))
+            indexes.add_placement(row, *map(Row, PAIR.unpack(key)))
         for key, _ in self.replicas.rows():
-            placement, region = PAIR.unpack(key)
-            indexes.add_replica(Row(placement), Row(region))
+            indexes.add_replica(*map(Row, PAIR.unpack(key)))
         for key, _ in self.uses.rows():
-            placement, region = PAIR.unpack(key)
-            indexes.add_use(Row(placement), Row(region))
+            indexes.add_use(*map(Row, PAIR.unpack(key)))
+        for key, _ in self.memberships.rows():
+            indexes.add_member(*map(Row, PAIR.unpack(key)))
         for key, row in self.tags.rows():
             indexes.add_tag(Row(int.from_bytes(key[:4], "little")), row)
         for key, row in self.machines.rows():
-            region_row = self.machines.get(row, cells.Machine.REGION)
-            indexes.add_machine(Row(region_row), key)
-        for key, _ in self.memberships.rows():
-            app, region = PAIR.unpack(key)
-            indexes.add_member(Row(app), Row(region))
+            indexes.add_machine(Row(self.machines.get(row, cells.Machine.REGION)), key)

@@ -34,8 +34,9 @@ def state_of(checkpoint: Checkpoint) -> State:
 async def save(store: CheckpointStore, state: State, epoch: str) -> int:
     """Save what changed since the last time; returns how many chunks that was.
 
-    Raises CheckpointUnwritableError, and then saves the same chunks next time. What was
-    saved before and is damaged now is put aside and saved anew, whole.
+    Raises CheckpointUnwritableError, and then saves the same chunks next time, as it
+    does when it is cancelled. What was saved before and is damaged now is put aside
+    and saved anew, whole.
     """
     header = CheckpointHeader(
         epoch, state.sequence, state.store_time_ns, FOLD_VERSION, state.message_hash
@@ -44,15 +45,15 @@ async def save(store: CheckpointStore, state: State, epoch: str) -> int:
     tables = state.tables()
     try:
         await store.save(header, chunks)
-    except CheckpointUnwritableError:
+    except CheckpointDamagedError as error:
+        for table in tables.values():  # first of all: discarding may fail, too
+            table.mark_all_dirty()
+        await store.discard(str(error))
+        raise CheckpointUnwritableError(str(error)) from error
+    except BaseException:
         for chunk in chunks:
             tables[chunk.table].mark_dirty(chunk.number)
         raise
-    except CheckpointDamagedError as error:
-        await store.discard(str(error))
-        for table in tables.values():
-            table.mark_all_dirty()
-        raise CheckpointUnwritableError(str(error)) from error
     return len(chunks)
 
 

@@ -14,6 +14,7 @@ from placement.ports import (
     CheckpointUnwritableError,
     Clock,
     EventLog,
+    LogConfigurationError,
     LogReplacedError,
     LogStatus,
     LogUnavailableError,
@@ -59,6 +60,8 @@ class Projector:
         self._settings = settings
         self._unsaved_messages = 0
         self._saved_sequence = 0
+        self._foreign = ""
+        """Why the checkpoint is not used; it is kept until folding anew may begin."""
         self._save_due = asyncio.Event()
 
     async def restore(self) -> None:
@@ -69,8 +72,8 @@ class Projector:
                 return
             header = checkpoint.header
             if header.fold_version != FOLD_VERSION:
-                reason = f"fold version {header.fold_version}, ours is {FOLD_VERSION}"
-                await self._discard(reason)
+                found = header.fold_version
+                self._foreign = f"fold version {found}, ours is {FOLD_VERSION}"
                 return
             state = state_of(checkpoint)
         except CheckpointDamagedError as error:
@@ -93,20 +96,35 @@ class Projector:
         await self._save()
 
     async def _reach(self) -> tuple[LogStatus, str]:
+        """Return what ``inspect`` does, a reason only when it is found twice.
+
+        Raises LogConfigurationError, unless there is a checkpoint to answer from.
+        """
+        suspected = False
         while True:
             try:
-                return await inspect(self._log, self._view)
+                status, why = await inspect(self._log, self._view)
             except LogUnavailableError as error:
                 log_events.warning("log_unreachable", reason=str(error))
-                await asyncio.sleep(WATCH_SECONDS)
+            except LogConfigurationError as error:
+                if not self._view.epoch:
+                    raise
+                log_events.error("log_misconfigured", reason=str(error))  # noqa: TRY400 - a remedy, no bug
+            else:
+                if suspected or not why:
+                    return status, why
+                suspected = True
+            await asyncio.sleep(WATCH_SECONDS)
 
     async def _accept(self, status: LogStatus, why: str) -> None:
+        why = self._foreign or why
+        if why or not self._view.state.sequence:
+            # Before anything is put aside: an older version may need it again.
+            accept = self._settings.accept_partial_log
+            require_whole(status, accept_partial_log=accept)
         if why:
             await self._discard(why)
             self._view.replace(State(), "", restored=False)
-        if not self._view.state.sequence:
-            accept = self._settings.accept_partial_log
-            require_whole(status, accept_partial_log=accept)
         self._view.epoch = status.epoch
 
     async def _discard(self, reason: str) -> None:
@@ -140,18 +158,25 @@ class Projector:
             self._save_due.set()
 
     async def _watch(self, folding: asyncio.Task[None]) -> None:
-        """Ask the log every second, so that age and identity are known for sure."""
+        """Ask the log every second, so that age and identity are known for sure.
+
+        A cluster that elects a leader may err for a moment: only what is found twice
+        breaks the epoch, since that is for good.
+        """
+        suspected = False
         while not self._view.trouble_is_final:
             time_ns = self._clock()
             try:
                 status, why = await inspect(self._log, self._view)
             except LogUnavailableError:
-                why = ""
+                pass
             else:
-                self._view.reached(time_ns, status.last_sequence)
-            if why:
-                self._break(why)
-                folding.cancel()
+                if not why:
+                    self._view.reached(time_ns, status.last_sequence)
+                elif suspected:
+                    self._break(why)
+                    folding.cancel()
+                suspected = bool(why)
             await asyncio.sleep(WATCH_SECONDS)
 
     def _break(self, why: str) -> None:

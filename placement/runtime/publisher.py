@@ -70,6 +70,8 @@ class Publisher:
         return Published(outcomes, epoch, sequence)
 
     def _folded(self, event_id: str) -> bool:
+        if self._view.trouble_is_final:  # what was folded is in another log
+            return False
         return self._view.state.event_ids.find(event_key(event_id)) != ABSENT
 
     async def _append(self, batch: list[Event]) -> Appended:

@@ -72,7 +72,8 @@ class View:
         """Take note of what is folded now, and wake the calls that waited for it."""
         sequence = self.state.sequence
         if self._mark is not None and self._mark[1] <= sequence:
-            self._current_ns = max(self._current_ns, self._mark[0])
+            known_ns = min(self._current_ns, self._clock())  # which was set back, maybe
+            self._current_ns = max(known_ns, self._mark[0])
             self._mark = None
         for waiter, wanted in list(self._waiters.items()):
             if wanted <= sequence and not waiter.done():

@@ -85,7 +85,8 @@ async def until(asked: Callable[[], Awaitable[bool]]) -> None:
             if await asked():
                 return
         except PlacementCallError as error:
-            assert error.reason == "MANIFEST_UNKNOWN", error
+            if error.reason != "MANIFEST_UNKNOWN":
+                raise
         assert time.monotonic() < ends
         await asyncio.sleep(POLL_SECONDS)
 

@@ -139,3 +139,18 @@ def test_demonstration_cleans_up_when_interrupted(
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
     assert servers_in(tmp_path) == []
+
+
+def test_output_that_cannot_be_written_is_told_in_a_line() -> None:
+    """A full disk behind standard output is no bug: no traceback."""
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(
+            [sys.executable, "-m", "placement", "config", "check", "-o", "json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert told.returncode == 1
+    assert told.stderr == "error: [Errno 28] No space left on device  [INPUT_OUTPUT]\n"

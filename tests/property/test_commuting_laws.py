@@ -90,7 +90,7 @@ def commuting_rows(state: State) -> list[CanonicalRow]:
 def test_late_facts_commute(
     told: list[tuple[Region, Fact, int]], random: Random
 ) -> None:
-    """Facts that come more than a minute late may come in any order.
+    """Facts that come more than ten seconds late may come in any order.
 
     That holds where no two happened in the same nanosecond and none contradicts
     another:

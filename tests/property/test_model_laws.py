@@ -58,7 +58,6 @@ def small_state() -> State:
         columns = getattr(state, name).columns
         setattr(state, name, Table(name, columns, getattr(SMALL, name)))
     state.decisions = Table("decisions", state.decisions.columns, SMALL.decisions)
-    state.policies = Table("policies", state.policies.columns, SMALL.policies)
     return state
 
 
@@ -109,7 +108,10 @@ def test_fold_forgets_as_the_model_does(
     log = data.draw(logs(of(*kinds)))
     state, model = small_state(), Model(SMALL)
 
-    with patch("placement.core.fold.REGION_COUNT_MAX", SMALL.regions):
+    with (
+        patch("placement.core.fold.REGION_COUNT_MAX", SMALL.regions),
+        patch("placement.core.folds.steering.POLICIES_REMEMBERED", SMALL.policies),
+    ):
         for message in log:
             fold(state, message)
             model.fold(message)

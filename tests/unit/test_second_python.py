@@ -26,7 +26,7 @@ TIMEOUT_SECONDS = 60
 def other_pythons() -> tuple[tuple[str, Path], ...]:
     """Return the installed Pythons of 3.11 and newer that are not of this version."""
     versions = [f"3.{minor}" for minor in range(11, 20)]
-    found = {}
+    found: dict[str, Path] = {}
     for version in versions:
         installed = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python3"))
         on_path = which(f"python{version}")

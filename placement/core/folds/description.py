@@ -15,6 +15,8 @@ from placement.core.tables import cells
 from placement.core.tables.keys import PAIR, VOCABULARY_MAX
 from placement.core.tables.table import ABSENT, Row, Table
 
+_GRAPH = frozenset({ContentKind.MANIFEST, ContentKind.INDEX})
+
 
 def describe(state: State, content: Descriptor) -> Row:
     """Remember a content's size and type, the first that was attested, and return it.
@@ -26,8 +28,11 @@ def describe(state: State, content: Descriptor) -> Row:
         state.digests.set(digest, cells.Digest.SIZE, content.size_bytes)
     known = state.media_type(digest)
     if content.media_type and known in {"", "application/octet-stream"}:
-        media = named(state.media_types, content.media_type)
-        state.digests.set(digest, cells.Digest.MEDIA, media)
+        # What an image is must be known, however many other types were named before.
+        always = content_kind(content.media_type) in _GRAPH
+        media = named(state.media_types, content.media_type, always=always)
+        if media:
+            state.digests.set(digest, cells.Digest.MEDIA, media)
     return digest
 
 
@@ -53,12 +58,15 @@ def convert(state: State, digest: Row, original: Digest | None) -> None:
             state.digests.set(digest, cells.Digest.ORIGINAL, row + 1)
 
 
-def named(table: Table, name: str) -> int:
-    """Return the row of *name* plus one; 0, not known, once the table is full."""
+def named(table: Table, name: str, *, always: bool = False) -> int:
+    """Return the row of *name* plus one; 0, not known, once the table is full.
+
+    A name that is *always* kept is added to a full table, too.
+    """
     key = name.encode()
     row = table.find(key)
     if row == ABSENT:
-        if len(table) >= VOCABULARY_MAX:
+        if len(table) >= VOCABULARY_MAX and not always:
             return 0
         row, _ = table.add(key)
     return row + 1
@@ -111,5 +119,4 @@ def contradicts(state: State, fact: Fact) -> bool:
 
 
 def _kinds_differ(known: ContentKind, stated: ContentKind) -> bool:
-    graph = {ContentKind.MANIFEST, ContentKind.INDEX}
-    return known != stated and known in graph and stated in graph
+    return known != stated and known in _GRAPH and stated in _GRAPH

@@ -30,9 +30,9 @@ from placement.core.tables.table import ABSENT, Row
 class At:
     """Where and when a fact happened; times in nanoseconds.
 
-    *order_ns* orders facts about one thing: the log's own time for fresh facts, so that
-    what was stored later wins whatever the publishers' clocks say, and the event's own
-    time for late ones. *late* facts are too old to count as demand.
+    *order_ns* orders facts about one thing: by the log for fresh facts, so that what
+    was stored later wins whatever the publishers' clocks say, and by the event's own
+    time for what comes late. *late* facts are too old to count as demand.
     """
 
     event: Event
@@ -139,9 +139,8 @@ def _inventory_content(state: State, at: At, entry: InventoryContent) -> None:
         row = tag_row(state, owner, tag)
         # A tag is global and a registry is not: a region's list may be older than what
         # another region has set since, so it fills in, and corrects only its own.
-        order = state.tags.get(row, cells.Tag.ORDER)
-        mine = state.tags.get(row, cells.Tag.REGION) == at.region
-        if order == 0 or (mine and at.order_ns > order):
+        pointed, setter, order, _, _ = state.tags.values(row)
+        if at.order_ns > order and (not pointed or setter == at.region):
             point(state, at, row, entry.content.digest)
 
 
@@ -220,17 +219,21 @@ def point(state: State, at: At, tag: Row, digest: Digest | None) -> None:
 def own(state: State, at: At, repository: Row) -> Row:
     """Return the app that the fact counts for, and let the repository belong to it.
 
-    What the event says wins, then what was declared, then the repository's own name.
+    What the event says wins, then what was declared, then what the latest event said
+    that named an owner, then the repository's own name.
     """
-    declared = state.repositories.get(repository, cells.Repository.DECLARED_ORDER)
-    current = state.repositories.get(repository, cells.Repository.APP)
-    if current and (declared or not at.event.app):
-        return Row(current - 1)
+    app, declared, named = state.repositories.values(repository)
+    if app and not (at.event.app or at.event.organization):
+        return Row(app - 1)
     name = state.repository_at(repository)
-    organization = at.event.organization or name.partition("/")[0]
-    app = app_row(state, organization, at.event.app or name)
-    state.repositories.set(repository, cells.Repository.APP, app + 1)
-    return app
+    known = state.app_name(Row(app - 1)) if app else (name.partition("/")[0], name)
+    organization, called = at.event.organization or known[0], at.event.app or known[1]
+    counted = app_row(state, organization, called)
+    order_ns = at.order_ns if at.event.app or at.event.organization else 0
+    if not declared and order_ns >= named:
+        state.repositories.set(repository, cells.Repository.APP, counted + 1)
+        state.repositories.set(repository, cells.Repository.NAMED_ORDER, order_ns)
+    return counted
 
 
 def app_row(state: State, organization: str, app: str) -> Row:

@@ -30,7 +30,7 @@ from placement.core.folds.transfers import Transfer, keep
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.cells import DecisionStatus
-from placement.core.tables.keys import PAIR, TRIPLE
+from placement.core.tables.keys import PAIR, POLICIES_REMEMBERED, TRIPLE
 from placement.core.tables.table import ABSENT, Row, Table
 from placement.core.topology import Region
 
@@ -146,6 +146,8 @@ def eviction_planned(state: State, at: At, fact: EvictionPlanned) -> None:
 
 def region_changed(state: State, at: At, fact: RegionChanged) -> None:
     """Let the region be used as the order says."""
+    if not first_order(state, at, fact.operation):
+        return
     row = state.region_row(fact.target_region)
     if at.order_ns >= state.regions.get(row, cells.Region.STATE_ORDER):
         expire = fact.operation.expire_time_ns or 0
@@ -158,6 +160,8 @@ def replication_held(
     state: State, at: At, fact: ReplicationPaused | ReplicationResumed
 ) -> None:
     """Stop new copies into the regions, or allow them again."""
+    if not first_order(state, at, fact.operation):
+        return
     active = isinstance(fact, ReplicationPaused)
     for region in rows_of(state, fact.target_regions):
         key = region.to_bytes(4, "little")
@@ -166,6 +170,8 @@ def replication_held(
 
 def content_held(state: State, at: At, fact: ContentPinned | ContentUnpinned) -> None:
     """Let content have to stay, or not any longer."""
+    if not first_order(state, at, fact.operation):
+        return
     owner = state.repository_row(fact.repository)
     digest = state.digest_row(fact.digest)
     active = isinstance(fact, ContentPinned)
@@ -176,8 +182,16 @@ def content_held(state: State, at: At, fact: ContentPinned | ContentUnpinned) ->
 
 def policy_changed(state: State, at: At, fact: PolicyChanged) -> None:
     """Keep the policy; the one with the latest order is in force."""
+    if not first_order(state, at, fact.operation):
+        return
     key = f"{fact.name}\0{fact.content}".encode()
     give(state.policies, at, key, fact.operation, active=True)
+    if len(state.policies) > POLICIES_REMEMBERED:
+        orders = state.policies.rows()
+        oldest = min(
+            (state.policies.get(row, cells.Order.ORDER), key) for key, row in orders
+        )
+        state.policies.remove(oldest[1])
 
 
 def event_quarantined(state: State, at: At, fact: EventQuarantined) -> None:
@@ -194,6 +208,12 @@ def event_quarantined(state: State, at: At, fact: EventQuarantined) -> None:
 def rows_of(state: State, regions: tuple[Region, ...]) -> list[Row]:
     """Return the rows of *regions*; EVERYWHERE when none is named."""
     return [state.region_row(region) for region in regions] or [Row(EVERYWHERE)]
+
+
+def first_order(state: State, at: At, operation: Operation) -> bool:
+    """Say whether an operator's order is new: the same one may be sent again."""
+    request_id = operation.request_id
+    return request_id is None or first_request(state, at, request_id)
 
 
 def give(

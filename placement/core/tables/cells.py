@@ -34,7 +34,7 @@ class Region(IntEnum):
 class Repository(IntEnum):
     """Of ``repositories``; key: the name. Rows are kept plus one, 0 is none."""
 
-    APP, DECLARED_ORDER = range(2)
+    APP, DECLARED_ORDER, NAMED_ORDER = range(3)
 
 
 class App(IntEnum):

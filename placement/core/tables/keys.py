@@ -11,6 +11,7 @@ REQUESTS_REMEMBERED: Final = 2**16
 STOPPED_REMEMBERED: Final = 2**16
 DECISIONS_REMEMBERED: Final = 2**20
 SET_ASIDE_REMEMBERED: Final = 10_000
+POLICIES_REMEMBERED: Final = 16
 TRANSFERS_PER_ROUTE: Final = 32
 VOCABULARY_MAX: Final = 1_000
 """Media types and platforms by name; further ones are kept as unknown."""

@@ -1,0 +1,155 @@
+"""Rows of integers: find, forget, pack, and refuse what is not of the table."""
+
+import pytest
+
+from placement.core.tables.table import ABSENT, Row, Table
+
+
+def filled(count: int, capacity: int | None = None) -> Table:
+    """Return a table of *count* rows, each of which holds its number."""
+    table = Table("t", ("one", "two"), capacity)
+    for number in range(count):
+        row = table.find_or_add(b"k%d" % number)
+        table.set(row, 0, number)
+    return table
+
+
+def content(table: Table) -> dict[bytes, tuple[int, ...]]:
+    """Return everything in *table*."""
+    return {key: table.values(row) for key, row in table.rows()}
+
+
+def test_row_is_found_by_its_key() -> None:
+    """A key that nobody added has no row; one that was added keeps its own."""
+    table = Table("t", ("one",))
+
+    row = table.find_or_add(b"a")
+
+    assert table.find(b"a") == table.find_or_add(b"a") == row
+    assert table.find(b"b") == ABSENT
+    assert (table.key(row), table.values(row), len(table)) == (b"a", (0,), 1)
+
+
+def test_number_only_rises() -> None:
+    """What is not greater changes nothing, and says so."""
+    table = filled(1)
+
+    assert [table.raise_to(Row(0), 1, value) for value in (5, 5, 4, 6)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert table.get(Row(0), 1) == 6
+
+
+def test_number_increases_by_one_or_more() -> None:
+    """Counting down is counting, too."""
+    table = filled(1)
+
+    table.increase(Row(0), 1)
+    table.increase(Row(0), 1, -3)
+
+    assert table.get(Row(0), 1) == -2
+
+
+def test_removed_row_is_used_again_and_is_empty() -> None:
+    """A row that was given back holds zeros for its next key."""
+    table = filled(3)
+
+    table.remove(b"k1")
+    row = table.find_or_add(b"new")
+
+    assert row == 1
+    assert content(table) == {b"k0": (0, 0), b"new": (0, 0), b"k2": (2, 0)}
+
+
+def test_full_table_forgets_the_oldest_row() -> None:
+    """With room for three, the fourth takes the place of the first."""
+    table = filled(3, capacity=3)
+
+    row, forgotten = table.add(b"k3")
+
+    assert (row, forgotten) == (0, b"k0")
+    assert table.find(b"k0") == ABSENT
+    assert content(table) == {b"k3": (0, 0), b"k1": (1, 0), b"k2": (2, 0)}
+
+
+def test_restored_table_forgets_in_the_same_order() -> None:
+    """Which row is the oldest survives a checkpoint."""
+    table = filled(5, capacity=3)
+    restored = Table("t", ("one", "two"), 3)
+    restored.load([body for _, body in table.take_dirty()])
+
+    forgotten = [copy.add(b"k5")[1] for copy in (table, restored)]
+
+    assert forgotten == [b"k2", b"k2"]
+
+
+def test_only_changed_chunks_are_packed() -> None:
+    """A chunk is 1,024 rows; writing what is there already is no change."""
+    table = filled(2049)
+    table.take_dirty()
+
+    table.set(Row(5), 0, 5)
+    table.set(Row(1024), 1, 7)
+
+    assert [number for number, _ in table.take_dirty()] == [1]
+    assert table.take_dirty() == []
+
+
+def test_removal_changes_its_chunk() -> None:
+    """A row that is forgotten is forgotten in the checkpoint, too."""
+    table = filled(2)
+    table.take_dirty()
+
+    table.remove(b"k1")
+
+    [(number, body)] = table.take_dirty()
+    restored = Table("t", ("one", "two"))
+    restored.load([body])
+    assert (number, content(restored)) == (0, {b"k0": (0, 0)})
+
+
+def test_chunk_that_was_not_saved_is_packed_again() -> None:
+    """A save that failed loses nothing."""
+    table = filled(1)
+    [(number, body)] = table.take_dirty()
+
+    table.mark_dirty(number)
+
+    assert table.take_dirty() == [(0, body)]
+
+
+def test_packed_chunks_restore_the_table() -> None:
+    """Keys, integers and free rows come back as they were."""
+    table = filled(1500)
+    table.remove(b"k7")
+    restored = Table("t", ("one", "two"))
+
+    restored.load([body for _, body in table.take_dirty()])
+
+    assert content(restored) == content(table)
+    assert restored.find_or_add(b"new") == table.find_or_add(b"new") == 7
+    assert restored.take_dirty() == [(0, table.take_dirty()[0][1])]
+
+
+def spoiled_chunks() -> dict[str, list[bytes]]:
+    """Return chunks that are not those of a table of two columns."""
+    [(_, body)] = filled(3).take_dirty()
+    narrow = Table("t", ("one",))
+    narrow.find_or_add(b"k0")
+    return {
+        "cut off": [body[:-1]],
+        "too long": [body + b"\0"],
+        "empty": [b""],
+        "other columns": [narrow.take_dirty()[0][1]],
+        "not full before the last": [body, body],
+    }
+
+
+@pytest.mark.parametrize("name", spoiled_chunks())
+def test_malformed_chunk_is_refused(name: str) -> None:
+    """Whatever is in it, a chunk of another shape is a ValueError and nothing else."""
+    with pytest.raises(ValueError, match="of table t is"):
+        Table("t", ("one", "two")).load(spoiled_chunks()[name])

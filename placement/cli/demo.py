@@ -86,7 +86,14 @@ class Stage:
         self._scene = 0
 
     def scene(self, title: str, sentence: str, *commands: str) -> None:
-        """Announce what is seen next, and the commands that one would type for it."""
+        """Announce what is seen next, and the commands that one would type for it.
+
+        An interrupt that came while a call was ending may have been lost in it: no
+        scene begins after one.
+        """
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
         self._scene += 1
         self._screen.print()
         self._screen.print(Rule(f"{self._scene}. {title}", align="left"))

@@ -110,7 +110,7 @@ class Stage:
 async def _run(stage: Stage) -> None:
     task = asyncio.current_task()
     assert task is not None, "a coroutine that runs is in a task"
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     stage.scene(
         "The service",

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 from placement.core.event import (
+    ContentAnnounced,
     ContentEvicted,
     ContentPulled,
     ContentPushed,
@@ -18,9 +19,12 @@ from placement.core.event import (
     MachineStopped,
     Recorded,
     RecordedMessage,
+    RegionChanged,
+    RegionState,
     SetAside,
     TagMoved,
     TimeNs,
+    TransferMeasured,
 )
 from placement.core.fingerprint import CanonicalRow, canonical_rows
 from placement.core.fold import fold
@@ -185,6 +189,29 @@ def replicated(
     """Return the arrival of a copy."""
     fact = ContentReplicated((descriptor(name, size_bytes),), repository)
     return event(region, fact)
+
+
+def announced(
+    name: str,
+    region: Region,
+    repository: Repository = WEB,
+    *,
+    held_bytes: int = 0,
+    size_bytes: int = SIZE,
+) -> Event:
+    """Return the news that content is on its way, some of it perhaps there."""
+    fact = ContentAnnounced(descriptor(name, size_bytes), repository, held_bytes)
+    return event(region, fact)
+
+
+def measured(source: Region, target: Region, size_bytes: int, took: float) -> Event:
+    """Return a timed transfer that *took* so many seconds."""
+    return event(target, TransferMeasured(source, size_bytes, seconds(took)))
+
+
+def changed(region: Region, state: RegionState) -> Event:
+    """Return an operator's word on a region."""
+    return event(IAD, RegionChanged(region, state))
 
 
 def message(

@@ -196,8 +196,10 @@ class Content:
             self.refer(content.digest, fact.references)
             if fact.original_digest is not None:
                 self.digests.setdefault(fact.original_digest, Known())
-            if fact.original_digest not in (None, content.digest):
-                known = self.digests[content.digest]
+            known = self.digests[content.digest]
+            if fact.original_digest not in (None, content.digest) and (
+                not known.original
+            ):
                 self.digests[content.digest] = replace(
                     known, original=str(fact.original_digest)
                 )

@@ -64,14 +64,14 @@ class Orders:
     orders: dict[tuple[str, ...], Order] = field(default_factory=dict)
     policies: dict[bytes, Order] = field(default_factory=dict)
     decisions: dict[str, Decision] = field(default_factory=dict)
+    wanted: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
     def steer(self, when: When) -> None:
         """Hear of decisions and of operators' orders."""
         match when.event.fact:
             case ReplicationRequested() as fact:
                 if self.use.first(when, "ReplicationRequested", fact.request_id):
-                    self.content.own(when, fact.repository)
-                    self.content.hear_of(fact.target_region)
+                    self.want(when, fact)
             case ReplicationPlanned() | ReplicationWithheld() as planned:
                 self.decide(when, planned)
             case EvictionPlanned() as eviction:
@@ -88,6 +88,18 @@ class Orders:
                 self.advance(when, fact.subject, EXPIRED)
             case _:
                 self.operate(when)
+
+    def want(self, when: When, fact: ReplicationRequested) -> None:
+        """What the reference points to at this moment is wanted in the region."""
+        self.content.own(when, fact.repository)
+        target = self.content.hear_of(fact.target_region)
+        digest: str = fact.reference
+        if ":" not in digest:
+            pointer = self.content.tags.get((fact.repository, digest))
+            digest = pointer.digest if pointer else ""
+        if digest:
+            key = (*self.content.place(fact.repository, digest), target)
+            self.wanted[key] = max(self.wanted.get(key, 0), when.time_ns)
 
     def operate(self, when: When) -> None:  # noqa: C901 - one order a case
         """Hear of what operators said, each order once; the latest one holds."""
@@ -247,6 +259,8 @@ class Orders:
             yield ("decision", name.encode(), *what, *when)
         for (digest, target), trigger in self.decided.items():
             yield ("decided", digest, target, trigger)
+        for copy, time_ns in self.wanted.items():
+            yield ("wanted", *copy, time_ns)
         for key, order in self.orders.items():
             yield (*key, int(order.active), order.order_ns, order.expire_ns)
         for policy, order in self.policies.items():

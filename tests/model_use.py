@@ -54,6 +54,14 @@ class Use(NamedTuple):
     """Whether it counts as demand for the app, too."""
 
 
+class Score(NamedTuple):
+    """What one start waited, and what had been expected of it."""
+
+    wait_ns: int
+    p50_ns: int
+    p90_ns: int
+
+
 @dataclass
 class Machine:
     """What is known of one machine."""
@@ -79,7 +87,10 @@ class Usage:
     stopped: Limited
     uses: list[Use] = field(default_factory=list)
     starts_said: int = 0
-    wanted: dict[tuple[App, str], int] = field(default_factory=dict)
+    requested: dict[tuple[App, str], int] = field(default_factory=dict)
+    scores: dict[tuple[str, str], list[Score]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     machines: dict[bytes, Machine] = field(default_factory=dict)
     ran: set[tuple[str, str, str]] = field(default_factory=set)
     transfers: dict[tuple[str, str], list[tuple[int, ...]]] = field(
@@ -111,9 +122,18 @@ class Usage:
             source = self.content.hear_of(fact.source_region)
             moved = (fact.transferred_bytes, fact.image_wait_ns or 0)
             self.transfer(when, source, when.region, moved)
+        self.score(when, fact)
         if not when.late:
             use = Use(*place, app, when.region, "start", when.time_ns, of_app=True)
             self.uses.append(use)
+
+    def score(self, when: When, fact: MachineStarted) -> None:
+        """Keep what was expected beside what was observed, where both are told."""
+        p50, p90 = fact.expected_wait_p50_ns, fact.expected_wait_p90_ns
+        wait, host = fact.image_wait_ns, fact.cache is CacheKind.HOST
+        if wait is not None and p50 is not None and p90 is not None and not host:
+            source = self.content.hear_of(fact.source_region or when.region)
+            self.scores[source, when.region].append(Score(wait, p50, p90))
 
     def run(self, when: When, machine_id: str, place: tuple[str, str]) -> Machine:
         """The latest start says where a machine is and what it runs."""
@@ -170,7 +190,7 @@ class Usage:
         app = self.content.own(when, fact.repository)
         for region in () if when.late else fact.regions:
             key = (app, self.content.hear_of(region))
-            self.wanted[key] = max(self.wanted.get(key, 0), when.time_ns)
+            self.requested[key] = max(self.requested.get(key, 0), when.time_ns)
 
     def first(self, when: When, kind: str, request_id: str | None) -> bool:
         """Say whether a request is new; one without an id always is."""
@@ -216,6 +236,11 @@ class Usage:
             for number, values in list(enumerate(kept))[-TRANSFERS:]:
                 yield ("transfer", source, target, number % TRANSFERS, *values)
 
+        for pair, scores in self.scores.items():
+            below_p50 = sum(s.wait_ns <= s.p50_ns for s in scores)
+            below_p90 = sum(s.wait_ns <= s.p90_ns for s in scores)
+            yield ("calibration", *pair, len(scores), below_p50, below_p90)
+
     def _use_rows(self) -> Iterator[Row]:
         machines = self.machines.values()
         running = Counter((*m.place, m.region) for m in machines if m.runs)
@@ -232,7 +257,7 @@ class Usage:
         for use in self.uses:
             if use.of_app:
                 of_app[use.app, use.region].append(use)
-        for app, region in {*of_app, *self.wanted}:
+        for app, region in {*of_app, *self.requested}:
             mine = of_app[app, region]
             starts = [u.time_ns for u in mine if u.kind == "start"]
             pulls = [u.time_ns for u in mine if u.kind == "pull"]
@@ -245,7 +270,7 @@ class Usage:
                 len(starts),
                 max(pulls, default=0),
                 len(pulls),
-                self.wanted.get((app, region), 0),
+                self.requested.get((app, region), 0),
             )
             hours = {u.time_ns // HOUR_NS for u in mine}
             newest = {hour % HOURS: hour for hour in sorted(hours)}

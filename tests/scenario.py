@@ -12,12 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from placement.core.candidates import parse_candidates
 from placement.core.event import Event, Identifier, TimeNs
 from placement.core.fold import fold
 from placement.core.graph import standing
-from placement.core.oci import Repository
+from placement.core.images import Selection, select_image
+from placement.core.network import Network
+from placement.core.oci import Platform, Repository
 from placement.core.planning import plan, tagged_images
 from placement.core.ranking import Question, fallback_source, rank_sources
+from placement.core.starts import estimate_starts
 from placement.core.state import State
 from placement.core.topology import Region
 from tests.builders import SECOND_NS, START_NS, TOPOLOGY, event, message
@@ -66,21 +70,46 @@ class Story:
         sequence = self.state.sequence + 1
         fold(self.state, message(sequence, told, store_time_ns=self.now_ns))
 
+    def network(self) -> Network:
+        """Return what a question is asked of, now."""
+        return Network(self.state, TOPOLOGY, self.now_ns)
+
     def sources(self, words: Sequence[str]) -> list[str]:
         """``sources region repository name``: from where to pull, best first."""
         region, repository, name = words
-        asked = Question(
-            Repository(repository), Region(region), self.now_ns, SOURCES_MAX
-        )
+        asked = Question(Repository(repository), Region(region), SOURCES_MAX)
         found = self.names.digest(name)
-        ranking = rank_sources(self.state, TOPOLOGY, asked, found)
+        ranking = rank_sources(self.network(), asked, found)
         lines = [
             f"{source.region}  {source.duration.p50_ns / 1e9:.2f} s"
             for source in ranking.sources
         ]
         lines.extend(f"{at}  mount from {owner}" for at, owner in ranking.mounts)
-        home = fallback_source(self.state, TOPOLOGY, asked, found).region
+        home = fallback_source(self.network(), asked, found).region
         return [*lines, f"{home}  fallback"]
+
+    def estimate(self, words: Sequence[str]) -> list[str]:
+        """``estimate regions repository name[@platform] ...``: where a start is best.
+
+        Several names are several images of one machine.
+        """
+        expression, repository, *images = words
+        chosen = []
+        for image in images:
+            name, _, platform = image.partition("@")
+            wanted = Platform(*platform.split("/")) if platform else None
+            digest = self.names.digest(name)
+            selection = Selection(Repository(repository), digest, wanted)
+            chosen.append(select_image(self.state, selection))
+        candidates = parse_candidates(TOPOLOGY, expression)
+        lines = []
+        for one in estimate_starts(self.network(), chosen, candidates, ""):
+            waits = "unknown"
+            if one.wait is not None:
+                p50, p90 = one.wait.p50_ns / 1e9, one.wait.p90_ns / 1e9
+                waits = f"{p50:.2f} s  (p90 {p90:.2f} s)"
+            lines.append(f"{one.region}  {waits}  {one.reason}")
+        return lines
 
     def where(self, words: Sequence[str]) -> list[str]:
         """``where repository name``: the replicas, and whether the image is whole."""
@@ -131,7 +160,7 @@ class Story:
             f"{copy.image.repository} {self.names.name(copy.image.digest)}  "
             f"{copy.source} -> {copy.target}  {copy.transfer_bytes} B  "
             f"saves {copy.saved_ns / 1e9:.2f} s  ({copy.explanation})"
-            for copy in plan(self.state, TOPOLOGY, self.now_ns, images)
+            for copy in plan(self.network(), images)
         ] or ["nothing"]
 
     def counters(self, words: Sequence[str]) -> list[str]:
@@ -150,6 +179,7 @@ class Story:
 
 QUESTIONS: Final[dict[str, Callable[[Story, Sequence[str]], list[str]]]] = {
     "sources": Story.sources,
+    "estimate": Story.estimate,
     "where": Story.where,
     "tags": Story.tags,
     "uses": Story.uses,

@@ -11,6 +11,7 @@ from placement.core.event import (
     ContentPulled,
     ContentPushed,
     ContentReplicated,
+    DurationNs,
     Fact,
     Identifier,
     InventoryAbsence,
@@ -24,6 +25,7 @@ from placement.core.event import (
     RegionState,
     TagMoved,
     TimeNs,
+    TransferMeasured,
 )
 from placement.core.oci import Descriptor, Digest, Platform, Repository, Tag
 from placement.core.topology import Region
@@ -48,6 +50,13 @@ def parse_span_ns(text: str) -> int:
     found = re.fullmatch(r"(\d+)([smhd])", text)
     assert found, f"no span of time: {text}"
     return int(found[1]) * _SECONDS[found[2]] * 10**9
+
+
+def parse_duration_ns(text: str) -> DurationNs:
+    """Return ``2.5s`` in nanoseconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)s", text)
+    assert found, f"no duration: {text}"
+    return DurationNs(round(float(found[1]) * 1e9))
 
 
 class Names:
@@ -174,6 +183,12 @@ def _inventory(
     )
 
 
+def _transfer(_: Names, __: int, words: Sequence[str], options: Options) -> Fact:
+    del options
+    source, size, took = words
+    return TransferMeasured(Region(source), parse_size(size), parse_duration_ns(took))
+
+
 def _region(_: Names, __: int, words: Sequence[str], options: Options) -> Fact:
     del options
     region, state = words
@@ -191,6 +206,7 @@ WORDS: Final[dict[str, Word]] = {
     "stop": _stop,
     "count": _count,
     "inventory": _inventory,
+    "transfer": _transfer,
     "region": _region,
 }
 """Each as ``word region ... option=value``; what follows depends on the word."""

@@ -165,7 +165,7 @@ def test_readme_names_every_command() -> None:
     """The README shows each command of the program, and no other."""
     text = README.read_text()
     shown = set(
-        re.findall(r"\bplacement ([a-z]+)\b(?= |`|$)", text, flags=re.MULTILINE)
+        re.findall(r"\bplacement ([a-z-]+)\b(?= |`|$)", text, flags=re.MULTILINE)
     )
     commands = set(main.list_commands(main.make_context("placement", ["status"])))
 

@@ -1,6 +1,7 @@
 """PlacementService: convert, wait for the sequence, ask the core, convert."""
 
 from placement import __version__
+from placement.api.estimate_servicer import EstimateAnswers
 from placement.api.reading import Context, Pace, Reader
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION
@@ -8,9 +9,8 @@ from placement.core.lookup import ListedReplica, list_replicas, placement_of, re
 from placement.core.ranking import Question, fallback_source, rank_sources
 from placement.core.tables.table import ABSENT
 from placement.core.topology import Region
-from placement.runtime.view import SILENCE_NS_MAX, Basis, View
+from placement.runtime.view import SILENCE_NS_MAX, View
 from placement.v1 import placement_service_pb2 as pb
-from placement.v1.placement_service_pb2_grpc import PlacementServiceServicer
 from placement.wire.answers import (
     encode_batch_rank,
     encode_placement,
@@ -34,8 +34,8 @@ from placement.wire.service_answers import ServiceFacts, encode_service_info
 COUNTERS = ("folded", "duplicate", "set_aside", "late")
 
 
-class PlacementServicer(PlacementServiceServicer):
-    """Answers where content is, and from where to pull it."""
+class PlacementServicer(EstimateAnswers):
+    """Answers where content is, and from where to pull it; its base, in what time."""
 
     def __init__(self, reader: Reader) -> None:
         """Answer from what *reader* gives."""
@@ -48,10 +48,10 @@ class PlacementServicer(PlacementServiceServicer):
         query = decode_rank(request)
         self._reader.topology.known(query.region)
         basis = await self._reader.settled(query.consistency, context)
-        state, topology = self._reader.state, self._reader.topology
-        question, digest = _question(query, basis), query.digests[0]
-        ranking = rank_sources(state, topology, question, digest)
-        fallback = fallback_source(state, topology, question, digest)
+        network, topology = self._reader.network(basis), self._reader.topology
+        question, digest = _question(query), query.digests[0]
+        ranking = rank_sources(network, question, digest)
+        fallback = fallback_source(network, question, digest)
         return encode_rank(topology, ranking, fallback, basis)
 
     async def BatchRankSources(  # noqa: N802 - gRPC's name
@@ -61,14 +61,14 @@ class PlacementServicer(PlacementServiceServicer):
         query = decode_batch_rank(request)
         self._reader.topology.known(query.region)
         basis = await self._reader.settled(query.consistency, context)
-        state, topology = self._reader.state, self._reader.topology
-        question, pace = _question(query, basis), Pace()
+        network, topology = self._reader.network(basis), self._reader.topology
+        question, pace = _question(query), Pace()
         rankings = []
         for digest in query.digests:
-            ranking = rank_sources(state, topology, question, digest)
+            ranking = rank_sources(network, question, digest)
             rankings.append(encode_ranking(topology, ranking))
             await pace.step()
-        fallback = fallback_source(state, topology, question, None)
+        fallback = fallback_source(network, question, None)
         return encode_batch_rank(topology, rankings, fallback, basis)
 
     async def ResolveReference(  # noqa: N802 - gRPC's name
@@ -86,12 +86,8 @@ class PlacementServicer(PlacementServiceServicer):
         """Return where an image or blob is, and who uses it."""
         query = decode_reference(request)
         basis = await self._reader.settled(query.consistency, context)
-        record = placement_of(
-            self._reader.state,
-            query.repository,
-            query.reference,
-            basis.answer_time_ns,
-        )
+        network = self._reader.network(basis)
+        record = placement_of(network, query.repository, query.reference)
         return encode_placement(record, basis)
 
     async def ListReplicas(  # noqa: N802 - gRPC's name
@@ -159,7 +155,5 @@ def pending_message_count(view: View) -> int | None:
     return max(0, view.last_sequence - view.state.sequence)
 
 
-def _question(query: RankQuery, basis: Basis) -> Question:
-    return Question(
-        query.repository, query.region, basis.answer_time_ns, query.source_count_max
-    )
+def _question(query: RankQuery) -> Question:
+    return Question(query.repository, query.region, query.source_count_max)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import grpc
 
 from placement.core.errors import PlacementError
+from placement.core.network import Network
 from placement.core.state import State
 from placement.core.topology import Topology
 from placement.runtime.view import Basis, View
@@ -51,6 +52,10 @@ class Reader:
     def state(self) -> State:
         """Return what is folded now."""
         return self.view.state
+
+    def network(self, basis: Basis) -> Network:
+        """Return what an answer of this basis knows of the network."""
+        return Network(self.state, self.topology, basis.answer_time_ns)
 
     async def settled(self, consistency: Consistency, context: Context) -> Basis:
         """Wait until the state is as fresh as was asked, and return what it is then.

@@ -5,6 +5,7 @@ from itertools import islice
 
 from placement.api.reading import Context, Pace, Reader
 from placement.core.lookup import known_repository, resolve
+from placement.core.network import Network
 from placement.core.oci import Digest, Repository, Tag
 from placement.core.planning import Candidate, Image, by_value, plan, tagged_images
 from placement.core.state import State
@@ -35,21 +36,21 @@ class ReplicationServicer(ReplicationServiceServicer):
             self._reader.topology.known(query.target_region)
         basis = await self._reader.settled(query.consistency, context)
         images = images_of(self._reader.state, query.repository, query.reference)
-        target, now_ns = query.target_region, basis.answer_time_ns
-        candidates = await self._planned(images, target, now_ns)
+        network = self._reader.network(basis)
+        candidates = await self._planned(network, images, query.target_region)
         chosen = within_limits(candidates, query)
         omitted = len(candidates) - len(chosen)
         omitted += await self._count(images)
         return encode_preview(chosen, omitted, query.policy, basis)
 
     async def _planned(
-        self, images: Iterator[Image], target: Region | None, now_ns: int
+        self, network: Network, images: Iterator[Image], target: Region | None
     ) -> list[Candidate]:
         """Return the copies of the first IMAGES_PREVIEWED_MAX images, best first."""
-        state, topology, pace = self._reader.state, self._reader.topology, Pace()
+        pace = Pace()
         found: list[Candidate] = []
         for image in islice(images, IMAGES_PREVIEWED_MAX):
-            wanted = plan(state, topology, now_ns, [image])
+            wanted = plan(network, [image])
             found.extend(each for each in wanted if target in {None, each.target})
             await pace.step()
         return sorted(found, key=by_value)

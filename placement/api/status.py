@@ -101,6 +101,10 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "POLICY_UNKNOWN": _input(
             "not the name of a policy", "leave the policy out, or give one that exists"
         ),
+        "CANDIDATES_INVALID": _input(
+            "a region expression names nothing of the catalogue",
+            "give region codes, areas or aliases with commas between, or any",
+        ),
         "FACT_UNKNOWN": _input(
             "an event without a fact, or with one that this version does not know",
             "set one fact; for a newer one, upgrade the service first",
@@ -112,6 +116,10 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "MANIFEST_UNKNOWN": _absent(
             "the repository has no such tag",
             "check the tag; if it was just set, pass the token of its event",
+        ),
+        "PLATFORM_UNKNOWN": _absent(
+            "the image has no such platform",
+            "give one of the platforms that the error lists, or none",
         ),
         "NAME_UNKNOWN": _absent(
             "no event ever named the repository", "check the repository's name"

@@ -15,7 +15,13 @@ COMMANDS: Final = {
     "serve": ("serve:serve", "Run the service, with a broker of its own if need be."),
     "publish": ("publish:publish", "Publish events and registry notifications."),
     "sources": ("sources:sources", "Rank the regions to pull an image from."),
+    "estimate": ("estimate:estimate", "Estimate where a machine would start soonest."),
+    "plan-pull": ("pull:plan_pull", "Plan the pull of a whole image, by content."),
+    "push-targets": ("push:push_targets", "Rank the regions to push an image to."),
+    "wait": ("wait:wait", "Wait until an image is where it should be."),
     "show": ("show:show", "Show where an image is and who uses it."),
+    "explain": ("explain:explain", "Explain the answers about an image, step by step."),
+    "routes": ("routes:routes", "Show what is known of the ways between regions."),
     "replicas": ("replicas:replicas", "List what is stored where."),
     "preview": ("preview:preview", "Show what would be copied where, and why."),
     "status": ("status:status", "Show what the service is and how far it is."),
@@ -23,6 +29,7 @@ COMMANDS: Final = {
     "replay": ("replay:replay", "Fold the log again and print the fingerprint."),
     "config": ("config_check:config", "Look at the configuration."),
     "agent": ("agent:agent", "Receive a registry's notifications and publish them."),
+    "bench": ("bench:bench", "Measure placement itself."),
     "demo": ("demo:demo", "Show the main job on a service of its own."),
 }
 """Where each command is, and its first line, so that --help imports none of them."""

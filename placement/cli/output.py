@@ -44,7 +44,7 @@ def emit(
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
+    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], title: str = ""
 ) -> Table:
     """Return a table; a column whose name ends in ``>`` is aligned right."""
     built = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
@@ -56,7 +56,7 @@ def table(
             overflow="fold",
         )
     for row in rows:
-        built.add_row(*(Text(cell) for cell in row))
+        built.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     return built
 
 
@@ -95,6 +95,12 @@ def size(count: int) -> str:
     return decimal(count) if count else "-"
 
 
+def rate(bytes_per_second: float) -> str:
+    """Return how fast bytes move for people."""
+    megabytes = bytes_per_second / 1e6
+    return f"{megabytes:.1f} MB/s" if megabytes < 100 else f"{megabytes:,.0f} MB/s"  # noqa: PLR2004 - three digits
+
+
 def moment(value: str | None) -> str:
     """Return a time of JSON to the second."""
     return value[:19].replace("T", " ") + "Z" if value else "-"
@@ -113,11 +119,13 @@ def factors(values: Iterable[Answer]) -> str:
 
 
 def _factor(name: str, value: float) -> str:
+    if name.endswith("bytes_per_second"):
+        return f"{name.removesuffix('bytes_per_second').replace('_', ' ')}{rate(value)}"
     if name.endswith("_bytes"):
         return f"{name.removesuffix('_bytes').replace('_', ' ')} {size(int(value))}"
     if name.endswith("_seconds"):
         plain = name.removesuffix("_seconds").replace("_", " ")
-        return (
-            f"{plain} {value * 1e3:.0f} ms" if value < 1 else f"{plain} {value:.3g} s"
-        )
+        if value < 1:
+            return f"{plain} {value * 1e3:.0f} ms"
+        return f"{plain} {value:,.0f} s" if value >= 100 else f"{plain} {value:.3g} s"  # noqa: PLR2004 - three digits
     return f"{name.replace('_', ' ')} {value:g}"

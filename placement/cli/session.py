@@ -133,15 +133,19 @@ def output_option(command: Command) -> Command:
     )(command)
 
 
-def service_options(command: Command) -> Command:
-    """Add --server and --timeout."""
-    server = click.option(
+def server_option(command: Command) -> Command:
+    """Add --server."""
+    return click.option(
         "--server",
         metavar="HOST:PORT",
         help="The service to ask [default: PLACEMENT_SERVER, else the file's listen].",
         callback=_remember,
         expose_value=False,
-    )
+    )(command)
+
+
+def service_options(command: Command) -> Command:
+    """Add --server and --timeout."""
     timeout = click.option(
         "--timeout",
         "timeout_s",
@@ -151,7 +155,7 @@ def service_options(command: Command) -> Command:
         callback=_remember,
         expose_value=False,
     )
-    return server(timeout(command))
+    return server_option(timeout(command))
 
 
 def session_options(command: Command) -> Command:

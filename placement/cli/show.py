@@ -14,8 +14,13 @@ from placement.client import PlacementClient
 from placement.core.oci import Digest, Repository, Tag
 from placement.wire.json import plain
 
-REGION_COLUMNS = ("region", "phase", "whole", "missing>", "mountable>", "since")
+REGION_COLUMNS = (
+    *("region", "phase", "whole", "missing>", "mountable>"),
+    *("arrival", "ready in>", "p90>", "from", "since"),
+)
 DEMAND_COLUMNS = ("used in", "pulls>", "starts>", "running>", "app demand>", "last use")
+
+READY = "ARRIVAL_READY"
 
 
 @click.command()
@@ -70,8 +75,19 @@ def _region(entry: Answer) -> tuple[str, ...]:
         "yes" if entry["complete"] else "no",
         output.size(entry["missing_bytes"]),
         output.size(entry["mountable_bytes"]),
+        output.word(entry["arrival"], "ARRIVAL_"),
+        *_ready(entry),
         output.moment(entry.get("create_time")),
     )
+
+
+def _ready(entry: Answer) -> tuple[str, str, str]:
+    """Return when the image is ready, or would be if it were asked for; from where."""
+    if entry["arrival"] == READY:
+        return ("now", "-", "-")
+    estimate = entry.get("expected_ready")
+    p50, p90 = (output.duration(estimate, name) for name in ("p50", "p90"))
+    return (p50, p90, entry["source_region"] or "-")
 
 
 def _demand(use: Answer) -> tuple[str, ...]:

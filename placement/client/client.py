@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import Self, TypedDict, Unpack
+from typing import Self, Unpack
 
 import grpc
 
 from placement.client.calls import ClientTls, call, open_channel
-from placement.core.errors import InputError
-from placement.v1 import basis_pb2 as basis_pb
+from placement.client.estimates import EstimateCalls
+from placement.client.freshness import Freshness, consistency
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import placement_service_pb2 as pb
@@ -20,18 +20,7 @@ from placement.v1.replication_service_pb2_grpc import ReplicationServiceStub
 TIMEOUT_S = 2.0
 
 
-class Freshness(TypedDict, total=False):
-    """How fresh an answer has to be: a token, or a staleness, or as it is now."""
-
-    token: str
-    """At least what this stands for, as publish_events or a Basis gave it."""
-    max_staleness_s: float | None
-    """The service has heard from the log within this time."""
-    fail: bool
-    """Fail with STATE_BEHIND instead of answering from older state."""
-
-
-class PlacementClient:
+class PlacementClient(EstimateCalls):
     """Asks one service. Use it as an async context manager.
 
     Every method raises PlacementCallError. While the service is UNAVAILABLE a call is
@@ -198,21 +187,3 @@ class PlacementClient:
         """Store at most 512 events; repeating is safe, their ids are remembered."""
         request = event_pb.PublishEventsRequest(events=events)
         return await call(self._events.PublishEvents, request, self._timeout_s)
-
-
-def consistency(
-    token: str = "",
-    max_staleness_s: float | None = None,
-    *,
-    fail: bool = False,
-) -> basis_pb.Consistency:
-    """Return how fresh an answer has to be; raises InputError for both at once."""
-    if token and max_staleness_s is not None:
-        remedy = "give a token or max_staleness_s, not both"
-        raise InputError("max_staleness_s", max_staleness_s, remedy)
-    proto = basis_pb.Consistency(fail=fail)
-    if max_staleness_s is not None:
-        proto.max_staleness.FromNanoseconds(round(max_staleness_s * 1e9))
-    elif token:
-        proto.token = token
-    return proto

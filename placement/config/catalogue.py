@@ -8,10 +8,11 @@ from pydantic import AfterValidator, Field, ValidationError
 from placement.config.errors import ConfigError, config_error
 from placement.config.keys import Config, Section
 from placement.config.loading import read_toml
+from placement.core.candidates import ANY
 from placement.core.errors import InputError
 from placement.core.topology import CatalogueRegion, Region, Topology, parse_region
 
-KEYS: Final = ("home", "regions")
+KEYS: Final = ("home", "aliases", "regions")
 
 
 def _endpoint(text: str) -> str:
@@ -32,12 +33,21 @@ class _Region(Section):
         float, Field(ge=-180, le=180, description="degrees east, -180 to 180")
     ]
     name: Annotated[str, Field(description="a name for people")] = ""
+    area: Annotated[str, Field(description="a part of the world, such as eu")] = ""
     stores: Annotated[
         bool, Field(description="true or false: whether content is kept there")
     ] = True
     endpoint: Annotated[
         str, AfterValidator(_endpoint), Field(description="a registry's base address")
     ] = ""
+    egress_bytes_per_second: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1e15,
+            description="bytes per second that may leave it, shared; 0: no limit",
+        ),
+    ] = 0.0
     serving_order: Annotated[
         tuple[str, ...], Field(description="a list of region codes, best first")
     ] = ()
@@ -52,8 +62,8 @@ def load_topology(config: Config) -> Topology:
     tree = read_toml(config.regions_file)
     try:
         regions = _regions(tree, file)
-        home = config.home_region or tree.get("home", "")
-        return Topology(regions, parse_region(str(home), "home"))
+        home = parse_region(str(config.home_region or tree.get("home", "")), "home")
+        return Topology(regions, home, _aliases(tree.get("aliases", {}), regions))
     except InputError as error:
         stated = error.field == "home" and config.home_region
         origin = "home_region" if stated else file
@@ -63,11 +73,39 @@ def load_topology(config: Config) -> Topology:
 def _regions(tree: Mapping[str, object], file: str) -> dict[Region, CatalogueRegion]:
     for key in tree:
         if key not in KEYS:
-            raise InputError(key, key, f"no such key; give {' and '.join(KEYS)}")
+            raise InputError(key, key, f"no such key; give {', '.join(KEYS)}")
     entries = tree.get("regions")
     if not isinstance(entries, Mapping):
         raise InputError("regions", "", "give a table for each region: [regions.iad]")
-    return dict(_region(code, entry, file) for code, entry in entries.items())
+    regions = dict(_region(code, entry, file) for code, entry in entries.items())
+    for code, region in regions.items():
+        if region.area:
+            _check_group(region.area, f"regions.{code}.area", regions)
+    return regions
+
+
+def _aliases(
+    entries: object, regions: Mapping[Region, CatalogueRegion]
+) -> dict[str, tuple[Region, ...]]:
+    """Return the aliases; that their members are in the catalogue Topology checks."""
+    if not isinstance(entries, Mapping):
+        raise InputError("aliases", entries, "give a table: [aliases]")
+    found = {}
+    for alias, members in entries.items():
+        where = f"aliases.{alias}"
+        _check_group(alias, where, regions)
+        if not isinstance(members, list) or not members:
+            raise InputError(where, members, "give a list of region codes")
+        found[alias] = tuple(parse_region(str(member), where) for member in members)
+    return found
+
+
+def _check_group(
+    name: str, where: str, regions: Mapping[Region, CatalogueRegion]
+) -> None:
+    """Raise InputError unless *name* can stand for several regions."""
+    if parse_region(name, where) in regions or name == ANY:
+        raise InputError(where, name, f"give a name that is no region's, nor {ANY}")
 
 
 def _region(code: str, entry: object, file: str) -> tuple[Region, CatalogueRegion]:
@@ -88,4 +126,6 @@ def _region(code: str, entry: object, file: str) -> tuple[Region, CatalogueRegio
         stores=read.stores,
         endpoint=read.endpoint,
         serving_order=order,
+        egress_bytes_per_second=read.egress_bytes_per_second,
+        area=read.area,
     )

@@ -1,5 +1,7 @@
 """What can go wrong by the fault of an input, each with its machine-readable reason."""
 
+from collections.abc import Sequence
+
 
 class PlacementError(Exception):
     """The root of all expected failures.
@@ -108,6 +110,12 @@ class PolicyUnknownError(InputError):
     reason = "POLICY_UNKNOWN"
 
 
+class CandidatesInvalidError(InputError):
+    """A region expression that names nothing of the catalogue."""
+
+    reason = "CANDIDATES_INVALID"
+
+
 class FactUnknownError(InputError):
     """An event without a fact, or with one that this version does not know."""
 
@@ -139,6 +147,24 @@ class ManifestUnknownError(PlacementError):
             f"repository {repository} has no tag {reference}",
             repository=repository,
             reference=reference,
+        )
+
+
+class PlatformUnknownError(PlacementError):
+    """The image has no such platform."""
+
+    reason = "PLATFORM_UNKNOWN"
+
+    def __init__(
+        self, repository: str, reference: str, platform: str, offered: Sequence[str]
+    ) -> None:
+        """Keep all for the caller; *offered* is what there is instead."""
+        there = ", ".join(offered) or "none that is known"
+        super().__init__(
+            f"{repository} {reference} has no platform {platform}; it has {there}",
+            repository=repository,
+            reference=reference,
+            platform=platform,
         )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from placement.core.counts import DAY_NS
-from placement.core.topology import Region, Topology
 
 START_UP_NS: Final = 370_000_000
 START_UP_ROUND_TRIPS: Final = 11.3
@@ -28,17 +27,3 @@ class Duration:
 
     p50_ns: int
     p90_ns: int
-
-
-def transfer_duration(
-    topology: Topology, source: Region, target: Region, size_bytes: int
-) -> Duration:
-    """Return how long *size_bytes* >= 0 take from *source* to *target*.
-
-    Both regions are in the catalogue. Never shorter for more bytes.
-    """
-    round_trip_s = topology.round_trip_ns(source, target) / 1e9
-    bandwidth = min(BANDWIDTH_MAX, WINDOW_BYTES / round_trip_s)
-    seconds = START_UP_ROUND_TRIPS * round_trip_s + size_bytes / bandwidth
-    p50_ns = min(LONGEST_NS, START_UP_NS + round(seconds * 1e9))
-    return Duration(p50_ns, round(p50_ns * COLD_SPREAD))

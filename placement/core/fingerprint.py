@@ -45,6 +45,7 @@ def canonical_rows(state: State) -> Iterator[CanonicalRow]:
     yield from _demand(state)
     yield from _machines(state)
     yield from _transfers(state)
+    yield from _calibration(state)
     yield from _decisions(state)
     yield from _orders(state)
 
@@ -132,6 +133,16 @@ def _transfers(state: State) -> Iterator[CanonicalRow]:
         source, target, slot = TRIPLE.unpack(key)
         named = (_region(state, source), _region(state, target))
         yield ("transfer", *named, slot, *state.transfers.values(row))
+
+
+def _calibration(state: State) -> Iterator[CanonicalRow]:
+    for key, row in state.calibration.rows():
+        named = [_region(state, region) for region in PAIR.unpack(key)]
+        yield ("calibration", *named, *state.calibration.values(row))
+    for key, row in state.wanted.rows():
+        placement, region = PAIR.unpack(key)
+        named = [*_placement(state, placement), _region(state, region)]
+        yield ("wanted", *named, state.wanted.get(row, 0))
 
 
 def _decisions(state: State) -> Iterator[CanonicalRow]:

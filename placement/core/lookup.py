@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from placement.core.arrival import Expectation, expect
 from placement.core.errors import (
     ContentUnknownError,
     ManifestUnknownError,
@@ -15,9 +16,10 @@ from placement.core.graph import (
     size_of,
     standing,
 )
+from placement.core.network import Network
 from placement.core.oci import Descriptor, Digest, Platform, Repository, Tag, is_digest
 from placement.core.state import State
-from placement.core.tables.cells import ReplicaPhase
+from placement.core.tables.cells import DecisionStatus, ReplicaPhase
 from placement.core.tables.keys import PAIR
 from placement.core.tables.records import ReplicaRecord, TagPointer
 from placement.core.tables.table import ABSENT, Row
@@ -42,6 +44,8 @@ class RegionStanding:
     missing_bytes: int
     mountable_bytes: int
     create_time_ns: int
+    expectation: Expectation | None
+    """None for regions that the catalogue does not know to store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +122,14 @@ def descriptor(state: State, digest: Digest) -> Descriptor:
 
 
 def placement_of(
-    state: State, repository: Repository, reference: Digest | Tag, now_ns: int
+    network: Network, repository: Repository, reference: Digest | Tag
 ) -> PlacementRecord:
     """Return where the image or blob is, who uses it and what each region lacks.
 
-    Raises as ``resolve`` does.
+    Regions are those that have anything of it, and those where it is wanted. Raises as
+    ``resolve`` does.
     """
+    state = network.state
     content = resolve(state, repository, reference).content
     owner = state.find_repository(repository)
     digest = state.find_digest(content.digest)
@@ -142,13 +148,14 @@ def placement_of(
             for tag, pointer in state.tags_in(owner)
             if pointer.digest == content.digest
         ),
-        tuple(_standings(state, owner, digest)),
-        tuple(_demands(state, owner, digest, now_ns)),
+        tuple(_standings(network, owner, digest)),
+        tuple(_demands(state, owner, digest, network.now_ns)),
     )
 
 
-def _standings(state: State, owner: Row, digest: Row) -> Iterator[RegionStanding]:
-    found: set[Row] = set()
+def _standings(network: Network, owner: Row, digest: Row) -> Iterator[RegionStanding]:
+    state = network.state
+    found = _wanting(network, owner, digest)
     for row in contents(state, digest):
         placement = state.placements.find(PAIR.pack(owner, row))
         if placement != ABSENT:
@@ -170,7 +177,33 @@ def _standings(state: State, owner: Row, digest: Row) -> Iterator[RegionStanding
             whole.missing_bytes,
             whole.mountable_bytes,
             0 if record is None else record.create_time_ns,
+            expect(network, owner, state.digest_at(digest), name)
+            if network.topology.stores(name)
+            else None,
         )
+
+
+def _wanting(network: Network, owner: Row, digest: Row) -> set[Row]:
+    """Return the storage regions where the image is wanted, whatever they have."""
+    state = network.state
+    placement = state.placements.find(PAIR.pack(owner, digest))
+    if placement == ABSENT:
+        return set()
+    regions = {
+        region: state.regions.find(region.encode())
+        for region in network.topology.regions
+        if network.topology.stores(region)
+    }
+    return {
+        row
+        for row in regions.values()
+        if row != ABSENT
+        and (
+            state.wanted.find(PAIR.pack(placement, row)) != ABSENT
+            or state.decision_status(placement, row)
+            in {DecisionStatus.PLANNED, DecisionStatus.STARTED}
+        )
+    }
 
 
 def _demands(

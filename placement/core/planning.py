@@ -11,20 +11,16 @@ from typing import Final
 
 from placement.core.counts import DAY_NS
 from placement.core.errors import PolicyUnknownError
-from placement.core.estimate import Duration, transfer_duration
+from placement.core.estimate import Duration
 from placement.core.event import Factor, Identifier
 from placement.core.forecast import reports_starts, started_within
 from placement.core.graph import pull_bytes, size_of, to_move
+from placement.core.network import Network
 from placement.core.oci import Digest, Repository, Tag
-from placement.core.ranking import (
-    Question,
-    rank_sources,
-    storage_region,
-    usable_source,
-)
+from placement.core.ranking import Question, rank_sources
 from placement.core.state import State
 from placement.core.tables.table import ABSENT, Row
-from placement.core.topology import Region, Topology
+from placement.core.topology import Region
 
 MEMBER_DAYS: Final = 60
 SET_60D: Final = "set_60d"
@@ -75,19 +71,13 @@ def tagged_images(state: State, repositories: Iterable[Row]) -> Iterator[Image]:
             yield Image(name, digest, tuple(by_digest[digest]))
 
 
-def plan(
-    state: State, topology: Topology, now_ns: int, images: Iterable[Image]
-) -> list[Candidate]:
+def plan(network: Network, images: Iterable[Image]) -> list[Candidate]:
     """Return the copies that ``set_60d`` wants of *images*, best value first.
 
     Value is what a start saves for each byte that moves; ties go by repository, digest
     and target, so the order is total.
     """
-    found = [
-        candidate
-        for image in images
-        for candidate in _plan_image(state, topology, now_ns, image)
-    ]
+    found = [candidate for image in images for candidate in _plan_image(network, image)]
     found.sort(key=by_value)
     return found
 
@@ -109,52 +99,50 @@ class _Want:
     """Start region, last start, number of starts; by region."""
 
 
-def _plan_image(
-    state: State, topology: Topology, now_ns: int, image: Image
-) -> Iterator[Candidate]:
+def _plan_image(network: Network, image: Image) -> Iterator[Candidate]:
+    state = network.state
     repository = state.find_repository(image.repository)
     digest = state.find_digest(image.digest)
     if ABSENT in {repository, digest} or state.app_of(repository) == ABSENT:
         return
     app = state.app_of(repository)
     wanted: dict[Region, list[tuple[Region, int, int]]] = {}
-    for row, last_ns, count in started_within(state, app, now_ns, MEMBER_DAYS):
+    for row, last_ns, count in started_within(state, app, network.now_ns, MEMBER_DAYS):
         region = state.region_at(row)
-        if region in topology.regions:
-            target = storage_region(state, topology, region, now_ns)
+        if region in network.topology.regions:
+            target = network.storage(region)
             wanted.setdefault(target, []).append((region, last_ns, count))
     for target, members in sorted(wanted.items()):
         want = _Want(image, target, tuple(sorted(members)))
-        candidate = _candidate(state, topology, now_ns, want)
+        candidate = _candidate(network, want)
         if candidate is not None:
             yield candidate
 
 
-def _candidate(
-    state: State, topology: Topology, now_ns: int, want: _Want
-) -> Candidate | None:
+def _candidate(network: Network, want: _Want) -> Candidate | None:
+    state, now_ns = network.state, network.now_ns
     repository = state.find_repository(want.image.repository)
     digest = state.find_digest(want.image.digest)
     target_row = state.regions.find(want.target.encode())
     moving = to_move(state, repository, digest, target_row)
-    question = Question(want.image.repository, want.target, now_ns, 2)
-    ranking = rank_sources(state, topology, question, want.image.digest)
+    question = Question(want.image.repository, want.target, 2)
+    ranking = rank_sources(network, question, want.image.digest)
     # A target may hold the manifest already, and lack what it refers to.
     sources = [s.region for s in ranking.sources if s.region != want.target]
-    usable = usable_source(state, topology, want.target, now_ns)
+    usable = network.serves(want.target)
     if not moving or not sources or not usable:
         return None
     source, nearest = sources[0], want.members[0][0]
     size, whole = size_of(state, moving), pull_bytes(state, digest)
-    remote = transfer_duration(topology, source, nearest, whole)
-    local = transfer_duration(topology, want.target, nearest, whole)
+    remote = network.route(source, nearest).duration(whole)
+    local = network.route(want.target, nearest).duration(whole)
     return Candidate(
         want.image,
         source,
         want.target,
         tuple(region for region, _, _ in want.members),
         size,
-        transfer_duration(topology, source, want.target, size),
+        network.route(source, want.target).duration(size),
         max(0, remote.p50_ns - local.p50_ns),
         "app-started-here" if reports_starts(state) else "app-pulled-here",
         _explained(state, now_ns, want),

@@ -3,16 +3,23 @@
 A ranking is a total order: equal sources are ordered by their region's code.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
 
-from placement.core.estimate import Duration, transfer_duration
+from placement.core.estimate import Duration
 from placement.core.event import Factor, Identifier, RegionState
 from placement.core.graph import mountable, mounts, pull_bytes, size_of, standing
+from placement.core.network import Network
 from placement.core.oci import Digest, Repository
-from placement.core.state import State
 from placement.core.tables.cells import ReplicaPhase
+from placement.core.tables.records import ReplicaRecord
 from placement.core.tables.table import ABSENT, Row
-from placement.core.topology import Region, Topology
+from placement.core.topology import Region
+
+NEAR_EQUAL: Final = 1.1
+"""Durations within a tenth of each other are no reason to prefer a source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,83 +45,107 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who asks for content, and when."""
+    """Who asks for content of which repository, from where."""
 
     repository: Repository
     region: Region
-    now_ns: int
     source_count_max: int
 
 
-def rank_sources(
-    state: State, topology: Topology, question: Question, digest: Digest
-) -> Ranking:
+def rank_sources(network: Network, question: Question, digest: Digest) -> Ranking:
     """Return the sources of *digest* in the question's repository, best first.
 
     A source holds the content whole in that repository and is in the catalogue, stores,
-    and is not down. Whole images and those in active regions come first, then shorter
-    expected durations, then the region's code. The duration is that of all which the
-    content refers to, for the largest platform.
+    and is not down. Whole images come first, then active regions, then those within a
+    tenth of the shortest expected duration, which are near-equals, then shorter
+    durations. Near-equals are in an order that the asker's region and the digest choose
+    for good: askers spread over them, and no answer flaps between them. The order is
+    total. A duration is that of all which the content refers to, for the largest
+    platform.
     """
+    state = network.state
     content = state.find_digest(digest)
     if content == ABSENT:
         return Ranking(digest, (), (), 0)
-    found = []
     placement = state.find_placement(question.repository, digest)
-    if placement != ABSENT:
-        for replica in state.replicas_of(placement):
-            usable = usable_source(state, topology, replica.region, question.now_ns)
-            if usable and replica.phase >= ReplicaPhase.COMPLETE:
-                found.append(_scored(state, topology, question, digest, replica.region))
-    found.sort(key=lambda scored: scored[0])
-    best = tuple(source for _, source in found[: question.source_count_max])
-    mountable = _mountable(state, topology, question, content)
-    return Ranking(digest, best, mountable, state.size_bytes(content))
+    records = () if placement == ABSENT else state.replicas_of(placement)
+    found = [
+        _scored(network, question, digest, record)
+        for record in records
+        if network.serves(record.region) and record.phase >= ReplicaPhase.COMPLETE
+    ]
+    ordered = _ordered(found, question, digest)
+    return Ranking(
+        digest,
+        tuple(ordered[: question.source_count_max]),
+        _mountable(network, question, content),
+        state.size_bytes(content),
+    )
 
 
-def usable_source(
-    state: State, topology: Topology, region: Region, now_ns: int
-) -> bool:
-    """Say whether *region* may serve: in the catalogue, storing, not down."""
-    down = state.region_state(region, now_ns) is RegionState.DOWN
-    return topology.stores(region) and not down
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    source: Source
+    lacking: bool
+    draining: bool
+
+
+def _ordered(
+    found: Sequence[_Scored], question: Question, digest: Digest
+) -> list[Source]:
+    shortest: dict[tuple[bool, bool], int] = {}
+    for one in found:
+        group = (one.lacking, one.draining)
+        p50_ns = one.source.duration.p50_ns
+        shortest[group] = min(shortest.get(group, p50_ns), p50_ns)
+
+    def key(one: _Scored) -> tuple[bool, bool, int, bytes, Region]:
+        group = (one.lacking, one.draining)
+        near_ns = round(shortest[group] * NEAR_EQUAL)
+        p50_ns = max(near_ns, one.source.duration.p50_ns)
+        region = one.source.region
+        named = f"{question.region}\0{digest}\0{region}".encode()
+        place = blake2b(named, digest_size=8).digest()
+        return (*group, p50_ns, place, region)
+
+    return [one.source for one in sorted(found, key=key)]
 
 
 def _scored(
-    state: State,
-    topology: Topology,
-    question: Question,
-    digest: Digest,
-    region: Region,
-) -> tuple[tuple[bool, bool, int, Region], Source]:
+    network: Network, question: Question, digest: Digest, record: ReplicaRecord
+) -> _Scored:
+    state, region = network.state, record.region
     content = state.find_digest(digest)
     repository = state.find_repository(question.repository)
-    region_row = state.regions.find(region.encode())
-    placement = state.find_placement(question.repository, digest)
-    whole = standing(state, repository, content, region_row)
+    whole = standing(state, repository, content, state.regions.find(region.encode()))
     size = pull_bytes(state, content)
-    duration = transfer_duration(topology, region, question.region, size)
-    draining = state.region_state(region, question.now_ns) is RegionState.DRAINING
+    route = network.route(region, question.region)
+    draining = network.region_state(region) is RegionState.DRAINING
+    round_trip_ns = network.topology.round_trip_ns(region, question.region)
     factors = {
         "transfer_bytes": float(size),
-        "round_trip_seconds": topology.round_trip_ns(region, question.region) / 1e9,
+        "round_trip_seconds": round_trip_ns / 1e9,
+        "bytes_per_second": 1 / route.seconds_per_byte,
+        "sample_count": float(route.sample_count),
+        "complete": float(whole.complete),
         "missing_at_source_bytes": 0.0 if whole.complete else whole.missing_bytes,
         "draining": float(draining),
     }
     source = Source(
         region,
         question.repository,
-        duration,
-        state.phase(placement, region_row),
+        route.duration(size),
+        record.phase,
         tuple(Factor(Identifier(name), float(factors[name])) for name in factors),
     )
-    return (not whole.complete, draining, duration.p50_ns, region), source
+    return _Scored(source, not whole.complete, draining)
 
 
 def _mountable(
-    state: State, topology: Topology, question: Question, content: Row
+    network: Network, question: Question, content: Row
 ) -> tuple[tuple[Region, Repository], ...]:
-    storage = storage_region(state, topology, question.region, question.now_ns)
+    state = network.state
+    storage = network.storage(question.region)
     region_row = state.regions.find(storage.encode())
     if region_row == ABSENT:
         return ()
@@ -125,32 +156,21 @@ def _mountable(
     return tuple(sorted((storage, state.repository_at(owner)) for owner in owners))
 
 
-def storage_region(
-    state: State, topology: Topology, region: Region, now_ns: int
-) -> Region:
-    """Return the storage region that serves *region* now: the first that is active.
-
-    Where none is active, the first that drains, and else the first of all.
-    """
-    order = topology.serving_order(region)
-    return min(order, key=lambda storage: state.region_state(storage, now_ns))
-
-
 def fallback_source(
-    state: State, topology: Topology, question: Question, digest: Digest | None
+    network: Network, question: Question, digest: Digest | None
 ) -> Source:
     """Return the home region as a source, whether or not it is known to hold *digest*.
 
     A lost notification must never break a pull: the home region is always worth asking.
     """
-    home = topology.home
+    state, home = network.state, network.topology.home
     size, phase = 0, ReplicaPhase.ABSENT
     content = ABSENT if digest is None else state.find_digest(digest)
     if digest is not None and content != ABSENT:
         size = max(pull_bytes(state, content), size_of(state, [content]))
         placement = state.find_placement(question.repository, digest)
         region_row = state.regions.find(home.encode())
-        if ABSENT not in (placement, region_row):
+        if ABSENT not in {placement, region_row}:
             phase = state.phase(placement, region_row)
-    duration = transfer_duration(topology, home, question.region, size)
+    duration = network.route(home, question.region).duration(size)
     return Source(home, question.repository, duration, phase)

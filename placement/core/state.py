@@ -4,7 +4,7 @@ Only the fold writes it. Questions read it through the methods below, which spea
 words. Column positions are named constants beside each table's definition.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from placement.core.event import RegionState
 from placement.core.oci import (
@@ -16,7 +16,7 @@ from placement.core.oci import (
     content_kind,
 )
 from placement.core.tables import cells
-from placement.core.tables.cells import ReplicaPhase, column_names
+from placement.core.tables.cells import DecisionStatus, ReplicaPhase, column_names
 from placement.core.tables.indexes import Indexes
 from placement.core.tables.keys import (
     DECISIONS_REMEMBERED,
@@ -65,7 +65,9 @@ class State:
         self.decisions = Table(
             "decisions", column_names(cells.Decision), DECISIONS_REMEMBERED
         )
-        self.decided = Table("decided", ("trigger",))
+        self.calibration = Table("calibration", column_names(cells.Calibration))
+        self.wanted = Table("wanted", ("time",))
+        self.decided = Table("decided", ("trigger", "decision"))
         self.pins = Table("pins", column_names(cells.Order))
         self.pauses = Table("pauses", column_names(cells.Order))
         self.policies = Table("policies", column_names(cells.Order))
@@ -231,6 +233,27 @@ class State:
         organization, name = self.apps.key(app).decode().split("\0")
         return organization, name
 
+    def decision_status(self, placement: Row, region: Row) -> DecisionStatus | None:
+        """Return how far the latest decision to copy it into *region* has come."""
+        key = PAIR.pack(self.content_of(placement), region)
+        row = self.decided.find(key)
+        decision = 0 if row == ABSENT else self.decided.get(row, 1)
+        if not decision:
+            return None
+        status, about, _, target, *_ = self.decisions.values(Row(decision - 1))
+        # A decision that was forgotten has left its row to another one.
+        same = (about, target) == (placement, region)
+        return DecisionStatus(status) if same else None
+
+    def flow_count(self, source: Row) -> int:
+        """Return how many decided copies are leaving *source* now."""
+        wanted = (DecisionStatus.STARTED, source + 1)
+        return sum(
+            (status, origin) == wanted
+            for decision in self.indexes.flows_from(source)
+            for status, _, origin, *_ in [self.decisions.values(decision)]
+        )
+
     def region_state(self, region: Region, now_ns: int) -> RegionState:
         """Return what operators said of *region*; ACTIVE unless they said otherwise."""
         row = self.regions.find(region.encode())
@@ -258,43 +281,3 @@ class State:
     def add_count(self, name: str) -> None:
         """Count one more of *name*; for the fold alone."""
         self.counters.increase(self.counters.find_or_add(name.encode()), 0)
-
-    def take_dirty(self) -> list[tuple[str, int, bytes]]:
-        """Return (table, number, packed chunk) of all that changed since last time."""
-        return [
-            (table.name, number, body)
-            for table in self.tables().values()
-            for number, body in table.take_dirty()
-        ]
-
-    def load(self, chunks: Iterable[tuple[str, int, bytes]]) -> None:
-        """Fill an empty state; raises ValueError when a chunk is not of this state."""
-        tables = self.tables()
-        found: dict[str, list[tuple[int, bytes]]] = {name: [] for name in tables}
-        for name, number, body in chunks:
-            if name not in found:
-                message = f"there is no table {name}"
-                raise ValueError(message)
-            found[name].append((number, body))
-        for name, bodies in found.items():
-            bodies.sort()
-            if [number for number, _ in bodies] != list(range(len(bodies))):
-                message = f"table {name} lacks chunks"
-                raise ValueError(message)
-            tables[name].load([body for _, body in bodies])
-        self._index()
-
-    def _index(self) -> None:
-        self.indexes = indexes = Indexes()
-        for key, row in self.placements.rows():
-            indexes.add_placement(row, *map(Row, PAIR.unpack(key)))
-        for key, _ in self.replicas.rows():
-            indexes.add_replica(*map(Row, PAIR.unpack(key)))
-        for key, _ in self.uses.rows():
-            indexes.add_use(*map(Row, PAIR.unpack(key)))
-        for key, _ in self.memberships.rows():
-            indexes.add_member(*map(Row, PAIR.unpack(key)))
-        for key, row in self.tags.rows():
-            indexes.add_tag(Row(int.from_bytes(key[:4], "little")), row)
-        for key, row in self.machines.rows():
-            indexes.add_machine(Row(self.machines.get(row, cells.Machine.REGION)), key)

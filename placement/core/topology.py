@@ -47,6 +47,10 @@ class CatalogueRegion:
     endpoint: str = ""
     serving_order: tuple[Region, ...] = ()
     """The storage regions that serve it, best first; empty: nearest first."""
+    area: str = ""
+    """What people call its part of the world, such as ``eu``."""
+    egress_bytes_per_second: float = 0.0
+    """What may leave it for other regions, shared by all copies; 0: no limit."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Topology:
 
     regions: Mapping[Region, CatalogueRegion]
     home: Region
+    aliases: Mapping[str, tuple[Region, ...]] = field(default_factory=dict)
+    """Further names for several regions, such as ``us``."""
     _serving: dict[Region, tuple[Region, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -72,6 +78,11 @@ class Topology:
             raise InputError("home", self.home, remedy)
         for code, region in self.regions.items():
             self._check(code, region)
+        for alias, members in self.aliases.items():
+            for member in members:
+                if member not in self.regions:
+                    remedy = "name only regions of the catalogue"
+                    raise InputError(f"aliases.{alias}", member, remedy)
         for code in self.regions:
             self._serving[code] = self._serving_order(code)
 
@@ -102,6 +113,28 @@ class Topology:
         if region not in self.regions:
             raise RegionUnknownError(region)
         return region
+
+    def nearest(self, latitude: float, longitude: float) -> Region:
+        """Return the region nearest to a place; degrees north and east."""
+        place = CatalogueRegion(Region(""), "", latitude, longitude)
+        return min(
+            self.regions,
+            key=lambda code: (distance_km(self.regions[code], place), code),
+        )
+
+    def names(self) -> set[str]:
+        """Return every area and alias."""
+        areas = {region.area for region in self.regions.values() if region.area}
+        return areas | set(self.aliases)
+
+    def regions_named(self, name: str) -> tuple[Region, ...]:
+        """Return the regions of a code, area or alias, by code; none if it is none."""
+        if Region(name) in self.regions:
+            return (Region(name),)
+        found = set(self.aliases.get(name, ()))
+        if name:
+            found |= {code for code, one in self.regions.items() if one.area == name}
+        return tuple(sorted(found))
 
     def endpoint(self, region: Region) -> str:
         """Return the registry's base address in *region*; empty when none is stated."""

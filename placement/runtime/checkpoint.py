@@ -1,5 +1,6 @@
 """The state to and from its checkpoint, and whether a checkpoint may be believed."""
 
+from placement.core.chunks import load, take_dirty
 from placement.core.fold import FOLD_VERSION
 from placement.core.state import State
 from placement.ports import (
@@ -21,7 +22,7 @@ def state_of(checkpoint: Checkpoint) -> State:
     """Return the state that *checkpoint* holds; raises CheckpointDamagedError."""
     state = State()
     try:
-        state.load((c.table, c.number, c.body) for c in checkpoint.chunks)
+        load(state, ((c.table, c.number, c.body) for c in checkpoint.chunks))
     except ValueError as error:
         message = f"the checkpoint is not of this state: {error}"
         raise CheckpointDamagedError(message) from error
@@ -41,7 +42,7 @@ async def save(store: CheckpointStore, state: State, epoch: str) -> int:
     header = CheckpointHeader(
         epoch, state.sequence, state.store_time_ns, FOLD_VERSION, state.message_hash
     )
-    chunks = [Chunk(*packed) for packed in state.take_dirty()]
+    chunks = [Chunk(*packed) for packed in take_dirty(state)]
     tables = state.tables()
     try:
         await store.save(header, chunks)

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from placement.core.arrival import Arrival
 from placement.core.estimate import Duration
 from placement.core.event import Factor
 from placement.core.lookup import (
@@ -64,8 +65,8 @@ def encode_rank(
 ) -> pb.RankSourcesResponse:
     """Return the sources of one content."""
     return pb.RankSourcesResponse(
-        sources=[_source(topology, source) for source in ranking.sources],
-        fallback=_source(topology, fallback),
+        sources=[encode_source(topology, source) for source in ranking.sources],
+        fallback=encode_source(topology, fallback),
         mounts=_mounts(ranking),
         size_bytes=ranking.size_bytes,
         basis=encode_basis(basis),
@@ -76,7 +77,7 @@ def encode_ranking(topology: Topology, ranking: Ranking) -> pb.SourceRanking:
     """Return the sources of one of several contents."""
     return pb.SourceRanking(
         digest=ranking.digest,
-        sources=[_source(topology, source) for source in ranking.sources],
+        sources=[encode_source(topology, source) for source in ranking.sources],
         mounts=_mounts(ranking),
         size_bytes=ranking.size_bytes,
     )
@@ -91,7 +92,7 @@ def encode_batch_rank(
     """Return the sources of several contents."""
     return pb.BatchRankSourcesResponse(
         rankings=rankings,
-        fallback=_source(topology, fallback),
+        fallback=encode_source(topology, fallback),
         basis=encode_basis(basis),
     )
 
@@ -99,7 +100,7 @@ def encode_batch_rank(
 def encode_resolved(resolved: Resolved, basis: Basis) -> pb.ResolveReferenceResponse:
     """Return what a reference points to."""
     response = pb.ResolveReferenceResponse(
-        content=_descriptor(resolved.content), basis=encode_basis(basis)
+        content=encode_descriptor(resolved.content), basis=encode_basis(basis)
     )
     pointer = resolved.pointer
     if pointer is not None:
@@ -114,7 +115,7 @@ def encode_placement(record: PlacementRecord, basis: Basis) -> pb.GetPlacementRe
     return pb.GetPlacementResponse(
         placement=pb.Placement(
             repository=record.repository,
-            content=_descriptor(record.content),
+            content=encode_descriptor(record.content),
             app=record.app,
             organization=record.organization,
             image_size_bytes=record.image_size_bytes,
@@ -168,13 +169,14 @@ def encode_factors(factors: Iterable[Factor]) -> list[events_pb.Factor]:
     return [events_pb.Factor(name=each.name, value=each.value) for each in factors]
 
 
-def _source(topology: Topology, source: Source) -> pb.Source:
+def encode_source(topology: Topology, source: Source) -> pb.Source:
+    """Return a region to pull from; its endpoint is the catalogue's."""
     return pb.Source(
         region=source.region,
         endpoint=topology.endpoint(source.region),
         repository=source.repository,
         expected_duration=encode_duration(source.duration),
-        phase=_phase(source.phase),
+        phase=encode_phase(source.phase),
         factors=encode_factors(source.factors),
     )
 
@@ -186,12 +188,18 @@ def _mounts(ranking: Ranking) -> list[pb.Mount]:
     ]
 
 
-def _phase(phase: ReplicaPhase) -> "pb.ReplicaPhase.ValueType":
-    # ABSENT has the number of UNSPECIFIED: nothing is there.
+def encode_phase(phase: ReplicaPhase) -> "pb.ReplicaPhase.ValueType":
+    """Return how far content has arrived; ABSENT has the number of UNSPECIFIED."""
     return cast("pb.ReplicaPhase.ValueType", int(phase))
 
 
-def _descriptor(content: Descriptor) -> events_pb.Descriptor:
+def encode_arrival(arrival: Arrival) -> "pb.Arrival.ValueType":
+    """Return whether an image is where it is wanted."""
+    return cast("pb.Arrival.ValueType", int(arrival))
+
+
+def encode_descriptor(content: Descriptor) -> events_pb.Descriptor:
+    """Return what some content is."""
     return events_pb.Descriptor(
         media_type=content.media_type,
         digest=content.digest,
@@ -208,12 +216,18 @@ def _platform(platform: Platform) -> events_pb.Platform:
 def _standing(standing: RegionStanding) -> pb.RegionPlacement:
     proto = pb.RegionPlacement(
         region=standing.region,
-        phase=_phase(standing.phase),
+        phase=encode_phase(standing.phase),
         complete=standing.complete,
         missing_bytes=standing.missing_bytes,
         mountable_bytes=standing.mountable_bytes,
     )
     _set_time(standing.create_time_ns, proto.create_time)
+    expected = standing.expectation
+    if expected is not None:
+        proto.arrival = encode_arrival(expected.arrival)
+        proto.source_region = expected.source or ""
+        if expected.ready is not None:
+            proto.expected_ready.CopyFrom(encode_duration(expected.ready))
     return proto
 
 
@@ -235,7 +249,7 @@ def _replica(listed: ListedReplica) -> pb.Replica:
         repository=listed.repository,
         digest=listed.digest,
         region=record.region,
-        phase=_phase(record.phase),
+        phase=encode_phase(record.phase),
         size_bytes=listed.size_bytes,
         held_bytes=record.held_bytes,
     )

@@ -33,7 +33,11 @@ from placement.v1 import events_pb2 as events_pb
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1 import replication_service_pb2 as replication_pb
 from placement.wire.events import EVENT_BYTES_MAX, FUTURE_NS_MAX, decode_event
-from placement.wire.fields import decode_duration
+from placement.wire.fields import (
+    COUNT_MAX,
+    IDENTIFIER_LENGTH_MAX,
+    decode_duration,
+)
 
 SOURCE_COUNT_DEFAULT: Final = 3
 SOURCE_COUNT_MAX: Final = 32
@@ -42,6 +46,11 @@ PAGE_SIZE_DEFAULT: Final = 100
 PAGE_SIZE_MAX: Final = 1_000
 REPLICATION_COUNT_DEFAULT: Final = 100
 REPLICATION_COUNT_MAX: Final = 1_000
+IMAGES_MAX: Final = 16
+CANDIDATES_LENGTH_MAX: Final = 8_192
+"""Room for every region of the largest catalogue by its own code."""
+PUSH_TARGET_COUNT_DEFAULT: Final = 3
+PUSH_TARGET_COUNT_MAX: Final = 32
 PUBLISH_EVENTS_MAX: Final = 512
 REQUEST_BYTES_MAX: Final = 4 * 1024 * 1024
 """The largest is PublishEvents with pages of inventories: sixteen of the largest."""
@@ -52,17 +61,23 @@ IMAGES_PREVIEWED_MAX: Final = 10_000
 
 LIMITS: Final[Mapping[str, int]] = MappingProxyType(
     {
+        "candidates_length": CANDIDATES_LENGTH_MAX,
         "digests": DIGEST_COUNT_MAX,
         "event_bytes": EVENT_BYTES_MAX,
         "events": PUBLISH_EVENTS_MAX,
+        "images": IMAGES_MAX,
+        "max_region_count": REGION_COUNT_MAX,
         "max_replication_count": REPLICATION_COUNT_MAX,
         "max_source_count": SOURCE_COUNT_MAX,
+        "max_target_count": PUSH_TARGET_COUNT_MAX,
         "page_size": PAGE_SIZE_MAX,
         "previewed_images": IMAGES_PREVIEWED_MAX,
         "regions": REGION_COUNT_MAX,
         "replicas_read": REPLICAS_READ_MAX,
         "repository_length": REPOSITORY_LENGTH_MAX,
         "request_bytes": REQUEST_BYTES_MAX,
+        "request_id_length": IDENTIFIER_LENGTH_MAX,
+        "size_bytes": COUNT_MAX,
         "tag_length": TAG_LENGTH_MAX,
     }
 )
@@ -148,7 +163,7 @@ def decode_rank(request: pb.RankSourcesRequest) -> RankQuery:
 def decode_batch_rank(request: pb.BatchRankSourcesRequest) -> RankQuery:
     """Return what is to be ranked; raises InputError and AsOfUnsupportedError."""
     refuse_as_of(request.as_of)
-    _check_number_of(request.digests, "digests", DIGEST_COUNT_MAX)
+    check_number_of(request.digests, "digests", DIGEST_COUNT_MAX)
     return RankQuery(
         parse_repository(request.repository),
         tuple(
@@ -213,7 +228,7 @@ def decode_events(
 
     Raises LimitInvalidError at once when there are none, or too many.
     """
-    _check_number_of(request.events, "events", PUBLISH_EVENTS_MAX)
+    check_number_of(request.events, "events", PUBLISH_EVENTS_MAX)
     return (_decode_published(event, now_ns) for event in request.events)
 
 
@@ -255,12 +270,13 @@ def bounded(value: int, field: str, maximum: int | None) -> int:
     return value
 
 
-def _source_count(value: int) -> int:
-    count = bounded(value, "max_source_count", SOURCE_COUNT_MAX)
-    return count or SOURCE_COUNT_DEFAULT
-
-
-def _check_number_of(values: Sized, field: str, maximum: int) -> None:
+def check_number_of(values: Sized, field: str, maximum: int) -> None:
+    """Raise LimitInvalidError unless there are 1 to *maximum* of *values*."""
     if not 1 <= len(values) <= maximum:
         remedy = f"give 1 to {maximum}"
         raise LimitInvalidError(field, len(values), remedy)
+
+
+def _source_count(value: int) -> int:
+    count = bounded(value, "max_source_count", SOURCE_COUNT_MAX)
+    return count or SOURCE_COUNT_DEFAULT

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from placement.core import event as ev
+from placement.core.chunks import take_dirty
 from placement.core.event import Event, Recorded, RecordedMessage
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION, fold
@@ -150,7 +151,7 @@ def test_save_load_and_the_rest_equal_the_whole(
         for number, item in enumerate(log[: killed + 1]):
             fold(state, item)
             if number in saves:
-                chunks = state.take_dirty()
+                chunks = take_dirty(state)
                 saved |= {(table, chunk): body for table, chunk, body in chunks}
                 position = number + 1
                 header = replace(

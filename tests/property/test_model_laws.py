@@ -34,7 +34,7 @@ USE = (
     ev.MachinesCounted,
     ev.TransferMeasured,
 )
-STEERING = tuple(kind for kind in FACTS if kind not in (*CONTENT, *USE))
+STEERING = (ev.TagMoved, *(k for k in FACTS if k not in (*CONTENT, *USE)))
 SMALL = Limits(
     regions=4,
     event_ids=8,

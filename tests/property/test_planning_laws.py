@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from placement.core.event import RecordedMessage, RegionState
 from placement.core.graph import contents, to_move
+from placement.core.network import Network
 from placement.core.oci import Repository
 from placement.core.planning import Candidate, Image, plan
 from placement.core.state import State
@@ -31,7 +32,7 @@ def rows_to_move(state: State, candidate: Candidate) -> list[Row]:
     return to_move(state, repository, digest, target)
 
 
-@examples(250)
+@examples(150)
 @given(logs(image_facts(), most=16), topologies())
 def test_plan_targets_storage_that_lacks_the_image(
     log: list[RecordedMessage], topology: Topology
@@ -39,7 +40,7 @@ def test_plan_targets_storage_that_lacks_the_image(
     """A copy goes to another region that stores, is not down, and lacks some of it."""
     state = folded_log(log)
 
-    candidates = plan(state, topology, NOW_NS, IMAGES)
+    candidates = plan(Network(state, topology, NOW_NS), IMAGES)
 
     for candidate in candidates:
         assert topology.stores(candidate.target)
@@ -65,9 +66,9 @@ def test_plan_has_a_total_order(
     shuffled = list(IMAGES)
     random.shuffle(shuffled)
 
-    candidates = plan(state, topology, NOW_NS, IMAGES)
+    candidates = plan(Network(state, topology, NOW_NS), IMAGES)
 
-    assert plan(state, topology, NOW_NS, shuffled) == candidates
+    assert plan(Network(state, topology, NOW_NS), shuffled) == candidates
     keys = [
         (
             -(candidate.saved_ns / max(1, candidate.transfer_bytes)),
@@ -86,7 +87,7 @@ def test_region_wants_an_image_once(
     log: list[RecordedMessage], topology: Topology
 ) -> None:
     """Start regions that one storage region serves are one candidate."""
-    candidates = plan(folded_log(log), topology, NOW_NS, IMAGES)
+    candidates = plan(Network(folded_log(log), topology, NOW_NS), IMAGES)
 
     copies = [(candidate.image, candidate.target) for candidate in candidates]
     assert len(copies) == len(set(copies))

@@ -1,20 +1,21 @@
 """Laws of rankings and estimates, over any state and any catalogue."""
 
+from hashlib import blake2b
 from itertools import pairwise
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placement.core.estimate import transfer_duration
 from placement.core.event import Identifier, RecordedMessage
+from placement.core.network import Network
 from placement.core.oci import Repository
 from placement.core.ranking import (
     Question,
     Ranking,
+    Source,
     fallback_source,
     rank_sources,
-    storage_region,
 )
 from placement.core.state import State
 from placement.core.topology import Region, Topology
@@ -49,7 +50,7 @@ def rankings(
     """Return the ranking of every digest in every repository, for *region*."""
     return {
         (repository, digest): rank_sources(
-            state, topology, Question(repository, region, NOW_NS, most), digest
+            Network(state, topology, NOW_NS), Question(repository, region, most), digest
         )
         for repository in REPOSITORIES
         for digest in DIGESTS
@@ -63,6 +64,18 @@ def down_regions(model: Model) -> set[str]:
         for code, said in model.content.regions.items()
         if said.state == DOWN and not 0 < said.expire_ns <= NOW_NS
     }
+
+
+def group_of(source: Source) -> tuple[bool, bool]:
+    """Return what comes before any duration: whether it lacks something, or drains."""
+    factors = {factor.name: factor.value for factor in source.factors}
+    lacks = not factors[Identifier("complete")]
+    return lacks, factors[Identifier("draining")] > 0
+
+
+def near_place(asker: Region, digest: str, region: Region) -> bytes:
+    """Return the place of a source among its near-equals."""
+    return blake2b(f"{asker}\0{digest}\0{region}".encode(), digest_size=8).digest()
 
 
 def holders(model: Model, repository: str, digest: str) -> set[str]:
@@ -80,7 +93,10 @@ def holders(model: Model, repository: str, digest: str) -> set[str]:
 def test_ranking_is_the_usable_holders_in_a_total_order(
     log: list[RecordedMessage], topology: Topology, data: st.DataObject
 ) -> None:
-    """Each storing holder that is not down, once: whole, active, near, then by code."""
+    """Each storing holder that is not down, once: whole, active, then the nearest.
+
+    Those within a tenth of their group's nearest are in the order of a hash.
+    """
     region = data.draw(st.sampled_from(list(topology.regions)))
     state, model = folded_log(log), Model()
     for item in log:
@@ -93,12 +109,17 @@ def test_ranking_is_the_usable_holders_in_a_total_order(
             if topology.stores(Region(code))
         }
         assert sorted(source.region for source in ranking.sources) == sorted(usable)
+        groups = [group_of(source) for source in ranking.sources]
+        nearest: dict[tuple[bool, bool], int] = {}
+        for group, source in zip(groups, ranking.sources, strict=True):
+            p50_ns = source.duration.p50_ns
+            nearest[group] = min(p50_ns, nearest.get(group, p50_ns))
         keys = []
-        for source in ranking.sources:
-            factors = {factor.name: factor.value for factor in source.factors}
-            lacks = factors[Identifier("missing_at_source_bytes")] > 0
-            drains = factors[Identifier("draining")]
-            keys.append((lacks, drains, source.duration.p50_ns, source.region))
+        for group, source in zip(groups, ranking.sources, strict=True):
+            near_ns = round(nearest[group] * 1.1)
+            place = near_place(region, digest, source.region)
+            farther_ns = max(near_ns, source.duration.p50_ns)
+            keys.append((group, farther_ns, place, source.region))
             assert source.repository == repository
             assert 0 < source.duration.p50_ns <= source.duration.p90_ns
         assert all(one < other for one, other in pairwise(keys))
@@ -150,9 +171,11 @@ def test_there_is_always_a_fallback_at_home(
     """Whatever was announced, the home region is named, with a duration."""
     region = data.draw(st.sampled_from(list(topology.regions)))
     digest = data.draw(st.none() | st.sampled_from(DIGESTS))
-    question = Question(REPOSITORIES[0], region, NOW_NS, 1)
+    question = Question(REPOSITORIES[0], region, 1)
 
-    source = fallback_source(folded_log(log), topology, question, digest)
+    source = fallback_source(
+        Network(folded_log(log), topology, NOW_NS), question, digest
+    )
 
     assert source.region == topology.home
     assert source.duration.p50_ns > 0
@@ -167,7 +190,7 @@ def test_storage_region_is_the_best_that_may_be_used(
     region = data.draw(st.sampled_from(list(topology.regions)))
     state = folded_log(log)
 
-    found = storage_region(state, topology, region, NOW_NS)
+    found = Network(state, topology, NOW_NS).storage(region)
 
     order = topology.serving_order(region)
     worth = {code: state.region_state(code, NOW_NS) for code in order}
@@ -185,8 +208,12 @@ def test_more_bytes_never_take_less_time(
         data.draw(st.sampled_from(list(topology.regions))) for _ in range(2)
     )
 
-    one = transfer_duration(topology, source, target, size_bytes)
-    other = transfer_duration(topology, source, target, size_bytes + more_bytes)
+    one = Network(State(), topology, 1).route(source, target).duration(size_bytes)
+    other = (
+        Network(State(), topology, 1)
+        .route(source, target)
+        .duration(size_bytes + more_bytes)
+    )
 
     assert one.p50_ns <= other.p50_ns
     assert one.p90_ns <= other.p90_ns

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from placement.api.reading import SLICE_NS, Pace
+from placement.core.arrival import Arrival
 from placement.core.errors import (
     InputError,
     LimitInvalidError,
@@ -24,7 +25,7 @@ from placement.v1 import basis_pb2
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1 import replication_service_pb2 as replication_pb
-from placement.wire.answers import encode_basis, encode_rank
+from placement.wire.answers import encode_arrival, encode_basis, encode_rank
 from placement.wire.page_tokens import FIRST, make_page_token, parse_page_token
 from placement.wire.requests import (
     LIMITS,
@@ -207,6 +208,12 @@ def test_phase_has_one_number_everywhere(phase: ReplicaPhase) -> None:
     name = "UNSPECIFIED" if phase is ReplicaPhase.ABSENT else phase.name
 
     assert pb.ReplicaPhase.Name(int(phase)) == f"REPLICA_PHASE_{name}"  # type: ignore[arg-type]  # an int at run time
+
+
+@pytest.mark.parametrize("arrival", Arrival)
+def test_arrival_has_one_number_everywhere(arrival: Arrival) -> None:
+    """The core's words are those of the contract."""
+    assert pb.Arrival.Name(encode_arrival(arrival)) == f"ARRIVAL_{arrival.name}"
 
 
 def test_limits_and_capabilities_are_named_for_programs() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from placement.config import Config, ConfigError, load_topology
+from placement.core.candidates import parse_candidates
 
 IAD = "[regions.iad]\nlatitude = 38.94\nlongitude = -77.46\n"
 SCL = "[regions.scl]\nlatitude = -33.39\nlongitude = -70.79\nstores = false\n"
@@ -46,6 +47,30 @@ def test_nearest_region_serves_next() -> None:
     assert topology.serving_order(topology.known(topology.home))[1] == "ewr"
 
 
+def test_shipped_regions_are_named_as_schedulers_name_them() -> None:
+    """Each is in one area, and expressions take areas, aliases, codes and any."""
+    topology = load_topology(Config())
+
+    areas = [region.area for region in topology.regions.values()]
+    counts = {area: areas.count(area) for area in areas}
+    assert counts == {"eu": 5, "apac": 4, "na": 8, "sa": 1, "af": 1}
+    assert topology.names() == {*counts, "us", "usa"}
+    us = ("dfw", "ewr", "iad", "lax", "ord", "sjc")
+    assert parse_candidates(topology, "us") == parse_candidates(topology, "USA") == us
+    assert parse_candidates(topology, "lhr,eu")[:2] == ("lhr", "ams")
+    assert len(parse_candidates(topology, "any")) == 19
+
+
+def test_stated_area_and_aliases_are_kept(tmp_path: Path) -> None:
+    """An alias and an area of one name are both meant by it."""
+    text = f'home = "iad"\naliases.west = ["scl"]\n{IAD}area = "west"\n{SCL}'
+
+    topology = load_topology(catalogue(tmp_path, text))
+
+    assert topology.regions_named("west") == ("iad", "scl")
+    assert topology.aliases == {"west": ("scl",)}
+
+
 def test_stated_keys_are_kept(tmp_path: Path) -> None:
     """Endpoint, name and serving order are the operator's."""
     text = f'home = "iad"\n{IAD}endpoint = "https://iad.example.com/"\nname = "A"\n'
@@ -82,11 +107,21 @@ def test_home_can_be_another(tmp_path: Path) -> None:
         (f'home = "iad"\n{IAD}serving_order = ["syd"]\n', "regions.iad.serving_order"),
         (f'home = "scl"\n{IAD}{SCL}', "home: 'scl' is not valid"),
         (f"{IAD}", "home: '' is not valid"),
-        (f'house = "iad"\n{IAD}', "no such key; give home and regions"),
+        (f'house = "iad"\n{IAD}', "no such key; give home, aliases, regions"),
         ('home = "iad"\n', "give a table for each region"),
         ('home = "iad"\n[regions.IAD]\nlatitude = 1\nlongitude = 1\n', "regions.IAD"),
         ('home = "iad"\nregions.iad = 3\n', "give a table: [regions.iad]"),
         ('home = "iad"\n[regions]\n', "list 1 to 200 regions"),
+        (f'home = "iad"\n{IAD}area = 3\n', "regions.iad.area"),
+        (f'home = "iad"\n{IAD}area = "E U"\n', "regions.iad.area"),
+        (f'home = "iad"\n{IAD}area = "any"\n', "regions.iad.area: 'any'"),
+        (f'home = "iad"\naliases = 3\n{IAD}', "give a table: [aliases]"),
+        (f'home = "iad"\naliases.iad = ["iad"]\n{IAD}', "aliases.iad: 'iad'"),
+        (f'home = "iad"\naliases.us = "iad"\n{IAD}', "aliases.us: 'iad'"),
+        (f'home = "iad"\naliases.us = []\n{IAD}', "give a list of region codes"),
+        (f'home = "iad"\naliases.us = ["syd"]\n{IAD}', "aliases.us: 'syd'"),
+        (f'home = "iad"\naliases.us = [3.5]\n{IAD}', "aliases.us: '3.5'"),
+        (f'home = "iad"\naliases.US = ["iad"]\n{IAD}', "aliases.US: 'US'"),
     ],
 )
 def test_wrong_catalogue_is_refused_by_key(

@@ -3,17 +3,23 @@
 import json
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from grpc import StatusCode
+from rich.console import Console
 
 from placement import __version__
+from placement.cli import routes
 from placement.cli.failures import EXIT_CODES, failure
 from placement.cli.main import COMMANDS, load_command, main
+from placement.cli.push import parse_size
 from placement.cli.reference import ImageName, parse_image, parse_name
 from placement.cli.session import parse_pairs
+from placement.cli.wait import parse_duration
 from placement.client import PlacementCallError
 from placement.core.errors import InputError
 from placement.core.oci import Digest, Repository, Tag
@@ -123,6 +129,18 @@ def test_pairs_are_read_and_refused() -> None:
         (("sources", "acme/web", "--region", "syd"), "IMAGE"),
         (("sources", "acme/web:v1", "--region", "SYD"), "--region"),
         (("show", "Acme:v1"), "IMAGE"),
+        (("estimate", "acme/web"), "IMAGE"),
+        (("estimate", "acme/web:v1", "--platform", "arm64"), "platform"),
+        (("explain", "acme/web:v1", "--region", "SYD"), "--region"),
+        (("plan-pull", "acme/web:v1", "--region", "!"), "--region"),
+        (("push-targets", "acme/web:v1", "--from", "dfw"), "REPOSITORY"),
+        (("push-targets", "acme/web", "--from", "32.9,x"), "--from"),
+        (("push-targets", "acme/web", "--from", "dfw", "--size", "1"), "--size"),
+        (("routes", "--from", "DFW"), "--from"),
+        (("routes", "--to", "!"), "--to"),
+        (("wait", "acme/web", "--in", "syd"), "IMAGE"),
+        (("wait", "acme/web:v1", "--in", "syd", "--timeout", "90"), "--timeout"),
+        (("wait", "acme/web:v1", "--in", "syd", "--interval", "0s"), "--interval"),
         (("replicas", "--repository", "A"), "--repository"),
         (("preview", "acme/web", "--target", "!"), "--target"),
         (("publish", "nowhere.jsonl"), "FILE"),
@@ -155,6 +173,95 @@ def test_wrong_usage_is_code_2() -> None:
     assert run("frobnicate").exit_code == 2
     assert run("sources", "acme/web:v1").exit_code == 2
     assert run("status", "--timeout", "0").exit_code == 2
+    assert run("estimate").exit_code == 2
+    assert run("wait", "acme/web:v1").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("2m", 120),
+        ("1m30s", 90),
+        ("1h", 3600),
+        ("1.5s", 1.5),
+        ("50ms", 0.05),
+    ],
+)
+def test_duration_is_read_with_its_units(text: str, seconds: float) -> None:
+    """As people write them, the largest unit first."""
+    assert parse_duration(text, "--timeout") == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "90", "2 m", "30s1m", "-1s", "0s", "1ms", "25h"])
+def test_duration_that_cannot_be_is_refused(text: str) -> None:
+    """The error shows what would be right."""
+    with pytest.raises(InputError, match="90s, 2m, 1m30s; 50ms to 24h"):
+        parse_duration(text, "--timeout")
+
+
+def test_size_is_read_with_its_unit() -> None:
+    """Decimal units and binary ones; a bare number could be anything."""
+    sizes = {"1GB": 10**9, "1.5 MiB": 3 * 2**19, "300kb": 300_000, "7B": 7}
+    assert {text: parse_size(text, "--size") for text in sizes} == sizes
+    for text in ("1", "GB", "0MB", "1XB", "-1MB", "9999TB"):
+        with pytest.raises(InputError, match="such as 300MB"):
+            parse_size(text, "--size")
+
+
+def route(source: str, target: str, samples: int = 0) -> dict[str, Any]:
+    """Return a route as the service tells it."""
+    return {
+        "source_region": source,
+        "target_region": target,
+        "start_up": "0.120s",
+        "bytes_per_second": 2.5e7,
+        "expected_duration": {"p50": "12.345s", "p90": "18.500s"},
+        "transfer_count": samples,
+        "effective_sample_count": samples / 2,
+        "calibration": {
+            "sample_count": samples,
+            "below_p50_count": samples // 2,
+            "below_p90_count": samples,
+        },
+    }
+
+
+def routes_shown(codes: str, width: int, samples: int = 40) -> list[str]:
+    """Return the lines of all routes between *codes* in a terminal."""
+    regions = codes.split()
+    found = [route(one, other, samples) for one in regions for other in regions]
+    basis = {"sequence": 7, "state": "SERVING_STATE_LIVE", "epoch": "e"}
+    screen = Console(file=StringIO(), width=width, highlight=False)
+    for part in routes.tables({"routes": found, "basis": basis}, width):
+        screen.print(part)
+    said = screen.file.getvalue() if isinstance(screen.file, StringIO) else ""
+    return [line.rstrip() for line in said.splitlines()]
+
+
+def test_matrix_of_routes_is_as_wide_as_it_says() -> None:
+    """A matrix where it fits to the column; one column less, and it is a list."""
+    regions = "ams dfw fra iad lhr syd"
+    found = [route(one, other, 40) for one in regions.split() for other in ("ams", "b")]
+    width = routes.matrix_width(found)
+    screen = Console(file=StringIO(), width=width)
+
+    assert (
+        routes.matrix(found).__rich_measure__(screen, screen.options).maximum == width
+    )
+    assert routes_shown(regions, 80)[2] == "ams" + "  12.3 (32)" * 6
+    assert routes_shown("ams dfw fra iad lhr syd sin", 79)[0] == routes.TOO_WIDE
+
+
+def test_list_of_routes_is_readable_at_80_columns() -> None:
+    """A line for each, none of them folded, with samples and calibration."""
+    said = routes_shown("ams arn bom cdg dfw ewr fra gru iad jnb", 80, samples=20)
+
+    rows = said[2 : 2 + 100]
+    assert said[1].split()[:4] == ["from", "to", "start-up", "MB/s"]
+    assert {len(row.split()) for row in rows} == {13}
+    assert rows[0].split()[-4:] == ["20", "20", "50%", "100%"]
+    assert rows[99].split()[:2] == ["jnb", "jnb"]
 
 
 def test_service_out_of_reach_is_code_4_and_says_how_to_start_it() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from placement.core.chunks import load, take_dirty
 from placement.core.event import (
     CacheKind,
     ClientKind,
@@ -364,7 +365,7 @@ def test_count_forgets_machines_in_the_same_order_after_a_restart() -> None:
         *(started("a", FRA, machine=f"m{n}") for n in (2, 3, 4)),
         *(started("a", AMS, machine=f"m{n}") for n in (4, 3, 2)),
     )
-    restored.load(whole.take_dirty())
+    load(restored, take_dirty(whole))
     restored.sequence = whole.sequence
 
     for state in (whole, restored):

@@ -2,11 +2,13 @@
 
 import pytest
 
+from placement.core.arrival import Arrival, Expectation
 from placement.core.errors import (
     ContentUnknownError,
     ManifestUnknownError,
     NameUnknownError,
 )
+from placement.core.estimate import Duration
 from placement.core.lookup import (
     RegionDemand,
     RegionStanding,
@@ -14,6 +16,7 @@ from placement.core.lookup import (
     placement_of,
     resolve,
 )
+from placement.core.network import Network
 from placement.core.oci import Descriptor, Repository, Tag
 from placement.core.state import State
 from placement.core.tables.cells import ReplicaPhase
@@ -31,6 +34,7 @@ from tests.builders import (
     MANIFEST,
     SECOND_NS,
     START_NS,
+    TOPOLOGY,
     WEB,
     A,
     B,
@@ -106,12 +110,14 @@ def test_placement_says_where_an_image_is_and_who_uses_it() -> None:
         started("a", IAD),
     )
 
-    found = placement_of(state, WEB, LATEST, START_NS)
+    network = Network(state, TOPOLOGY, START_NS)
+    found = placement_of(network, WEB, LATEST)
 
     assert (found.organization, found.app) == ("acme", "acme/web")
     assert (found.image_size_bytes, found.platforms) == (111, (AMD64,))
     assert found.tags == (LATEST,)
     created_ns = START_NS + SECOND_NS
+    from_ams = network.route(AMS, FRA).duration(1)
     assert found.regions == (
         RegionStanding(
             AMS,
@@ -120,6 +126,7 @@ def test_placement_says_where_an_image_is_and_who_uses_it() -> None:
             missing_bytes=100,
             mountable_bytes=0,
             create_time_ns=created_ns,
+            expectation=Expectation(Arrival.READY, Duration(0, 0), None),
         ),
         RegionStanding(
             FRA,
@@ -128,6 +135,7 @@ def test_placement_says_where_an_image_is_and_who_uses_it() -> None:
             missing_bytes=101,
             mountable_bytes=0,
             create_time_ns=0,
+            expectation=Expectation(Arrival.UNWANTED, from_ams, AMS),
         ),
     )
     assert found.demands == (

@@ -6,6 +6,7 @@ import pytest
 
 from placement.core.errors import PolicyUnknownError
 from placement.core.event import Event, RegionChanged, RegionState
+from placement.core.network import Network
 from placement.core.planning import (
     Candidate,
     Image,
@@ -48,7 +49,7 @@ def planned(
     *told: Event, now_ns: int = START_NS + HOUR_NS, images: tuple[Image, ...] = (IMAGE,)
 ) -> list[Candidate]:
     """Return what is to be copied after *told*."""
-    return plan(folded(*told), TOPOLOGY, now_ns, images)
+    return plan(Network(folded(*told), TOPOLOGY, now_ns), images)
 
 
 def routes(candidates: list[Candidate]) -> list[tuple[Region, Region]]:
@@ -69,7 +70,7 @@ def test_image_is_copied_to_where_its_app_started() -> None:
         started("a", SYD, machine="m2"),
     )
 
-    [candidate] = plan(state, TOPOLOGY, START_NS + 2 * HOUR_NS, [IMAGE])
+    [candidate] = plan(Network(state, TOPOLOGY, START_NS + 2 * HOUR_NS), [IMAGE])
 
     assert (candidate.source, candidate.target) == (AMS, SYD)
     assert candidate.start_regions == (SYD,)
@@ -124,7 +125,7 @@ def test_storage_that_nobody_spoke_of_can_be_a_target() -> None:
     topology = Topology({**topology.regions, SCL: stated}, AMS)
     state = folded(pushed("a", AMS), started("a", SCL))
 
-    candidates = plan(state, topology, START_NS + HOUR_NS, [IMAGE])
+    candidates = plan(Network(state, topology, START_NS + HOUR_NS), [IMAGE])
 
     assert routes(candidates) == [(AMS, SYD)]
 

@@ -4,14 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from placement.core.event import Event, RegionChanged, RegionState
+from placement.core.event import (
+    DurationNs,
+    Event,
+    Identifier,
+    RegionChanged,
+    RegionState,
+    TransferMeasured,
+)
+from placement.core.network import Network
 from placement.core.oci import Digest, Repository
 from placement.core.ranking import (
     Question,
     Ranking,
     fallback_source,
     rank_sources,
-    storage_region,
 )
 from placement.core.state import State
 from placement.core.tables.cells import ReplicaPhase
@@ -24,6 +31,7 @@ from tests.builders import (
     LHR,
     NOWHERE,
     SCL,
+    SECOND_NS,
     START_NS,
     SYD,
     TOPOLOGY,
@@ -33,6 +41,7 @@ from tests.builders import (
     digest,
     event,
     evicted,
+    fold_in,
     folded,
     pushed,
 )
@@ -42,12 +51,12 @@ NOW_NS = START_NS
 
 def question(region: Region, repository: Repository = WEB, most: int = 5) -> Question:
     """Return who asks."""
-    return Question(repository, region, NOW_NS, most)
+    return Question(repository, region, most)
 
 
 def ranking(state: State, region: Region, content: Digest = A) -> Ranking:
     """Return the ranking of *content* in acme/web for *region*."""
-    return rank_sources(state, TOPOLOGY, question(region), content)
+    return rank_sources(Network(state, TOPOLOGY, NOW_NS), question(region), content)
 
 
 def regions(state: State, region: Region, content: Digest = A) -> list[str]:
@@ -80,6 +89,9 @@ def test_source_says_what_it_costs_and_why() -> None:
     assert {factor.name: factor.value for factor in source.factors} == {
         "transfer_bytes": 9_001_000.0,
         "round_trip_seconds": 0.001,
+        "bytes_per_second": 80e6,
+        "sample_count": 0.0,
+        "complete": 1.0,
         "missing_at_source_bytes": 0.0,
         "draining": 0.0,
     }
@@ -134,23 +146,72 @@ def test_region_that_is_down_is_no_source() -> None:
     assert regions(state, AMS) == ["fra"]
 
 
-def test_equal_sources_are_ordered_by_their_code() -> None:
-    """Two regions at one place are told apart by name, not by who spoke first."""
-    state = folded(pushed("a", FRA), pushed("a", AMS))
-    beside = replace(TOPOLOGY.regions[AMS], code=FRA)
-    topology = Topology({**TOPOLOGY.regions, FRA: beside}, IAD)
+def beside(*regions: Region) -> Topology:
+    """Return a catalogue in which *regions* are where Amsterdam is."""
+    place = TOPOLOGY.regions[AMS]
+    moved = {region: replace(place, code=region) for region in regions}
+    return Topology({**TOPOLOGY.regions, **moved}, IAD)
 
-    found = rank_sources(state, topology, question(IAD), A)
 
-    assert [source.region for source in found.sources] == ["ams", "fra"]
+def test_equal_sources_do_not_depend_on_who_spoke_first() -> None:
+    """Two regions at one place have one order for one asker and one content."""
+    told = [pushed("a", FRA), pushed("a", AMS)]
+    topology = beside(FRA)
+
+    found, mirrored = (
+        rank_sources(Network(state, topology, NOW_NS), question(IAD), A)
+        for state in (folded(*told), folded(*reversed(told)))
+    )
+
+    assert {source.region for source in found.sources} == {AMS, FRA}
     assert found.sources[0].duration == found.sources[1].duration
+    assert [s.region for s in mirrored.sources] == [s.region for s in found.sources]
+
+
+def test_near_equal_sources_share_the_askers_contents() -> None:
+    """Over many contents, none of three equals is always first, or never."""
+    names = [f"layer-{number}" for number in range(60)]
+    state = folded(*(pushed(name, at) for name in names for at in (AMS, FRA, LHR)))
+    network = Network(state, beside(FRA, LHR), NOW_NS)
+
+    first = [
+        rank_sources(network, question(IAD), digest(name)).sources[0].region
+        for name in names
+    ]
+
+    assert all(10 <= first.count(region) <= 30 for region in (AMS, FRA, LHR))
+
+
+def test_source_that_is_a_little_slower_is_a_near_equal() -> None:
+    """A tenth is no reason to prefer anybody; the next region is half as far again."""
+    names = [f"layer-{number}" for number in range(40)]
+    state = folded(*(pushed(name, at) for name in names for at in (AMS, FRA, IAD)))
+
+    orders = {tuple(regions(state, LHR, digest(name))) for name in names}
+
+    assert orders == {("ams", "fra", "iad"), ("fra", "ams", "iad")}
+
+
+def test_measured_route_beats_a_shorter_distance() -> None:
+    """Transfers that were slow ten times over say more than a map."""
+    slow = TransferMeasured(AMS, 50_000_000, DurationNs(60 * SECOND_NS))
+    state = folded(pushed("a", AMS), pushed("a", IAD), event(FRA, slow))
+    assert regions(state, LHR) == ["ams", "iad"]
+
+    fold_in(state, *(event(FRA, slow) for _ in range(4)))
+
+    assert regions(state, FRA) == ["iad", "ams"]
+    source = ranking(state, FRA).sources[1]
+    assert {factor.name: factor.value for factor in source.factors}[
+        Identifier("sample_count")
+    ] == 5
 
 
 def test_only_so_many_sources_are_named() -> None:
     """The best of them."""
     state = folded(pushed("a", SYD), pushed("a", IAD), pushed("a", FRA))
 
-    found = rank_sources(state, TOPOLOGY, question(AMS, most=1), A)
+    found = rank_sources(Network(state, TOPOLOGY, NOW_NS), question(AMS, most=1), A)
 
     assert [source.region for source in found.sources] == ["fra"]
 
@@ -179,7 +240,7 @@ def test_delete_in_one_repository_leaves_the_other_as_a_source() -> None:
     """Presence is per repository, and so is its end."""
     state = folded(pushed("a", AMS, WEB), pushed("a", AMS, API), evicted("a", AMS, API))
 
-    in_api = rank_sources(state, TOPOLOGY, question(AMS, API), A)
+    in_api = rank_sources(Network(state, TOPOLOGY, NOW_NS), question(AMS, API), A)
 
     assert regions(state, AMS) == ["ams"]
     assert in_api.sources == ()
@@ -205,7 +266,7 @@ def test_what_nobody_announced_still_has_its_fallback_home(
     content: Digest | None,
 ) -> None:
     """A lost notification must never break a pull."""
-    source = fallback_source(State(), TOPOLOGY, question(AMS), content)
+    source = fallback_source(Network(State(), TOPOLOGY, NOW_NS), question(AMS), content)
 
     assert (source.region, source.phase) == (IAD, ReplicaPhase.ABSENT)
     assert source.duration.p50_ns > 370_000_000
@@ -215,8 +276,10 @@ def test_fallback_says_what_home_is_known_to_hold() -> None:
     """It is a source like any other, with its phase and the bytes to move."""
     state = folded(pushed("a", IAD), pushed("b", AMS))
 
-    held = fallback_source(state, TOPOLOGY, question(IAD), A)
-    lacking = fallback_source(state, TOPOLOGY, question(IAD), digest("b"))
+    held = fallback_source(Network(state, TOPOLOGY, NOW_NS), question(IAD), A)
+    lacking = fallback_source(
+        Network(state, TOPOLOGY, NOW_NS), question(IAD), digest("b")
+    )
 
     assert (held.phase, lacking.phase) == (ReplicaPhase.COMPLETE, ReplicaPhase.ABSENT)
     assert held.duration.p50_ns == lacking.duration.p50_ns == 506_300_000
@@ -245,4 +308,4 @@ def test_region_is_served_by_the_best_that_may_be_used(
     told: list[Event], expected: Region
 ) -> None:
     """The nearest active one, else one that drains, and one that is down last."""
-    assert storage_region(folded(*told), TOPOLOGY, AMS, NOW_NS) == expected
+    assert Network(folded(*told), TOPOLOGY, NOW_NS).storage(AMS) == expected

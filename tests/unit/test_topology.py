@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from placement.core.errors import InputError, RegionInvalidError, RegionUnknownError
-from placement.core.estimate import Duration, transfer_duration
+from placement.core.estimate import Duration
+from placement.core.network import Network
+from placement.core.state import State
 from placement.core.topology import (
     CatalogueRegion,
     Region,
@@ -140,8 +142,8 @@ def test_round_trip_is_4_ms_and_75_km_a_millisecond() -> None:
 
 def test_transfer_takes_what_the_fitted_model_says() -> None:
     """0.37 s, 11.3 round trips, and the bytes at what the route carries."""
-    near = transfer_duration(TOPOLOGY, AMS, AMS, 80_000_000)
-    far = transfer_duration(TOPOLOGY, SYD, AMS, 80_000_000)
+    near = Network(State(), TOPOLOGY, 1).route(AMS, AMS).duration(80_000_000)
+    far = Network(State(), TOPOLOGY, 1).route(SYD, AMS).duration(80_000_000)
 
     assert near == Duration(1_381_300_000, 2_071_950_000)
     assert far.p50_ns == pytest.approx(8.57e9, rel=0.01)
@@ -149,4 +151,6 @@ def test_transfer_takes_what_the_fitted_model_says() -> None:
 
 def test_nothing_still_takes_a_connection() -> None:
     """An empty transfer is not free."""
-    assert transfer_duration(TOPOLOGY, AMS, AMS, 0).p50_ns == 381_300_000
+    assert (
+        Network(State(), TOPOLOGY, 1).route(AMS, AMS).duration(0).p50_ns == 381_300_000
+    )

@@ -44,6 +44,8 @@ class MachineStarted:
     transferred_bytes: int = 0
     cache: CacheKind = CacheKind.UNSPECIFIED
     cause: StartCause = StartCause.UNSPECIFIED
+    expected_wait_p50_ns: DurationNs | None = None
+    expected_wait_p90_ns: DurationNs | None = None
 
 
 @dataclass(frozen=True, slots=True)

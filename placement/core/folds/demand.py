@@ -63,6 +63,7 @@ def machine_started(state: State, at: At, fact: MachineStarted) -> None:
         source = state.region_row(fact.source_region)
         wait_ns = fact.image_wait_ns or 0
         keep(state, at, Transfer(source, at.region, fact.transferred_bytes, wait_ns))
+    calibrate(state, at, fact)
     if at.late:
         return
     use = use_row(state, placement, at.region)
@@ -75,6 +76,20 @@ def machine_started(state: State, at: At, fact: MachineStarted) -> None:
     if not first or at.time_ns < first:
         state.memberships.set(member, cells.Membership.FIRST_START, at.time_ns)
     count_hour(state, at, app, at.region, cells.Demand.STARTS)
+
+
+def calibrate(state: State, at: At, fact: MachineStarted) -> None:
+    """Keep score of an estimate where its truth is told; a host's cache tells none."""
+    expected = (fact.expected_wait_p50_ns, fact.expected_wait_p90_ns)
+    waited, host = fact.image_wait_ns, fact.cache is CacheKind.HOST
+    if waited is None or None in expected or host:
+        return
+    source = state.region_row(fact.source_region or at.event.region)
+    row = state.calibration.find_or_add(PAIR.pack(source, at.region))
+    state.calibration.increase(row, cells.Calibration.SAMPLES)
+    for cell, limit in zip(list(cells.Calibration)[1:], expected, strict=True):
+        if limit is not None and waited <= limit:
+            state.calibration.increase(row, cell)
 
 
 def machine_stopped(state: State, at: At, fact: MachineStopped) -> None:

@@ -54,8 +54,10 @@ def convert(state: State, digest: Row, original: Digest | None) -> None:
     """Remember that a copy changed the digest of the same image."""
     if original is not None:
         row = state.digest_row(original)
-        if row != digest:
+        known = state.digests.get(digest, cells.Digest.ORIGINAL)
+        if row != digest and not known:
             state.digests.set(digest, cells.Digest.ORIGINAL, row + 1)
+            state.indexes.add_conversion(row, digest)
 
 
 def named(table: Table, name: str, *, always: bool = False) -> int:

@@ -27,6 +27,7 @@ from placement.core.event import (
 from placement.core.folds.demand import first_request
 from placement.core.folds.presence import At, own
 from placement.core.folds.transfers import Transfer, keep
+from placement.core.oci import Digest, Tag, is_digest
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.cells import DecisionStatus
@@ -39,10 +40,20 @@ EVERYWHERE = 0xFFFFFFFF
 
 
 def replication_requested(state: State, at: At, fact: ReplicationRequested) -> None:
-    """Remember that the app is wanted in the region."""
-    if first_request(state, at, fact.request_id):
-        own(state, at, state.repository_row(fact.repository))
-        state.region_row(fact.target_region)
+    """Remember that what the reference points to now is wanted in the region."""
+    if not first_request(state, at, fact.request_id):
+        return
+    own(state, at, state.repository_row(fact.repository))
+    region = state.region_row(fact.target_region)
+    reference = fact.reference
+    if not is_digest(reference):
+        pointer = state.tag(fact.repository, Tag(reference))
+        if pointer is None:
+            return
+        reference = pointer.digest
+    placement = state.placement_row(fact.repository, Digest(reference))
+    row = state.wanted.find_or_add(PAIR.pack(placement, region))
+    state.wanted.raise_to(row, 0, at.time_ns)
 
 
 def replication_planned(
@@ -74,6 +85,7 @@ def replication_planned(
     )
     for column, value in zip(cells.Decision, values, strict=True):
         state.decisions.set(row, column, value)
+    state.decided.set(last, 1, row + 1)
 
 
 def replication_moved(
@@ -84,6 +96,9 @@ def replication_moved(
     if row != ABSENT:
         state.decisions.raise_to(row, cells.Decision.STATUS, status)
         state.decisions.raise_to(row, cells.Decision.CHANGE, at.time_ns)
+        source = state.decisions.get(row, cells.Decision.SOURCE)
+        if source and status > DecisionStatus.STARTED:
+            state.indexes.drop_flow(Row(source - 1), row)
     return row
 
 
@@ -99,6 +114,9 @@ def replication_started(state: State, at: At, fact: ReplicationStarted) -> None:
     if fact.source_region is not None:
         source = state.region_row(fact.source_region)
         state.decisions.set(row, cells.Decision.SOURCE, source + 1)
+    leaving = state.decisions.get(row, cells.Decision.SOURCE)
+    if leaving:
+        state.indexes.add_flow(Row(leaving - 1), row)
 
 
 def replication_completed(state: State, at: At, fact: ReplicationCompleted) -> None:

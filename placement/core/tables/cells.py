@@ -97,6 +97,12 @@ class Machine(IntEnum):
     PLACEMENT, REGION, STARTED, STOPPED, SEEN = range(5)
 
 
+class Calibration(IntEnum):
+    """Of ``calibration``; key: source, target: starts that said what was expected."""
+
+    SAMPLES, BELOW_P50, BELOW_P90 = range(3)
+
+
 class Transfer(IntEnum):
     """Of ``transfers``; key: source, target, slot."""
 

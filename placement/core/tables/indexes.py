@@ -16,6 +16,8 @@ class Indexes:
         self._users: dict[Row, list[Row]] = {}
         self._tags: dict[Row, list[Row]] = {}
         self._machines: dict[Row, dict[bytes, None]] = {}
+        self._flows: dict[Row, dict[Row, None]] = {}
+        self._conversions: dict[Row, list[Row]] = {}
         self._members: dict[Row, list[Row]] = {}
 
     def add_placement(self, row: Row, repository: Row, digest: Row) -> None:
@@ -42,6 +44,26 @@ class Indexes:
     def drop_machine(self, region: Row, key: bytes) -> None:
         """Forget that a machine is in a region."""
         del self._machines[region][key]
+
+    def add_flow(self, source: Row, decision: Row) -> None:
+        """Index a copy that began to leave *source*."""
+        self._flows.setdefault(source, {})[decision] = None
+
+    def drop_flow(self, source: Row, decision: Row) -> None:
+        """Forget a copy that left *source*, if it is known."""
+        self._flows.get(source, {}).pop(decision, None)
+
+    def flows_from(self, source: Row) -> list[Row]:
+        """Return the decisions whose copies began to leave *source*."""
+        return list(self._flows.get(source, ()))
+
+    def add_conversion(self, original: Row, converted: Row) -> None:
+        """Index a digest that a copy made of another one."""
+        self._conversions.setdefault(original, []).append(converted)
+
+    def conversions_of(self, original: Row) -> Sequence[Row]:
+        """Return the digests that copies made of *original*."""
+        return self._conversions.get(original, ())
 
     def add_member(self, app: Row, region: Row) -> None:
         """Index the first demand of an app in a region."""

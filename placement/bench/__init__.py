@@ -1,0 +1,1 @@
+"""Measurements of placement itself: its figures beside their ceilings and baselines."""

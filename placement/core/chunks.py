@@ -1,0 +1,64 @@
+"""The state to packed chunks and back, with the indexes that chunks do not hold."""
+
+from collections.abc import Iterable
+
+from placement.core.state import State
+from placement.core.tables import cells
+from placement.core.tables.indexes import Indexes
+from placement.core.tables.keys import PAIR
+from placement.core.tables.table import Row
+
+PackedChunk = tuple[str, int, bytes]
+"""Table, number, packed rows."""
+
+
+def take_dirty(state: State) -> list[PackedChunk]:
+    """Return every packed chunk that changed since the last time."""
+    return [
+        (table.name, number, body)
+        for table in state.tables().values()
+        for number, body in table.take_dirty()
+    ]
+
+
+def load(state: State, chunks: Iterable[PackedChunk]) -> None:
+    """Fill an empty state; raises ValueError when a chunk is not of this state."""
+    tables = state.tables()
+    found: dict[str, list[tuple[int, bytes]]] = {name: [] for name in tables}
+    for name, number, body in chunks:
+        if name not in found:
+            message = f"there is no table {name}"
+            raise ValueError(message)
+        found[name].append((number, body))
+    for name, bodies in found.items():
+        bodies.sort()
+        if [number for number, _ in bodies] != list(range(len(bodies))):
+            message = f"table {name} lacks chunks"
+            raise ValueError(message)
+        tables[name].load([body for _, body in bodies])
+    state.indexes = _indexes(state)
+
+
+def _indexes(state: State) -> Indexes:  # noqa: C901 - one loop a table
+    indexes = Indexes()
+    for key, row in state.placements.rows():
+        indexes.add_placement(row, *map(Row, PAIR.unpack(key)))
+    for key, _ in state.replicas.rows():
+        indexes.add_replica(*map(Row, PAIR.unpack(key)))
+    for key, _ in state.uses.rows():
+        indexes.add_use(*map(Row, PAIR.unpack(key)))
+    for key, _ in state.memberships.rows():
+        indexes.add_member(*map(Row, PAIR.unpack(key)))
+    for key, row in state.tags.rows():
+        indexes.add_tag(Row(int.from_bytes(key[:4], "little")), row)
+    for key, row in state.machines.rows():
+        indexes.add_machine(Row(state.machines.get(row, cells.Machine.REGION)), key)
+    for _, row in state.digests.rows():
+        original = state.digests.get(row, cells.Digest.ORIGINAL)
+        if original:
+            indexes.add_conversion(Row(original - 1), row)
+    for _, row in state.decisions.rows():
+        status, _, source, *_ = state.decisions.values(row)
+        if status == cells.DecisionStatus.STARTED and source:
+            indexes.add_flow(Row(source - 1), row)
+    return indexes

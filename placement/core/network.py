@@ -1,0 +1,104 @@
+"""The routes of one answer: each fitted once, at one time, from one state."""
+
+from dataclasses import dataclass, field, replace
+
+from placement.core.estimate import Duration
+from placement.core.event import RegionState
+from placement.core.routes import RouteFit, route_fit
+from placement.core.state import State
+from placement.core.tables.keys import PAIR
+from placement.core.tables.records import ReplicaRecord
+from placement.core.tables.table import ABSENT, Row, Table
+from placement.core.topology import Region, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What an answer knows of the network: state, catalogue and time together."""
+
+    state: State
+    topology: Topology
+    now_ns: int
+    _fits: dict[tuple[Region, Region], RouteFit] = field(default_factory=dict)
+    _start_ups: dict[tuple[Region, Region], Duration] = field(default_factory=dict)
+    _supplies: dict[Row, tuple[ReplicaRecord, ...]] = field(default_factory=dict)
+
+    def route(self, source: Region, target: Region) -> RouteFit:
+        """Return the route between two regions of the catalogue.
+
+        Where what may leave *source* is limited, one more copy gets its share of that.
+        """
+        found = self._fits.get((source, target))
+        if found is None:
+            found = route_fit(self.state, self.topology, source, target, self.now_ns)
+            limit = self.topology.regions[source].egress_bytes_per_second
+            if limit and source != target:
+                row = self.state.regions.find(source.encode())
+                flows = 0 if row == ABSENT else self.state.flow_count(row)
+                slowest = max(found.seconds_per_byte, (flows + 1) / limit)
+                found = replace(found, seconds_per_byte=slowest)
+            self._fits[source, target] = found
+        return found
+
+    def region_state(self, region: Region) -> RegionState:
+        """Return what operators said of *region*."""
+        return self.state.region_state(region, self.now_ns)
+
+    def serves(self, region: Region) -> bool:
+        """Say whether *region* may be a source: in the catalogue, storing, not down."""
+        down = self.region_state(region) is RegionState.DOWN
+        return self.topology.stores(region) and not down
+
+    def storage(self, region: Region) -> Region:
+        """Return the storage region that serves *region* now: the first active one.
+
+        Where none is active, the first that drains, and else the first of all.
+        """
+        return min(self.topology.serving_order(region), key=self.region_state)
+
+    def start_up(self, source: Region, target: Region) -> Duration:
+        """Return how long nothing at all takes from *source* to *target*."""
+        found = self._start_ups.get((source, target))
+        if found is None:
+            found = self.route(source, target).duration(0)
+            self._start_ups[source, target] = found
+        return found
+
+    def supplies(self, placement: Row) -> tuple[ReplicaRecord, ...]:
+        """Return the replicas of a placement in regions that may be sources."""
+        found = self._supplies.get(placement)
+        if found is None:
+            records = self.state.replicas_of(placement)
+            found = tuple(record for record in records if self.serves(record.region))
+            self._supplies[placement] = found
+        return found
+
+    def observed(self) -> list[tuple[Region, Region]]:
+        """Return the pairs of the catalogue that a transfer was ever observed on."""
+        pairs = []
+        for key, _ in self.state.routes.rows():
+            source, target = (self.state.region_at(Row(r)) for r in PAIR.unpack(key))
+            if {source, target} <= set(self.topology.regions):
+                pairs.append((source, target))
+        return sorted(pairs)
+
+    def transfer_count(self, source: Region, target: Region) -> int:
+        """Return how many transfers were ever observed from *source* to *target*."""
+        row = self._find(self.state.routes, source, target)
+        return 0 if row == ABSENT else self.state.routes.get(row, 0)
+
+    def calibration(self, source: Region, target: Region) -> tuple[int, int, int]:
+        """Return how the service's own estimates did on the route.
+
+        Starts that told what had been expected, and of those the waits that were not
+        longer than the expected p50 and p90.
+        """
+        row = self._find(self.state.calibration, source, target)
+        if row == ABSENT:
+            return (0, 0, 0)
+        samples, below_p50, below_p90 = self.state.calibration.values(row)
+        return (samples, below_p50, below_p90)
+
+    def _find(self, table: Table, source: Region, target: Region) -> Row:
+        rows = [self.state.regions.find(region.encode()) for region in (source, target)]
+        return ABSENT if ABSENT in rows else table.find(PAIR.pack(*rows))

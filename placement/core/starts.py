@@ -57,8 +57,8 @@ def estimate_starts(
 
     Active regions first, then those that drain, then those that are down; of each, by
     expected wait. Regions whose waits are within a tenth of the best are in an order
-    that *spread* chooses, so that a burst of callers does not herd; an empty *spread*
-    orders them by code. The order is total.
+    that *spread* chooses, so that a burst of callers does not herd; with an empty
+    *spread* the wait alone decides. Ties go by code: the order is total.
     """
     found = [estimate_start(network, images, region) for region in candidates]
     return best_first(network, found, spread)
@@ -77,7 +77,7 @@ def best_first(
     def key(estimate: StartEstimate) -> tuple[RegionState, bool, int, bytes, Region]:
         state, wait_ns = network.region_state(estimate.region), 0
         if estimate.wait is not None:
-            near_ns = round(shortest[state] * NEAR_EQUAL)
+            near_ns = round(shortest[state] * NEAR_EQUAL) if spread else 0
             wait_ns = max(near_ns, estimate.wait.p50_ns)
         place = hashed(spread, estimate.region) if spread else b""
         return (state, estimate.wait is None, wait_ns, place, estimate.region)

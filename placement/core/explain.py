@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from placement.core.event import Factor, Identifier
+from placement.core.event import Factor
+from placement.core.facts.values import factors_of
 from placement.core.fetch import Fetch, plan_fetch
 from placement.core.images import SelectedImage
 from placement.core.lookup import resolve
@@ -126,4 +127,4 @@ def _wait(fetch: Fetch, region: Region) -> Step:
 
 def factors(**named: float) -> tuple[Factor, ...]:
     """Return *named* numbers as factors, in their order."""
-    return tuple(Factor(Identifier(name), float(named[name])) for name in named)
+    return factors_of(named)

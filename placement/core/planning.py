@@ -12,7 +12,8 @@ from typing import Final
 from placement.core.counts import DAY_NS
 from placement.core.errors import PolicyUnknownError
 from placement.core.estimate import Duration
-from placement.core.event import Factor, Identifier
+from placement.core.event import Factor
+from placement.core.facts.values import factors_of
 from placement.core.forecast import reports_starts, started_within
 from placement.core.graph import pull_bytes, size_of, to_move
 from placement.core.network import Network
@@ -183,4 +184,4 @@ def _evidence(
         "remote_start_seconds": remote.p50_ns / 1e9,
         "local_start_seconds": local.p50_ns / 1e9,
     }
-    return tuple(Factor(Identifier(key), float(factors[key])) for key in factors)
+    return factors_of(factors)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from placement.core.estimate import Duration
-from placement.core.event import Factor, Identifier, RegionState
+from placement.core.event import Factor, RegionState
+from placement.core.facts.values import factors_of
 from placement.core.forecast import reports_starts, started_within
 from placement.core.graph import contents, size_of
 from placement.core.network import Network
@@ -103,7 +104,7 @@ def _target(
         upload,
         Duration(round(p50), round(p90)),
         _reason(network, region, pusher, list(members)),
-        tuple(Factor(Identifier(name), factors[name]) for name in factors),
+        factors_of(factors),
     )
 
 

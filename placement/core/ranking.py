@@ -9,7 +9,8 @@ from hashlib import blake2b
 from typing import Final
 
 from placement.core.estimate import Duration
-from placement.core.event import Factor, Identifier, RegionState
+from placement.core.event import Factor, RegionState
+from placement.core.facts.values import factors_of
 from placement.core.graph import mountable, mounts, pull_bytes, size_of, standing
 from placement.core.network import Network
 from placement.core.oci import Digest, Repository
@@ -136,7 +137,7 @@ def _scored(
         question.repository,
         route.duration(size),
         record.phase,
-        tuple(Factor(Identifier(name), float(factors[name])) for name in factors),
+        factors_of(factors),
     )
     return _Scored(source, not whole.complete, draining)
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from placement.core.arrival import Arrival, arrival_of
 from placement.core.estimate import Duration
-from placement.core.event import Factor, Identifier, RegionState
+from placement.core.event import Factor, RegionState
+from placement.core.facts.values import factors_of
 from placement.core.fetch import Fetch, plan_fetch
 from placement.core.images import SelectedImage, counterparts
 from placement.core.network import Network
@@ -170,4 +171,4 @@ def _factors(network: Network, fetch: Fetch, region: Region) -> tuple[Factor, ..
     if source is not None:
         route = network.route(source, fetch.storage)
         factors["source_bytes_per_second"] = 1 / route.seconds_per_byte
-    return tuple(Factor(Identifier(name), factors[name]) for name in factors)
+    return factors_of(factors)

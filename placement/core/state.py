@@ -45,7 +45,7 @@ class State:
         self.set_aside = Table("set_aside", ("time",), SET_ASIDE_REMEMBERED)
         self.regions = Table("regions", column_names(cells.Region))
         self.repositories = Table("repositories", column_names(cells.Repository))
-        self.apps = Table("apps", column_names(cells.App))
+        self.apps = Table("apps", ())
         self.media_types = Table("media_types", ())
         self.platforms = Table("platforms", ())
         self.digests = Table("digests", column_names(cells.Digest))

@@ -1,5 +1,6 @@
 """What the fields of facts are made of: kinds, times, texts, orders."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NewType
@@ -83,6 +84,11 @@ class Factor:
 
     name: Identifier
     value: float
+
+
+def factors_of(named: Mapping[str, float]) -> tuple[Factor, ...]:
+    """Return *named* numbers as factors, in their order."""
+    return tuple(Factor(Identifier(name), float(named[name])) for name in named)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,6 @@ class Repository(IntEnum):
     APP, DECLARED_ORDER, NAMED_ORDER = range(3)
 
 
-class App(IntEnum):
-    """Of ``apps``; key: organization, NUL, app."""
-
-    UNUSED = 0
-
-
 class Digest(IntEnum):
     """Of ``digests``; key: the text. MEDIA, SUBJECT, ORIGINAL: row plus one."""
 

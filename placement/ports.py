@@ -1,4 +1,4 @@
-"""The promises that the runtime relies on: a log to read, a checkpoint to keep."""
+"""The promises that the runtime relies on: a log, a checkpoint, and notes of a run."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -47,6 +47,17 @@ class CheckpointUnwritableError(PlacementError):
     """The checkpoint could not be written (disk full, I/O error); nothing of it was."""
 
     reason = "CHECKPOINT_UNWRITABLE"
+
+
+class CheckpointFsyncError(CheckpointUnwritableError):
+    """The disk failed to flush: what it holds is unknown until a process reads it anew.
+
+    A second flush may succeed and still have lost what the first one lost, so the store
+    refuses every later save, and the process ends with exit code 70.
+    Source: Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020.
+    """
+
+    exit_code = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +116,12 @@ class EventLog(Protocol):
         that ends before *after_sequence*, or messages that are gone.
         """
 
-    async def message(self, sequence: int) -> Message | None:
-        """Return one message, or None when the log does not hold it."""
+    async def message(self, sequence: int, subject: str = "") -> Message | None:
+        """Return one message, or None when the log does not hold it.
+
+        With a *subject*, in which ``*`` stands for any one token: the first message of
+        that subject at *sequence* or later.
+        """
 
     async def status(self) -> LogStatus:
         """Say what log this is and how far it reaches, by asking it now."""
@@ -160,8 +175,8 @@ class CheckpointStore(Protocol):
         Chunks that are not given stay as they are; an empty body deletes its chunk.
         *chunks* are taken whole before the first wait. Raises
         CheckpointUnwritableError, after which the next load returns the old or the new
-        save, whole; and CheckpointDamagedError when what is there is not what was
-        saved.
+        save, whole; its CheckpointFsyncError, after which every later save raises it
+        too; and CheckpointDamagedError when what is there is not what was saved.
         """
 
     async def discard(self, reason: str) -> None:
@@ -169,3 +184,37 @@ class CheckpointStore(Protocol):
 
     async def close(self) -> None:
         """Let go of the files."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What one run of a service leaves for the next, however it ended."""
+
+    epoch: str = ""
+    """The newest name under which answers were given."""
+    sequence: int = 0
+    """No answer of that epoch rested on more of the log than this."""
+    message_hash: bytes = b""
+    """The hash of the message at *sequence*; empty at sequence 0."""
+    failed_sequence: int = 0
+    """The message whose folding ended the last run; 0: none did."""
+    failed_count: int = 0
+    """How many runs in a row ended there."""
+    failed_reason: str = ""
+    """How the last of them ended, for people."""
+
+
+class RunRecords(Protocol):
+    """Where a service keeps one RunRecord; quick enough to be called in the loop."""
+
+    def load(self) -> RunRecord:
+        """Return the newest record that is whole; an empty one when there is none."""
+
+    def note(self, record: RunRecord) -> None:
+        """Keep *record* whatever ends the process; a power failure may lose it.
+
+        Raises nothing: with the disk gone, answers must go on.
+        """
+
+    def keep(self, record: RunRecord) -> None:
+        """Keep *record* whatever happens; raises CheckpointUnwritableError."""

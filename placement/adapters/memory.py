@@ -1,4 +1,4 @@
-"""Both ports in memory, for tests: the same promises, and controls to break them."""
+"""Every port in memory, for tests: the same promises, and controls to break them."""
 
 import asyncio
 from collections import OrderedDict
@@ -20,6 +20,7 @@ from placement.ports import (
     LogStatus,
     LogUnavailableError,
     Message,
+    RunRecord,
 )
 
 DUPLICATE_WINDOW_NS = 120_000_000_000
@@ -95,9 +96,12 @@ class MemoryEventLog:
                 async with asyncio.timeout(self._idle_seconds):
                     await changed.wait()
 
-    async def message(self, sequence: int) -> Message | None:
-        """Return one message, or None when the log does not hold it."""
+    async def message(self, sequence: int, subject: str = "") -> Message | None:
+        """Return one message, or the first of *subject* from there on, or None."""
         self._check_reachable()
+        if subject:
+            later = self._messages[max(0, sequence - self._first_sequence) :]
+            return next((m for m in later if matches(subject, m.subject)), None)
         if not self._first_sequence <= sequence <= self._last_sequence:
             return None
         return self._at(sequence)
@@ -197,6 +201,37 @@ class MemoryEventLog:
             if within and len(self._ids) < REMEMBERED_IDS_MAX:
                 return
             del self._ids[oldest]
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """Say whether *subject* is one of *pattern*, whose ``*`` is any one token."""
+    wanted, found = pattern.split("."), subject.split(".")
+    pairs = zip(wanted, found, strict=False)
+    return len(wanted) == len(found) and all(w in {"*", f} for w, f in pairs)
+
+
+class MemoryRunRecords:
+    """RunRecords that outlive a projector, and die with the process."""
+
+    def __init__(self) -> None:
+        """Hold an empty record."""
+        self._record = RunRecord()
+        self.writable = True
+
+    def load(self) -> RunRecord:
+        """Return what was noted or kept last."""
+        return self._record
+
+    def note(self, record: RunRecord) -> None:
+        """Remember *record*."""
+        self._record = record
+
+    def keep(self, record: RunRecord) -> None:
+        """Remember *record*; CheckpointUnwritableError unless ``writable``."""
+        if not self.writable:
+            message = "the records in memory are not writable"
+            raise CheckpointUnwritableError(message)
+        self._record = record
 
 
 class MemoryCheckpointStore:

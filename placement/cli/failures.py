@@ -10,7 +10,6 @@ FAILED: Final = 1
 INVALID: Final = 2
 TIMED_OUT: Final = 3
 UNAVAILABLE: Final = 4
-
 EXIT_CODES: Final = (
     f"{OK} done; {FAILED} failed, or the answer is no; {INVALID} wrong usage or input;"
     f" {TIMED_OUT} timed out; {UNAVAILABLE} service or log out of reach."
@@ -35,7 +34,7 @@ def failure(error: PlacementError) -> tuple[str, int]:
     status = getattr(getattr(error, "code", None), "name", "")
     if status:
         return _call_message(error, status), _BY_STATUS.get(status, FAILED)
-    code = FAILED
+    code = getattr(error, "exit_code", FAILED)  # of what ends a service
     if isinstance(error, InputError) or error.reason == "CONFIG_INVALID":
         code = INVALID
     elif isinstance(error, LogUnavailableError):

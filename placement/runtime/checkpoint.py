@@ -1,8 +1,13 @@
-"""The state to and from its checkpoint, and whether a checkpoint may be believed."""
+"""The state to and from its checkpoint."""
 
-from placement.core.chunks import load, take_dirty
-from placement.core.fold import FOLD_VERSION
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from placement.core.chunks import load
 from placement.core.state import State
+from placement.core.tables.table import Table
+from placement.faults import FaultPoint, reach
 from placement.ports import (
     Checkpoint,
     CheckpointDamagedError,
@@ -10,21 +15,34 @@ from placement.ports import (
     CheckpointStore,
     CheckpointUnwritableError,
     Chunk,
-    EventLog,
-    LogReplacedError,
-    LogStatus,
 )
-from placement.runtime.view import View
-from placement.wire.events import message_hash
+
+PACK_SECONDS: Final = 0.001
+"""Packing lets answers in after so long."""
+_PASSES_MAX: Final = 2
+"""So often, at most, a chunk is packed ahead of the last step, which takes the rest."""
 
 
-def state_of(checkpoint: Checkpoint) -> State:
-    """Return the state that *checkpoint* holds; raises CheckpointDamagedError."""
+def state_of(checkpoint: Checkpoint, *, of_this_version: bool = True) -> State:
+    """Return the state that *checkpoint* holds; raises CheckpointDamagedError.
+
+    Of another version, tables that we do not know are left out, tables that it does not
+    have stay empty, and columns that it does not have are zero.
+    """
     state = State()
+    tables = state.tables()
+    found = ((c.table, c.number, c.body) for c in checkpoint.chunks)
+    if not of_this_version:
+        found = (chunk for chunk in found if chunk[0] in tables)
     try:
-        load(state, ((c.table, c.number, c.body) for c in checkpoint.chunks))
+        load(state, found, of_this_version=of_this_version)
     except ValueError as error:
         message = f"the checkpoint is not of this state: {error}"
+        raise CheckpointDamagedError(message) from error
+    except Exception as error:
+        if of_this_version:
+            raise
+        message = f"the checkpoint means something else by its tables: {error!r}"
         raise CheckpointDamagedError(message) from error
     state.sequence = checkpoint.header.sequence
     state.store_time_ns = checkpoint.header.store_time_ns
@@ -32,65 +50,116 @@ def state_of(checkpoint: Checkpoint) -> State:
     return state
 
 
-async def save(store: CheckpointStore, state: State, epoch: str) -> int:
-    """Save what changed since the last time; returns how many chunks that was.
+class Saver:
+    """Writes states into one store, whichever state was in it before."""
 
-    Raises CheckpointUnwritableError, and then saves the same chunks next time, as it
-    does when it is cancelled. What was saved before and is damaged now is put aside
-    and saved anew, whole.
+    def __init__(self, store: CheckpointStore, fold_version: int) -> None:
+        """Write into *store*, as the work of *fold_version*."""
+        self._store = store
+        self._fold_version = fold_version
+        self._stored: dict[str, int] = {}
+        """How many chunks of each table the store has."""
+        self._ended = False
+
+    async def load(self) -> Checkpoint | None:
+        """Return what is in the store, and remember of what it consists.
+
+        Raises what CheckpointStore.load does.
+        """
+        checkpoint = await self._store.load()
+        if checkpoint is not None:
+            for chunk in checkpoint.chunks:
+                count = self._stored.get(chunk.table, 0)
+                self._stored[chunk.table] = max(count, chunk.number + 1)
+        return checkpoint
+
+    async def save(self, state: State, epoch: str) -> int:
+        """Save what changed since the last time, and return up to which sequence.
+
+        What another state left in the store is deleted in the same transaction. Raises
+        CheckpointUnwritableError, and then saves the same chunks next time, as it does
+        when it is cancelled. What was saved before and is damaged now is put aside and
+        saved anew, whole.
+        """
+        tables = state.tables()
+        taken: dict[tuple[str, int], bytes] = {}
+        try:
+            await _pack_ahead(tables.values(), taken)
+            self._require_whole()
+            for table in tables.values():
+                _take(table, taken)
+            header = CheckpointHeader(
+                epoch,
+                state.sequence,
+                state.store_time_ns,
+                self._fold_version,
+                state.message_hash,
+            )
+            present = {name: table.chunk_count for name, table in tables.items()}
+            chunks = [Chunk(*key, body) for key, body in taken.items()]
+            reach(FaultPoint.BEFORE_SAVE)
+            await self._store.save(header, [*chunks, *self._left_over(present)])
+            reach(FaultPoint.AFTER_SAVE)
+        except CheckpointDamagedError as error:
+            for table in tables.values():  # first of all: discarding may fail, too
+                table.mark_all_dirty()
+            await self.discard(str(error))
+            raise CheckpointUnwritableError(str(error)) from error
+        except BaseException:
+            for name, number in taken:
+                tables[name].mark_dirty(number)
+            raise
+        self._stored = present
+        return header.sequence
+
+    def end(self) -> None:
+        """Write nothing more, not even what is being packed now."""
+        self._ended = True
+
+    async def discard(self, reason: str) -> None:
+        """Put what is in the store aside; raises what CheckpointStore.discard does."""
+        reach(FaultPoint.BEFORE_DISCARD)
+        await self._store.discard(reason)
+        self._stored = {}
+        reach(FaultPoint.AFTER_DISCARD)
+
+    def _require_whole(self) -> None:
+        if self._ended:
+            message = "folding failed: the state in memory is not whole"
+            raise CheckpointUnwritableError(message)
+
+    def _left_over(self, present: dict[str, int]) -> list[Chunk]:
+        return [
+            Chunk(name, number, b"")
+            for name, count in self._stored.items()
+            for number in range(present.get(name, 0), count)
+        ]
+
+
+async def _pack_ahead(
+    tables: Iterable[Table], taken: dict[tuple[str, int], bytes]
+) -> None:
+    """Pack most of what changed, letting others in; they may change some of it again.
+
+    What changed again is taken again by who packs the rest, in one step: so all that
+    was taken is of one sequence.
     """
-    header = CheckpointHeader(
-        epoch, state.sequence, state.store_time_ns, FOLD_VERSION, state.message_hash
-    )
-    chunks = [Chunk(*packed) for packed in take_dirty(state)]
-    tables = state.tables()
-    try:
-        await store.save(header, chunks)
-    except CheckpointDamagedError as error:
-        for table in tables.values():  # first of all: discarding may fail, too
-            table.mark_all_dirty()
-        await store.discard(str(error))
-        raise CheckpointUnwritableError(str(error)) from error
-    except BaseException:
-        for chunk in chunks:
-            tables[chunk.table].mark_dirty(chunk.number)
-        raise
-    return len(chunks)
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + PACK_SECONDS
+    for table in tables:
+        for _ in range(_PASSES_MAX * table.chunk_count):
+            if not _take(table, taken, 1):
+                break
+            if loop.time() > ends:
+                await asyncio.sleep(0)
+                ends = loop.time() + PACK_SECONDS
 
 
-async def inspect(log: EventLog, view: View) -> tuple[LogStatus, str]:
-    """Return what log this is, and why the view's state is not a fold of it.
-
-    The reason is empty when it is: the log still holds the very message that was
-    folded last. Raises LogUnavailableError.
-    """
-    # Taken before the log is asked, since folding goes on meanwhile.
-    epoch, sequence = view.epoch, view.state.sequence
-    folded_hash = view.state.message_hash
-    status = await log.status()
-    if epoch and epoch != status.epoch:
-        return status, f"the log's epoch is {status.epoch}, the state's is {epoch}"
-    position = f"the state is at {sequence}"
-    if status.last_sequence < sequence:
-        return status, f"the log ends at {status.last_sequence}, {position}"
-    if status.first_sequence > sequence + 1:
-        return status, f"the log begins at {status.first_sequence}, {position}"
-    if status.first_sequence <= sequence:
-        message = await log.message(sequence)
-        if message is None or message_hash(message) != folded_hash:
-            return status, f"message {sequence} is not the one that was folded"
-    return status, ""
-
-
-def require_whole(status: LogStatus, *, accept_partial_log: bool) -> None:
-    """Refuse to fold a log from its start when its start is gone.
-
-    Raises LogReplacedError, naming the remedy, unless an operator accepts the loss.
-    """
-    if status.first_sequence > 1 and not accept_partial_log:
-        message = (
-            f"the log begins at message {status.first_sequence}: what was before is in "
-            "no checkpoint that this version can use. Restore a checkpoint, run the "
-            "version that wrote it, or set accept_partial_log to begin without it"
-        )
-        raise LogReplacedError(message)
+def _take(
+    table: Table, taken: dict[tuple[str, int], bytes], count_max: int | None = None
+) -> bool:
+    """Move what changed of *table* into *taken*; say whether that was anything."""
+    packed = table.take_dirty(count_max)
+    for number, body in packed:
+        taken[table.name, number] = body
+    return bool(packed)

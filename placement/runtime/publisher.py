@@ -7,7 +7,9 @@ from enum import IntEnum
 from placement.core.event import Event
 from placement.core.fold import event_key
 from placement.core.tables.table import ABSENT
-from placement.ports import Appended, EventLog
+from placement.faults import FaultPoint, reach
+from placement.ports import Appended, EventLog, LogUnavailableError
+from placement.runtime.epochs import Position, identity, succeeding
 from placement.runtime.view import View
 from placement.wire.events import batched, encode_message
 
@@ -41,8 +43,9 @@ class Publisher:
     async def publish(self, events: Sequence[Event]) -> Published:
         """Store *events* and say what became of each.
 
-        Raises LogUnavailableError or LogFullError: some may be stored by then, and
-        publishing the same events again is safe.
+        All of them are in the epoch that is returned. Raises LogFullError, and
+        LogUnavailableError also when the log became another one meanwhile: some may be
+        stored by then, and publishing the same events again is safe.
         """
         fresh: dict[str, Event] = {}
         repeated: set[int] = set()
@@ -53,14 +56,22 @@ class Publisher:
                 fresh[event.event_id] = event
         epoch = self._view.epoch
         sequence = self._view.state.sequence if repeated else 0
+        found = bool(repeated)
         stored_before: set[str] = set()
         for batch in batched(fresh.values()):
+            folded = self._folded_position()
             appended = await self._append(batch)
-            if appended.epoch != epoch:  # positions in two logs cannot be compared
-                epoch, sequence = appended.epoch, 0
+            name = self._epoch_of(appended, folded)
+            if name != epoch:  # positions in two logs cannot be compared
+                if found:
+                    message = "the log became another one: publish the events again"
+                    raise LogUnavailableError(message, epoch=name)
+                epoch, sequence = name, 0
+            found = True
             sequence = max(sequence, appended.sequence)
             if appended.duplicate:
                 stored_before.update(event.event_id for event in batch)
+        reach(FaultPoint.AFTER_APPEND_BEFORE_ANSWER)
         outcomes = tuple(
             Outcome.DUPLICATE
             if position in repeated or event.event_id in stored_before
@@ -70,10 +81,31 @@ class Publisher:
         return Published(outcomes, epoch, sequence)
 
     def _folded(self, event_id: str) -> bool:
-        if self._view.trouble_is_final:  # what was folded is in another log
+        if self._view.epoch_broken:  # what was folded is in another log
             return False
         return self._view.state.event_ids.find(event_key(event_id)) != ABSENT
 
+    def _folded_position(self) -> Position:
+        state = self._view.state
+        return Position(self._view.epoch, state.sequence, state.message_hash)
+
+    def _epoch_of(self, appended: Appended, folded: Position) -> str:
+        """Return the name of the epoch in which events were stored.
+
+        The log itself cannot tell one of its lives from another. What is new is stored
+        after all that was *folded* before, unless the log was rewound: then it is in
+        the epoch that the projector is about to begin.
+        """
+        view = self._view
+        for name in (view.successor, view.epoch):
+            if name and identity(name) == appended.epoch:
+                rewound = not appended.duplicate and (
+                    name == folded.epoch and appended.sequence <= folded.sequence
+                )
+                return succeeding(folded) if rewound else name
+        return appended.epoch
+
     async def _append(self, batch: list[Event]) -> Appended:
         subject, body, message_id = encode_message(batch)
+        reach(FaultPoint.BEFORE_APPEND)
         return await self._log.append(subject, body, message_id)

@@ -49,7 +49,17 @@ class View:
         """Begin with an empty state that nobody may trust yet."""
         self.state = State()
         self.epoch = ""
+        self.generation = 0
+        """How often another state was put in place of the one before."""
         self.last_sequence: int | None = None
+        self.successor = ""
+        """While the epoch is broken: the name of what is stored in the log now."""
+        self.rebuilding = ""
+        """Why, and how far, the log is being folded again beside this state."""
+        self.rebuilt_sequence = 0
+        """While it is: up to which message it is folded."""
+        self.outdated = ""
+        """Why this state is no fold of its log as this version would make it."""
         self._clock = clock
         self._started_ns = clock()
         self._current_ns = 0
@@ -59,11 +69,17 @@ class View:
         self._broken = ""
         self._degraded = ""
         self._waiters: dict[asyncio.Future[None], int] = {}
+        self._moved = asyncio.Event()
 
     # Written by the projector.
 
     def replace(self, state: State, epoch: str, *, restored: bool) -> None:
-        """Answer from another state; *restored* says that it is from a checkpoint."""
+        """Answer from another state; *restored* says that it is from a checkpoint.
+
+        Whatever was broken is whole again: the state is one of the log as it is.
+        """
+        self.generation += 1
+        self._broken = self.successor = ""
         self.state, self.epoch, self._restored = state, epoch, restored
         self._current_ns, self._mark = 0, None
         self.advanced()
@@ -75,6 +91,8 @@ class View:
             known_ns = min(self._current_ns, self._clock())  # which was set back, maybe
             self._current_ns = max(known_ns, self._mark[0])
             self._mark = None
+        self._moved.set()
+        self._moved = asyncio.Event()
         for waiter, wanted in list(self._waiters.items()):
             if wanted <= sequence and not waiter.done():
                 waiter.set_result(None)
@@ -90,9 +108,12 @@ class View:
             self._mark = (time_ns, last_sequence)
         self.advanced()
 
-    def broken(self, why: str) -> None:
-        """Note that the log is not the one that the state was folded from."""
-        self._broken = why
+    def broken(self, why: str, successor: str = "") -> None:
+        """Note that the log is not the one that the state was folded from.
+
+        *successor* is the epoch of what is in the log now, if that will be folded.
+        """
+        self._broken, self.successor = why, successor
 
     def degraded(self, why: str) -> None:
         """Note that the checkpoint cannot be written; empty: it can again."""
@@ -111,8 +132,8 @@ class View:
         return self._broken or self._degraded
 
     @property
-    def trouble_is_final(self) -> bool:
-        """Whether the log is another one: nothing more may be folded or saved."""
+    def epoch_broken(self) -> bool:
+        """Whether the log is another one: nothing more may be folded into the state."""
         return bool(self._broken)
 
     def staleness_ns(self) -> int:
@@ -143,6 +164,16 @@ class View:
             self.staleness_ns(),
             self._clock(),
         )
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Return the generation of the state and its sequence: it only ever grows."""
+        return self.generation, self.state.sequence
+
+    async def changed(self, after: tuple[int, int]) -> None:
+        """Wait until the state is at another ``position`` than *after*."""
+        while self.position == after:
+            await self._moved.wait()
 
     async def wait_for(self, token: str, timeout_s: float) -> bool:
         """Wait until what *token* stands for is folded; say whether it is.

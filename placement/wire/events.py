@@ -1,7 +1,7 @@
 """The stream's bytes to recorded events, and events to bytes."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final, get_args
 
@@ -16,7 +16,7 @@ from placement.core.errors import (
     TimeInvalidError,
 )
 from placement.core.event import Event, Fact, Recorded, RecordedMessage, SetAside
-from placement.core.topology import parse_region
+from placement.core.topology import Region, parse_region
 from placement.ports import Message
 from placement.v1 import events_pb2 as pb
 from placement.wire.fields import (
@@ -140,15 +140,41 @@ def batched(events: Iterable[Event]) -> Iterator[list[Event]]:
         yield batch
 
 
-def decode_message(message: Message) -> RecordedMessage:
+def decode_message(message: Message, skipped: Collection[int] = ()) -> RecordedMessage:
     """Return what a message of the log holds; never fails.
 
     What cannot be read is set aside, by the message's bytes, its subject and the log's
-    time alone.
+    time alone. Events whose place in the message is *skipped* are left out, unread.
     """
-    items = tuple(_items(message))
+    return recorded(message, tuple(decode_items(message, skipped)))
+
+
+def recorded(
+    message: Message, items: tuple[Recorded | SetAside, ...]
+) -> RecordedMessage:
+    """Return *message* with the *items* that were decoded from it."""
     folded = message_hash(message)
     return RecordedMessage(message.sequence, message.store_time_ns, folded, items)
+
+
+def event_count(message: Message) -> int:
+    """Return how many events *message* holds; the most there may be if it is unread."""
+    matched = _SUBJECT.fullmatch(message.subject)
+    if matched is None or matched["fact"] != BATCH:
+        return 1
+    try:
+        return len(pb.EventBatch.FromString(message.body).events)
+    except Exception:  # noqa: BLE001 - asked of messages that a bug makes unreadable
+        return BATCH_EVENTS_MAX
+
+
+def message_region(message: Message) -> Region | None:
+    """Return the region that the subject of *message* names, if that is one."""
+    matched = _SUBJECT.fullmatch(message.subject)
+    try:
+        return parse_region(matched["region"]) if matched else None
+    except RegionInvalidError:
+        return None
 
 
 def message_hash(message: Message) -> bytes:
@@ -157,10 +183,15 @@ def message_hash(message: Message) -> bytes:
     return blake2b(stored + message.body, digest_size=16).digest()
 
 
-def _items(message: Message) -> Iterator[Recorded | SetAside]:
+def decode_items(
+    message: Message, skipped: Collection[int] = ()
+) -> Iterator[Recorded | SetAside]:
+    """Yield what ``decode_message`` returns the items of, one by one."""
     matched = _SUBJECT.fullmatch(message.subject)
     if matched is None:
         yield _set_aside(message, 0, "SUBJECT_UNKNOWN")
+        return
+    if len(skipped) >= BATCH_EVENTS_MAX:  # all that there can be: not even read
         return
     try:
         if matched["fact"] == BATCH:
@@ -174,7 +205,8 @@ def _items(message: Message) -> Iterator[Recorded | SetAside]:
         yield _set_aside(message, 0, LimitInvalidError.reason)
         return
     for index, proto in enumerate(protos):
-        yield _item(message, index, proto, matched["region"])
+        if index not in skipped:
+            yield _item(message, index, proto, matched["region"])
 
 
 def _item(

@@ -6,19 +6,25 @@ from pathlib import Path
 import pytest
 
 from placement.adapters.jetstream.log import JetStreamLog
-from tests.contract.event_logs import MemorySubject, NatsSubject, Subject
+from tests.contract.event_logs import (
+    MemorySubject,
+    NatsSubject,
+    SimulatedSubject,
+    Subject,
+)
 from tests.nats_server import DEBIAN_SERVER, NatsServer, newest_server
 
 
-@pytest.fixture(params=["memory", "nats_newest", "nats_debian"])
+@pytest.fixture(params=["memory", "simulated", "nats_newest", "nats_debian"])
 async def subject(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[Subject]:
     """Yield an empty event log of each kind; all must keep the same promises."""
-    if request.param == "memory":
-        memory = MemorySubject()
-        yield memory
-        await memory.log.close()
+    if request.param in {"memory", "simulated"}:
+        simulated = request.param == "simulated"
+        twin = await SimulatedSubject.empty() if simulated else MemorySubject()
+        yield twin
+        await twin.log.close()
         return
     if request.param == "nats_debian" and not DEBIAN_SERVER.exists():
         pytest.skip(f"{DEBIAN_SERVER} is not installed: apt-get install nats-server")

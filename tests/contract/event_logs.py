@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Protocol
 
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.memory import MemoryEventLog
 from placement.ports import Appended, EventLog, LogUnavailableError, Message
 from tests.nats_server import NatsServer, jetstream
+from tests.simulator.log import LogConnection, LogFaults, SimulatedLog
 
 SUBJECT = "placement.events.v1.ams.content_pushed"
 DEADLINE_SECONDS = 20.0
@@ -66,6 +68,43 @@ class MemorySubject:
     async def replace(self) -> None:
         """Become another log."""
         self._memory.replace()
+
+
+class SimulatedSubject:
+    """The simulator's log, over a connection on which nothing goes wrong."""
+
+    def __init__(self, store: SimulatedLog) -> None:
+        """Keep *store*, which has begun."""
+        self._store = store
+        self.log: EventLog = LogConnection(store)
+        self._kept_sequence = 0
+
+    @classmethod
+    async def empty(cls) -> "SimulatedSubject":
+        """Return one without messages, on the real clock."""
+        store = SimulatedLog(time.time_ns, Random(1), LogFaults())
+        await store.begin()
+        return cls(store)
+
+    async def stop(self) -> None:
+        """Make the log unreachable."""
+        self._store.stop()
+
+    async def start(self) -> None:
+        """Make it reachable again."""
+        self._store.resume()
+
+    async def keep(self) -> None:
+        """Remember the last sequence."""
+        self._kept_sequence = len(self._store.life.messages)
+
+    async def put_back(self) -> None:
+        """Lose what came later."""
+        await self._store.rewind(self._kept_sequence)
+
+    async def replace(self) -> None:
+        """Become another log."""
+        await self._store.replace()
 
 
 class NatsSubject:

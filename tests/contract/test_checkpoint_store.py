@@ -3,12 +3,19 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from placement.adapters.memory import MemoryCheckpointStore
+from placement.adapters.sqlite.generations import (
+    CheckpointGenerations,
+    GenerationSettings,
+)
 from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.ports import Checkpoint, CheckpointHeader, CheckpointStore, Chunk
+from tests.simulator.disk import Disk
+from tests.simulator.store import DiskCheckpointStore
 
 HEADER = CheckpointHeader(
     epoch="PLACEMENT_V1@2026-11-23T10:00:00Z",
@@ -22,12 +29,12 @@ LATER = replace(HEADER, sequence=8, store_time_ns=HEADER.store_time_ns + 1)
 Reopen = Callable[[], Awaitable[CheckpointStore]]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "simulated", "sqlite", "generations"])
 async def reopen(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[Reopen]:
     """A function that ends a run and returns the store as the next one finds it."""
-    memory = MemoryCheckpointStore()
+    memory, disk = MemoryCheckpointStore(), Disk(Random(1))
     runs: list[CheckpointStore] = []
 
     async def next_run() -> CheckpointStore:
@@ -35,8 +42,13 @@ async def reopen(
             await runs[-1].close()
         if request.param == "memory":
             runs.append(memory)
-        else:
+        elif request.param == "simulated":
+            runs.append(DiskCheckpointStore(disk))
+        elif request.param == "sqlite":
             runs.append(SqliteCheckpointStore(tmp_path / "checkpoint.db"))
+        else:  # with a copy after each save that finds none being made
+            settings = GenerationSettings(interval_seconds=0)
+            runs.append(CheckpointGenerations(tmp_path / "checkpoint.db", settings))
         return runs[-1]
 
     yield next_run

@@ -222,3 +222,23 @@ async def test_status_tells_how_far_the_log_reaches(subject: Subject) -> None:
     status = await subject.log.status()
 
     assert (status.first_sequence, status.last_sequence) == (1, 3)
+
+
+async def test_first_message_of_a_subject_is_found_from_a_sequence_on(
+    subject: Subject,
+) -> None:
+    """A wildcard stands for one token; what comes before the sequence is no match."""
+    decisions = "placement.decisions.v1.{}.event_quarantined"
+    await fill(subject.log, 2)
+    await subject.log.append(decisions.format("ams"), b"first", "q1")
+    await fill(subject.log, 2, "later")
+    await subject.log.append(decisions.format("fra"), b"second", "q2")
+
+    every = decisions.format("*")
+    found = [await subject.log.message(start, every) for start in (1, 3, 4, 7)]
+
+    sequences = [None if each is None else each.sequence for each in found]
+    assert sequences == [3, 3, 6, None]
+    assert found[2] is not None
+    assert found[2].body == b"second"
+    assert await subject.log.message(1, "placement.decisions.v1.ams.tag_moved") is None

@@ -72,9 +72,9 @@ class ErringLog:
         """Read the real one."""
         return self.real.read(after_sequence)
 
-    async def message(self, sequence: int) -> Message | None:
+    async def message(self, sequence: int, subject: str = "") -> Message | None:
         """Ask the real one."""
-        return await self.real.message(sequence)
+        return await self.real.message(sequence, subject)
 
     async def status(self) -> LogStatus:
         """Say what the real one says, or less."""
@@ -150,7 +150,10 @@ async def test_save_that_is_cut_short_by_the_end_loses_nothing(
 async def test_epoch_is_broken_by_what_is_found_twice(
     log: MemoryEventLog, tmp_path: Path, wrong_count: int, *, broken: bool
 ) -> None:
-    """One wrong answer, as a new leader may give it, is asked again."""
+    """One wrong answer, as a new leader may give it, is asked again.
+
+    Two are believed: what the log holds is folded again, under another name.
+    """
     view, erring = View(time.time_ns), ErringLog(log)
     store = SqliteCheckpointStore(tmp_path / "checkpoint.sqlite")
     await Publisher(log, view).publish(events(1))
@@ -159,7 +162,8 @@ async def test_epoch_is_broken_by_what_is_found_twice(
         erring.wrong_count = wrong_count
         await asyncio.sleep(2.5)
         assert not erring.wrong_count
-        assert (view.serving_state() is ServingState.EPOCH_BROKEN) == broken
+        assert (view.epoch != (await log.status()).epoch) == broken
+        assert view.serving_state() is ServingState.LIVE
     await store.close()
 
 

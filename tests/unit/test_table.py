@@ -153,3 +153,23 @@ def test_malformed_chunk_is_refused(name: str) -> None:
     """Whatever is in it, a chunk of another shape is a ValueError and nothing else."""
     with pytest.raises(ValueError, match="of table t is"):
         Table("t", ("one", "two")).load(spoiled_chunks()[name])
+
+
+def test_chunk_of_another_version_may_lack_the_last_columns() -> None:
+    """What was added to a table since then is zero in rows of before."""
+    narrow = Table("t", ("one",))
+    narrow.set(narrow.find_or_add(b"k0"), 0, 7)
+    widened = Table("t", ("one", "two"))
+
+    widened.load([narrow.take_dirty()[0][1]], of_this_version=False)
+
+    assert widened.values(widened.find(b"k0")) == (7, 0)
+    widened.set(widened.find_or_add(b"k1"), 1, 5)
+    assert widened.values(widened.find(b"k1")) == (0, 5)
+
+
+@pytest.mark.parametrize("name", ["cut off", "too long", "empty"])
+def test_chunk_of_another_version_is_whole(name: str) -> None:
+    """Only whole columns may be missing."""
+    with pytest.raises(ValueError, match="of table t is"):
+        Table("t", ("one", "two")).load(spoiled_chunks()[name], of_this_version=False)

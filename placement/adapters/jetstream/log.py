@@ -103,12 +103,13 @@ class JetStreamLog:
             async for batch in batches:
                 yield batch
 
-    async def message(self, sequence: int) -> Message | None:
-        """Return one message, or None when the log does not hold it."""
+    async def message(self, sequence: int, subject: str = "") -> Message | None:
+        """Return one message, or the first of *subject* from there on, or None."""
         await self._prepare()
         if sequence < 1:
             return None
-        return await stored_message(self._connection, self._settings.stream, sequence)
+        stream = self._settings.stream
+        return await stored_message(self._connection, stream, sequence, subject)
 
     async def status(self) -> LogStatus:
         """Say what log this is and how far it reaches, by asking it now."""

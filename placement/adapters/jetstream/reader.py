@@ -186,11 +186,17 @@ def replacement(status: LogStatus, epoch: str, position: int) -> str:
 
 
 async def stored_message(
-    connection: Connection, stream: str, sequence: int
+    connection: Connection, stream: str, sequence: int, subject: str = ""
 ) -> Message | None:
-    """Return one message of *stream*, or None; LogUnavailableError."""
+    """Return one message of *stream*, or the first of *subject* from there on, or None.
+
+    Raises LogUnavailableError.
+    """
+    wanted: dict[str, int | str] = {"seq": sequence}
+    if subject:
+        wanted["next_by_subj"] = subject
     try:
-        answer = await connection.api(f"STREAM.MSG.GET.{stream}", {"seq": sequence})
+        answer = await connection.api(f"STREAM.MSG.GET.{stream}", wanted)
     except ApiError as error:
         if error.code == MESSAGE_NOT_FOUND:
             return None

@@ -20,6 +20,10 @@ _START_BYTES: Final = 100  # SQLite's file header
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")  # what SQLite keeps beside its file
 
 
+class FlushError(OSError):
+    """The disk failed to flush; what of it is there nobody knows."""
+
+
 def schema() -> str:
     """Return schema.sql."""
     return (
@@ -61,7 +65,7 @@ def removed(path: Path) -> Path:
 def move_into_place(new: Path, path: Path) -> None:
     """Rename *new* to *path*, where no orphaned WAL may wait for it."""
     new.rename(removed(path))
-    _sync_directory(path)
+    sync(path.parent)
 
 
 def put_aside(path: Path, reason: str) -> Path | None:
@@ -82,7 +86,7 @@ def put_aside(path: Path, reason: str) -> Path | None:
         path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
     with suppress(OSError):  # a full disk must not keep us from beginning anew
         aside.with_name(aside.name + ".txt").write_text(f"{reason}\n")
-    _sync_directory(path)
+    sync(path.parent)
     return aside
 
 
@@ -97,10 +101,15 @@ def _make_room(path: Path) -> list[int]:
     return sorted(named)
 
 
-def _sync_directory(path: Path) -> None:
-    """Make the renames beside *path* outlast a power failure."""
-    directory = os.open(path.parent, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file, or the names in a directory, outlast a power failure.
+
+    Raises FlushError when the disk fails to; it is not asked again.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
+    except OSError as error:
+        raise FlushError(error.errno, f"{path}: {error.strerror}") from error
     finally:
-        os.close(directory)
+        os.close(descriptor)

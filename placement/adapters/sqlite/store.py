@@ -5,11 +5,11 @@ those that were written: its ``integrity_check`` misses most flipped bits, so th
 carry hashes of our own (``proof``), and the file is treated with suspicion
 (``file``). There is one connection, the only one that writes and checkpoints the
 WAL (https://www.sqlite.org/wal.html#walresetbug). After any failure it is dropped, and
-the next use verifies the whole file before it trusts it again.
+the next use verifies the whole file before it trusts it again. After a failure to
+flush nothing is saved any more: that is for another process.
 """
 
 import asyncio
-import errno
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterable
@@ -20,6 +20,7 @@ from typing import Any, Final
 import aiosqlite
 import structlog
 
+from placement.adapters.sqlite.failures import explained, is_flush_failure, unwritable
 from placement.adapters.sqlite.file import (
     APPLICATION_ID,
     is_ours,
@@ -39,23 +40,26 @@ from placement.adapters.sqlite.proof import (
     planned,
 )
 from placement.core.errors import clipped
+from placement.faults import FaultPoint, reach
 from placement.ports import (
     Checkpoint,
-    CheckpointDamagedError,
+    CheckpointFsyncError,
     CheckpointHeader,
-    CheckpointUnwritableError,
     Chunk,
 )
 
 _READ_ROWS_MAX: Final = 64  # 4 MiB a step at 64 KiB a chunk
+_PAGE_BYTES: Final = 16_384  # loads 64 KiB chunks 3 times faster than 4096
+_WAL_BYTES_MAX: Final = 16 * 1024**2  # about as much is saved before the WAL is moved
 
 _PRAGMAS: Final = (
     "PRAGMA synchronous = FULL;"
     "PRAGMA trusted_schema = OFF;"
     f"PRAGMA journal_size_limit = {64 * 1024**2};"  # bytes of WAL after a large save
+    "PRAGMA wal_autocheckpoint = 0;"  # it would not tell of a failure: see _move_wal
 )
 _FIRST_PRAGMAS: Final = (
-    "PRAGMA page_size = 16384;"  # loads 64 KiB chunks 3 times faster than 4096
+    f"PRAGMA page_size = {_PAGE_BYTES};"
     "PRAGMA journal_mode = MEMORY;"  # a file half made is thrown away, not repaired
     "BEGIN IMMEDIATE;"  # committed with the first save
     f"PRAGMA application_id = {APPLICATION_ID};"
@@ -81,8 +85,6 @@ _PUT_CHUNK: Final = (
 _DELETE_CHUNK: Final = "DELETE FROM chunk WHERE table_name = ? AND number = ?"
 
 _CREATE: Final = re.compile(r"^CREATE TABLE .+?STRICT(?=;)", re.DOTALL | re.MULTILINE)
-# What SQLite answers where the file may be whole but cannot be used now.
-_UNUSABLE: Final = re.compile("SQLITE_(BUSY|CANTOPEN|FULL|IOERR_SHM|PERM|READONLY)")
 
 _log = structlog.get_logger()
 
@@ -98,6 +100,8 @@ class SqliteCheckpointStore:
         self._closing: asyncio.Future[Any] | None = None
         self._saved: Saved | None = None
         self._seen = False
+        self._unmoved_bytes = 0
+        self._flush_failure = ""
 
     async def load(self) -> Checkpoint | None:
         """Return the last saved checkpoint, or None where there is no file.
@@ -115,9 +119,12 @@ class SqliteCheckpointStore:
         """Write *chunks* and *header* in one transaction; an empty body deletes.
 
         Takes all of *chunks* before it first waits. Raises CheckpointUnwritableError,
-        and CheckpointDamagedError when it meets a file that is damaged or not ours.
+        CheckpointFsyncError now and ever after, and CheckpointDamagedError when it
+        meets a file that is damaged or not ours.
         """
         given = {(chunk.table, chunk.number): chunk.body for chunk in chunks}
+        if self._flush_failure:
+            raise CheckpointFsyncError(self._flush_failure)
         async with self._trusted():
             connection = await self._connected()
             if connection is not None and self._saved is None:
@@ -129,10 +136,21 @@ class SqliteCheckpointStore:
                     await self._make(change)
                 else:
                     await _write(connection, change)
+                    await self._move_wal(connection, given.values())
             except (sqlite3.Error, OSError) as error:
-                message = f"checkpoint {self._path} could not be written: {error}"
-                raise CheckpointUnwritableError(message) from error
+                raise unwritable(self._path, error) from error
             self._saved = change.after
+
+    async def verify(self) -> CheckpointHeader | None:
+        """Return the header of what ``load`` would return, without keeping the rest.
+
+        Raises what ``load`` raises.
+        """
+        async with self._trusted():
+            connection = await self._connected()
+            if connection is None:
+                return None
+            return (await self._verified(connection, keep=False)).header
 
     async def discard(self, reason: str) -> None:
         """Put the file aside as ``<name>.damaged-<n>``, with *reason* in a text."""
@@ -156,10 +174,12 @@ class SqliteCheckpointStore:
                 yield
             except BaseException as error:
                 self._drop()
-                explained = _explained(self._path, error)
-                if explained is None:
+                told = explained(self._path, error) or error
+                if isinstance(told, CheckpointFsyncError):
+                    self._flush_failure = str(told)
+                if told is error:
                     raise
-                raise explained from error
+                raise told from error
 
     async def _connected(self) -> aiosqlite.Connection | None:
         """Return the one connection; None where there is no file yet."""
@@ -209,9 +229,30 @@ class SqliteCheckpointStore:
             message = f"no WAL on this file system, but {mode}"
             raise sqlite3.OperationalError(message)
         await self._release()
+        reach(FaultPoint.BEFORE_RENAME)
         await asyncio.to_thread(move_into_place, new, self._path)
         self._seen = True
         await self._open(self._path)
+
+    async def _move_wal(
+        self, connection: aiosqlite.Connection, bodies: Iterable[bytes]
+    ) -> None:
+        """Move the WAL into the file when it has grown long; *bodies* were added.
+
+        SQLite would do so by itself, but keep a failed flush to itself, and flush the
+        same pages again. Any other failure leaves the WAL to the next save.
+        """
+        self._unmoved_bytes += sum(_PAGE_BYTES + len(body) for body in bodies)
+        if self._unmoved_bytes < _WAL_BYTES_MAX:
+            return
+        try:
+            await connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.OperationalError as error:
+            if is_flush_failure(error):
+                raise
+            _log.warning("checkpoint_wal_kept", reason=str(error))
+        else:
+            self._unmoved_bytes = 0
 
     def _drop(self) -> None:
         """Let the connection finish what it was given, roll back and close."""
@@ -233,6 +274,7 @@ async def _write(connection: aiosqlite.Connection, change: Change) -> None:
     await connection.executemany(_PUT_CHUNK, change.chunk_rows)
     await connection.executemany(_DELETE_CHUNK, change.deleted)
     await connection.execute(_PUT_HEADER, change.header_row)
+    reach(FaultPoint.BEFORE_COMMIT)
     await connection.commit()
 
 
@@ -245,22 +287,3 @@ async def _check_structure(connection: aiosqlite.Connection) -> None:
     found = list(await connection.execute_fetchall("PRAGMA integrity_check(1)"))
     if found != [("ok",)]:
         raise DamageError(clipped(found))
-
-
-def _explained(path: Path, error: BaseException) -> Exception | None:
-    """Return *error* in the port's words; None where they say nothing better."""
-    match error:
-        case DamageError() | UnicodeDecodeError():
-            damaged = True
-        case sqlite3.Error():
-            damaged = not _UNUSABLE.match(getattr(error, "sqlite_errorname", ""))
-        case OSError():
-            damaged = error.errno == errno.EIO
-        case _:
-            return None
-    if damaged:
-        return CheckpointDamagedError(
-            f"checkpoint {path} is refused: {error}. Remedy: move it away, or let the"
-            " service do so; the state is then folded again from the log"
-        )
-    return CheckpointUnwritableError(f"checkpoint {path} cannot be used now: {error}")

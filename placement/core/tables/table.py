@@ -5,7 +5,7 @@ they mean. Rows travel to and from a checkpoint in chunks of CHUNK_ROWS.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from typing import Final, NewType
 
@@ -106,6 +106,12 @@ class Table:
             values[row] = value
             self._dirty.add(row // CHUNK_ROWS)
 
+    def set_all(self, row: Row, values: Iterable[int]) -> None:
+        """Store *values* in the columns of *row*, from the first one on."""
+        for column, value in zip(self._columns, values, strict=False):
+            column[row] = value
+        self._dirty.add(row // CHUNK_ROWS)
+
     def raise_to(self, row: Row, column: int, value: int) -> bool:
         """Store *value* if it is greater than what is there; say whether it was."""
         if value <= self._columns[column][row]:
@@ -125,17 +131,25 @@ class Table:
 
     def values(self, row: Row) -> tuple[int, ...]:
         """Return all integers of *row*, in the order of ``columns``."""
-        return tuple(column[row] for column in self._columns)
+        return tuple([column[row] for column in self._columns])
 
     def rows(self) -> Iterator[tuple[bytes, Row]]:
         """Yield each key and its row, in no order that means anything."""
         yield from self._rows.items()
 
-    def take_dirty(self) -> list[tuple[int, bytes]]:
-        """Return the packed chunks that changed since the last call, by number."""
-        numbers = sorted(self._dirty)
-        self._dirty.clear()
+    def take_dirty(self, count_max: int | None = None) -> list[tuple[int, bytes]]:
+        """Return the packed chunks that changed since they were taken, by number.
+
+        With *count_max*, at most so many of them; the rest stay for the next call.
+        """
+        numbers = sorted(self._dirty)[:count_max]
+        self._dirty.difference_update(numbers)
         return [(number, self._packed(number)) for number in numbers]
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks the table is packed into, changed or not."""
+        return -(-len(self._keys) // CHUNK_ROWS)
 
     def mark_dirty(self, number: int) -> None:
         """Let the next ``take_dirty`` return chunk *number* (a save failed)."""
@@ -143,7 +157,7 @@ class Table:
 
     def mark_all_dirty(self) -> None:
         """Let the next ``take_dirty`` return every chunk (the checkpoint is gone)."""
-        self._dirty.update(range(-(-len(self._keys) // CHUNK_ROWS)))
+        self._dirty.update(range(self.chunk_count))
 
     def _packed(self, number: int) -> bytes:
         first = number * CHUNK_ROWS
@@ -157,15 +171,16 @@ class Table:
             parts.append(Struct(f"<{len(values)}q").pack(*values))
         return b"".join(parts)
 
-    def load(self, chunks: Sequence[bytes]) -> None:
+    def load(self, chunks: Sequence[bytes], *, of_this_version: bool = True) -> None:
         """Fill an empty table from its packed chunks, in order.
 
+        Those of another fold version may lack the last columns, which are then zero.
         Raises ValueError when a chunk does not have the shape of this table.
         """
         assert not self._keys, f"table {self.name} is not empty"
         for position, body in enumerate(chunks):
             try:
-                self._unpack(body)
+                self._unpack(body, of_this_version=of_this_version)
             except Exception as error:
                 message = f"chunk {position} of table {self.name} is malformed"
                 raise ValueError(message) from error
@@ -173,7 +188,7 @@ class Table:
                 message = f"chunk {position} of table {self.name} is not full"
                 raise ValueError(message)
 
-    def _unpack(self, body: bytes) -> None:
+    def _unpack(self, body: bytes, *, of_this_version: bool) -> None:
         added, count = _HEAD.unpack_from(body)
         self._added = max(self._added, added)
         at = _HEAD.size
@@ -190,6 +205,9 @@ class Table:
             self._keys.append(key)
             self._rows[key] = row
         for column in self._columns:
+            if at == len(body) and not of_this_version:
+                column.extend([0] * count)
+                continue
             column.extend(Struct(f"<{count}q").unpack_from(body, at))
             at += 8 * count
         if at != len(body):

@@ -1,0 +1,132 @@
+"""Places at which the program can be made to fail; each costs one comparison when off.
+
+A test arms them with ``arm``: whatever the action does at a point (raise, note, never
+return) happens there. For a real process ``Plan`` reads what the configuration key
+``fault_points`` says, such as ``before_save=kill:3``: at the third save, end the
+process at once, as by SIGKILL.
+
+Source: FoundationDB's BUGGIFY, etcd's gofail.
+"""
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Final
+
+STALL_SECONDS: Final = 3_600.0
+ACTIONS: Final = ("kill", "raise", "stall")
+
+
+class FaultPoint(StrEnum):
+    """The points by name; each says between what it lies."""
+
+    AFTER_DECODE = "after_decode"
+    """A message is decoded; nothing of it is folded."""
+    AFTER_FOLD_BEFORE_ADVANCE = "after_fold_before_advance"
+    """Messages are folded; no answer has seen it, and nobody who waits was told."""
+    BEFORE_SAVE = "before_save"
+    """What changed is packed; nothing is written."""
+    AFTER_SAVE = "after_save"
+    """The checkpoint is written; the projector does not know it yet."""
+    BEFORE_COMMIT = "before_commit"
+    """The checkpoint's rows are written; their transaction is not committed."""
+    BEFORE_RENAME = "before_rename"
+    """A checkpoint's first file is whole, and not in its place."""
+    BEFORE_COPY_KEPT = "before_copy_kept"
+    """An older generation is copied and proven, and not in its place."""
+    AFTER_COPY_KEPT = "after_copy_kept"
+    """It is in its place."""
+    BEFORE_FALL_BACK = "before_fall_back"
+    """A damaged checkpoint is put aside; its older generation is not in its place."""
+    AFTER_EPOCH_BROKEN = "after_epoch_broken"
+    """The new epoch's name is written; the old state is not saved once more."""
+    BEFORE_SWAP = "before_swap"
+    """The new state is ready; answers come from the old one."""
+    AFTER_SWAP = "after_swap"
+    """Answers come from the new state; nothing of it is saved."""
+    BEFORE_DISCARD = "before_discard"
+    """A checkpoint is about to be put aside."""
+    AFTER_DISCARD = "after_discard"
+    """It was put aside, and there is no other."""
+    BEFORE_APPEND = "before_append"
+    """Events are about to be stored."""
+    AFTER_APPEND_BEFORE_ANSWER = "after_append_before_answer"
+    """They are stored; who asked for it does not know."""
+    BEFORE_QUARANTINE = "before_quarantine"
+    """A message has failed too often; the fact that says so is not stored."""
+    AFTER_QUARANTINE = "after_quarantine"
+    """It is stored; nothing was folded again."""
+
+
+Action = Callable[[FaultPoint], None]
+
+
+class FaultError(Exception):
+    """What the action ``raise`` raises: no error that anybody expects."""
+
+
+_armed: Action | None = None
+
+
+def reach(point: FaultPoint) -> None:
+    """Do what a test wants done at *point*; nothing at all in any other process."""
+    if _armed is not None:
+        _armed(point)
+
+
+def arm(action: Action | None) -> None:
+    """Call *action* at every point from now on; None: at none."""
+    global _armed  # noqa: PLW0603 - one switch for the process; off costs one comparison
+    _armed = action
+
+
+@contextmanager
+def armed(action: Action) -> Iterator[None]:
+    """Call *action* at every point within the block."""
+    before = _armed
+    arm(action)
+    try:
+        yield
+    finally:
+        arm(before)
+
+
+class Plan:
+    """What to do at which point: ``point=action[:count]``, several with commas.
+
+    *count* 3 acts when the point is reached for the third time, once; 1 if left out.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Read *text*; raises ValueError, which says what can be given."""
+        self._actions: dict[tuple[FaultPoint, int], str] = {}
+        self._reached: Counter[FaultPoint] = Counter()
+        for entry in filter(None, text.split(",")):
+            name, _, rest = entry.partition("=")
+            action, _, count = rest.partition(":")
+            known = action in ACTIONS and (not count or count.isdecimal())
+            if name not in list(FaultPoint) or not known:
+                message = (
+                    f"give POINT=ACTION:COUNT; points: {', '.join(FaultPoint)}; "
+                    f"actions: {', '.join(ACTIONS)}"
+                )
+                raise ValueError(message)
+            self._actions[FaultPoint(name), int(count or 1)] = action
+
+    def __call__(self, point: FaultPoint) -> None:
+        """Count *point*, and act if it is time."""
+        self._reached[point] += 1
+        match self._actions.get((point, self._reached[point])):
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "stall":
+                time.sleep(STALL_SECONDS)
+            case "raise":
+                message = f"fault point {point}"
+                raise FaultError(message)
+            case _:
+                pass

@@ -1,0 +1,178 @@
+"""A line: one state that folds one log. The service shows one and may fold another.
+
+A line lets others in after each millisecond. Answers see whole messages only: between
+the events of one message a shown line never waits, while one that nobody sees may.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from placement.core.event import Recorded, RecordedMessage, SetAside
+from placement.core.fold import fold_steps
+from placement.core.state import State
+from placement.faults import FaultPoint, reach
+from placement.ports import EventLog, LogReplacedError, LogUnavailableError, Message
+from placement.runtime.epochs import Position
+from placement.runtime.quarantine import (
+    FoldFailedError,
+    Quarantine,
+    is_quarantine,
+    read_quarantine,
+)
+from placement.wire.events import decode_items, decode_message, recorded
+
+SLICE_SECONDS: Final = 0.001
+"""Folding lets others in after so long."""
+SMALL_BYTES: Final = 8_192
+"""A message of so many bytes is decoded and folded at once: it takes a millisecond."""
+RETRY_SECONDS: Final = 1.0
+
+log_events = structlog.get_logger(__name__)
+
+
+class Progress(Protocol):
+    """Called by a line between messages, before it lets others in."""
+
+    def __call__(self, line: "Line", *, caught_up: bool) -> None:
+        """Take note; *caught_up* says that the log has nothing newer just now."""
+
+
+class Line:
+    """Folds *log* into *state*, under the name *epoch*."""
+
+    def __init__(self, log: EventLog, state: State, epoch: str, *, shown: bool) -> None:
+        """Go on where *state* is; *shown* says that answers read it."""
+        self.state = state
+        self.epoch = epoch
+        self.shown = shown
+        self.first_sequence = state.sequence + 1
+        """The first message that it folds itself, or a later one."""
+        self.folding = 0
+        """The message that is being decoded or folded; 0 between messages."""
+        self.lost = ""
+        """Why reading ended: the log says that the next message can never come."""
+        self.tainted = ""
+        """Why this state is not a fold of the log as it is now."""
+        self._log = log
+        self._quarantine = Quarantine()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._slice_ends = 0.0
+
+    @property
+    def position(self) -> Position:
+        """How far it is."""
+        state = self.state
+        return Position(self.epoch, state.sequence, state.message_hash)
+
+    def hold(self, *, held: bool) -> None:
+        """Stop before the next message, or go on."""
+        if held:
+            self._open.clear()
+        else:
+            self._open.set()
+
+    async def prepare(self) -> None:
+        """Learn what the log says must be left out, waiting for the log if need be."""
+        while True:
+            try:
+                self._quarantine = await read_quarantine(self._log)
+            except LogUnavailableError:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self.tainted = self._quarantine.unheeded(self.state.sequence)
+                return
+
+    async def follow(self, first_sequence: int, progress: Progress) -> None:
+        """Fold all that follows, for ever, or until ``lost`` says why there is nothing.
+
+        *first_sequence* is where the log begins. Raises FoldFailedError.
+        """
+        after = max(self.state.sequence, first_sequence - 1)
+        try:
+            await self._follow(self._log.read(after), progress)
+        except LogReplacedError as error:
+            self.lost = str(error)
+
+    async def _follow(
+        self, batches: AsyncIterator[Sequence[Message]], progress: Progress
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        async for batch in batches:
+            self._slice_ends = loop.time() + SLICE_SECONDS
+            for message in batch:
+                if not self._open.is_set():
+                    await self._open.wait()
+                if len(message.body) <= SMALL_BYTES:
+                    self._fold_at_once(message)
+                else:
+                    await self._fold(message, progress)
+                if loop.time() > self._slice_ends:
+                    progress(self, caught_up=False)
+                    await self._let_others_in()
+            progress(self, caught_up=not batch)
+
+    async def _let_others_in(self) -> None:
+        await asyncio.sleep(0)
+        self._slice_ends = asyncio.get_running_loop().time() + SLICE_SECONDS
+
+    def _fold_at_once(self, message: Message) -> None:
+        """Fold one small message; raises FoldFailedError."""
+        self.folding = message.sequence
+        skipped = self._quarantine.skipped(message.sequence)
+        try:
+            for _ in self._steps(decode_message(message, skipped), message):
+                pass
+        except Exception as error:
+            raise FoldFailedError(message.sequence, error) from error
+        self.folding = 0
+
+    async def _fold(self, message: Message, progress: Progress) -> None:
+        """Fold one message, letting others in; raises FoldFailedError."""
+        self.folding = message.sequence
+        items = await self._decoded(message, progress)
+        steps = self._steps(recorded(message, items), message)
+        loop = asyncio.get_running_loop()
+        while self._stepped(message, steps):
+            if not self.shown and loop.time() > self._slice_ends:
+                await self._let_others_in()
+        self.folding = 0
+
+    async def _decoded(
+        self, message: Message, progress: Progress
+    ) -> tuple[Recorded | SetAside, ...]:
+        """Return what is to be folded of *message*, letting others in meanwhile."""
+        loop = asyncio.get_running_loop()
+        skipped = self._quarantine.skipped(message.sequence)
+        items: list[Recorded | SetAside] = []
+        steps = _collected(decode_items(message, skipped), items)
+        while self._stepped(message, steps):
+            if loop.time() > self._slice_ends:
+                progress(self, caught_up=False)
+                await self._let_others_in()
+        return tuple(items)
+
+    def _steps(self, decoded: RecordedMessage, message: Message) -> Iterator[None]:
+        reach(FaultPoint.AFTER_DECODE)
+        if is_quarantine(message) and self._quarantine.learn(message):
+            self.tainted = f"message {message.sequence} put one in quarantine"
+        yield from fold_steps(self.state, decoded)
+
+    def _stepped(self, message: Message, steps: Iterator[None]) -> bool:
+        """Do the next of *steps*, if there is one; raises FoldFailedError."""
+        try:
+            return next(steps, self) is None
+        except Exception as error:
+            raise FoldFailedError(message.sequence, error) from error
+
+
+def _collected(
+    source: Iterator[Recorded | SetAside], items: list[Recorded | SetAside]
+) -> Iterator[None]:
+    """Move *source* into *items*, one at a time."""
+    for item in source:
+        items.append(item)
+        yield

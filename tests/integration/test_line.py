@@ -1,0 +1,83 @@
+"""One line: it lets others in while it folds, and no answer sees half a message."""
+
+import asyncio
+
+import pytest
+
+from placement.core import fold as folding
+from placement.core.event import Recorded
+from placement.core.fold import FOLD_VERSION
+from placement.core.state import State
+from placement.runtime.line import SMALL_BYTES
+from placement.runtime.quarantine import FoldFailedError
+from placement.wire.events import encode_message
+from tests.projecting import QUICK, Host, Run, pushes
+
+EVENT_COUNT = 512
+
+
+async def folded_counts(run: Run, seen: list[tuple[int, int]]) -> None:
+    """Note what each answer would see, for ever: the sequence, and events folded."""
+    while True:
+        state = run.view.state
+        seen.append((state.sequence, state.count("folded")))
+        await asyncio.sleep(0)
+
+
+async def test_answers_come_between_and_never_see_half_a_message() -> None:
+    """Each large message is there as a whole, though answers came while it was read."""
+    host = Host()
+    seen: list[tuple[int, int]] = []
+    async with host.running() as run:
+        watching = asyncio.create_task(folded_counts(run, seen))
+        for number in range(4):
+            message = encode_message(pushes(EVENT_COUNT, number * EVENT_COUNT))
+            assert len(message[1]) > SMALL_BYTES
+            await host.log.append(*message)
+        await run.until_live_at(4)
+        watching.cancel()
+
+    assert {count for _, count in seen} <= {n * EVENT_COUNT for n in range(5)}
+    assert all(count == sequence * EVENT_COUNT for sequence, count in seen)
+    assert seen.count((1, EVENT_COUNT)) > 3, "decoding the next one let nobody in"
+
+
+async def test_message_folded_in_steps_is_the_message_folded_at_once() -> None:
+    """The line beside waits between events; its state is that of a replay."""
+    host = Host()
+    for number in range(3):
+        events = pushes(EVENT_COUNT, number * EVENT_COUNT // 2)  # half are repeats
+        await host.log.append(*encode_message(events))
+    async with host.running() as run:
+        await run.until_live_at(3)
+    host.settings = QUICK.__class__(fold_version=FOLD_VERSION + 1)
+
+    async with host.running() as again:
+        await again.until(lambda: again.view.generation > 1)
+        assert again.fingerprint == await host.fingerprint() == run.fingerprint
+
+
+@pytest.mark.parametrize("count", [1, EVENT_COUNT])
+async def test_bug_in_any_event_names_its_message(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Large or small, the run ends at the message, with the bug as the cause."""
+    host = Host()
+    await host.store_each(pushes(3, 10_000))
+    await host.log.append(*encode_message(pushes(count)))
+    real = folding._fold_recorded  # noqa: SLF001 - where every event passes
+
+    def failing(state: State, item: Recorded) -> None:
+        if item.event.event_id == f"e{count - 1}":
+            message = "a bug"
+            raise KeyError(message)
+        real(state, item)
+
+    monkeypatch.setattr(folding, "_fold_recorded", failing)
+    async with host.running() as run:
+        await asyncio.wait({run.task}, timeout=10)
+        error = run.task.exception()
+
+        assert isinstance(error, FoldFailedError)
+        assert (error.sequence, type(error.__cause__)) == (4, KeyError)
+        assert run.projector.folding == 4

@@ -1,0 +1,79 @@
+"""What the publisher answers when the log becomes another one while it stores."""
+
+from dataclasses import replace
+
+import pytest
+
+from placement.adapters.memory import MemoryEventLog
+from placement.core.event import Event, Identifier
+from placement.core.fold import fold
+from placement.core.state import State
+from placement.ports import Appended, LogUnavailableError
+from placement.runtime.publisher import Outcome, Publisher
+from placement.runtime.view import View
+from placement.wire.events import decode_message
+from tests.builders import AMS, FRA, START_NS, pushed
+
+
+def named(event: Event, event_id: str) -> Event:
+    """Return *event* under an id of its own."""
+    return replace(event, event_id=Identifier(event_id))
+
+
+FIRST = named(pushed("a", AMS), "first")
+SECOND = named(pushed("b", FRA), "second")
+
+
+def clock() -> int:
+    """Return a time that stands still."""
+    return START_NS
+
+
+class FickleLog(MemoryEventLog):
+    """A log that is replaced after its first append."""
+
+    async def append(self, subject: str, body: bytes, message_id: str) -> Appended:
+        """Store, and be gone."""
+        appended = await super().append(subject, body, message_id)
+        self.replace()
+        return appended
+
+
+def view_of(epoch: str) -> View:
+    """Return a view in *epoch* that has folded nothing."""
+    view = View(clock)
+    view.replace(State(), epoch, restored=False)
+    return view
+
+
+async def test_event_folded_in_another_log_is_not_taken_for_stored() -> None:
+    """What was folded before a log was replaced is in no message of the new one."""
+    log, view = MemoryEventLog(clock), view_of("memory-1")
+    publisher = Publisher(log, view)
+    await publisher.publish([FIRST])
+    message = await log.message(1)
+    assert message is not None
+    fold(view.state, decode_message(message))
+    log.replace()
+
+    with pytest.raises(LogUnavailableError, match="publish the events again"):
+        await publisher.publish([FIRST, SECOND])
+
+
+async def test_answer_covers_one_log_only() -> None:
+    """Two regions are two messages: both must be in the log that the answer names."""
+    publisher = Publisher(FickleLog(clock), view_of("memory-1"))
+
+    with pytest.raises(LogUnavailableError, match="publish the events again"):
+        await publisher.publish([FIRST, SECOND])
+
+
+async def test_events_for_a_new_log_are_stored_in_it() -> None:
+    """A log that was replaced before anything was stored takes all of the call."""
+    log = MemoryEventLog(clock)
+    log.replace()
+
+    published = await Publisher(log, view_of("memory-1")).publish([FIRST, SECOND])
+
+    assert published.outcomes == (Outcome.STORED, Outcome.STORED)
+    assert (published.epoch, published.sequence) == ("memory-2", 2)

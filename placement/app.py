@@ -5,22 +5,36 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from dataclasses import replace
+from functools import partial
 
 import structlog
+from prometheus_client import CollectorRegistry
 
+from placement import faults
 from placement.adapters.broker.child import NatsChild, attach
 from placement.adapters.data_directory import lock_data_directory
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.jetstream.settings import JetStreamSettings
-from placement.adapters.sqlite.store import SqliteCheckpointStore
+from placement.adapters.run_file import RunFile
+from placement.adapters.sqlite.generations import (
+    CheckpointGenerations,
+    GenerationSettings,
+)
 from placement.api.server import PlacementServer, ServerSettings, build_server
 from placement.config import Config, load_topology, split_address
 from placement.ports import EventLog, LogUnavailableError
 from placement.runtime.projector import Projector, ProjectorSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
+from placement.runtime.watchdog import watchdog
+from placement.telemetry.checkpoints import MeasuredCheckpointStore
+from placement.telemetry.metrics import build_registry
 
 STOP_GRACE_SECONDS = 5.0
 """Calls that are under way when the service is told to stop may take so long."""
@@ -30,22 +44,30 @@ log_events = structlog.get_logger(__name__)
 
 async def serve(config: Config) -> None:
     """Run the service until it is told to stop (SIGTERM, SIGINT) or cannot go on."""
+    if config.fault_points:
+        faults.arm(faults.Plan(config.fault_points))
     async with AsyncExitStack() as stack:
         lock = lock_data_directory(config.data_dir, config.data_dir / "lock")
         stack.callback(os.close, lock)
-        settings = await _broker(config, stack)
-        log = JetStreamLog(settings)
+        log = JetStreamLog(await _broker(config, stack))
         stack.push_async_callback(log.close)
-        store = SqliteCheckpointStore(config.data_dir / "checkpoint.sqlite")
-        stack.push_async_callback(store.close)
+        generations = _generations(config)
+        stack.push_async_callback(generations.close)
+        records = RunFile(config.data_dir / "run-record")
+        stack.callback(records.close)
         view = View(time.time_ns)
-        projector = Projector(
-            log, store, view, time.time_ns, _projector_settings(config)
-        )
+        registry = build_registry(view, generations.counts)
+        store = MeasuredCheckpointStore(generations, registry)
+        if config.metrics_listen:
+            await stack.enter_async_context(_pages(config, registry, view))
+        settings = _projector_settings(config)
+        projector = Projector(log, store, view, time.time_ns, settings, records)
         server = _server(config, log, view)
         await projector.restore()
         port = await server.start()
         stack.push_async_callback(server.stop, STOP_GRACE_SECONDS)
+        blocked = partial(projector.note_blocked, "the event loop stood still")
+        stack.enter_context(watchdog(config.watchdog_seconds, blocked))
         log_events.info("service_started", port=port, data_dir=str(config.data_dir))
         await _run(projector)
         log_events.info("service_stopping", sequence=view.state.sequence)
@@ -93,11 +115,31 @@ async def _broker(config: Config, stack: AsyncExitStack) -> JetStreamSettings:
     return replace(child.settings, max_bytes=nats.max_bytes or None)
 
 
+def _generations(config: Config) -> CheckpointGenerations:
+    settings = GenerationSettings(
+        copies=config.checkpoint.generation_count - 1,
+        interval_seconds=config.checkpoint.generation_interval_seconds,
+    )
+    return CheckpointGenerations(config.data_dir / "checkpoint.sqlite", settings)
+
+
+def _pages(
+    config: Config, registry: CollectorRegistry, view: View
+) -> AbstractAsyncContextManager[int]:
+    from placement.telemetry.listener import (  # noqa: PLC0415 - costs 0.15 s
+        listening,
+        metrics_app,
+    )
+
+    return listening(metrics_app(registry, view), *split_address(config.metrics_listen))
+
+
 def _projector_settings(config: Config) -> ProjectorSettings:
     return ProjectorSettings(
         checkpoint_interval_seconds=config.checkpoint.interval_seconds,
         checkpoint_message_count=config.checkpoint.message_count,
         accept_partial_log=config.accept_partial_log,
+        home_region=load_topology(config).home,
     )
 
 

@@ -28,6 +28,8 @@ class RealService:
     settings: dict[str, str] = field(default_factory=dict)
     """Environment variables of the configuration."""
     port: int = 0
+    prefix: Sequence[str] = ()
+    """A command that runs it in its own place, such as a tracer."""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -52,6 +54,7 @@ class RealService:
         if not self.port:
             self.port = free_port()
         command = [
+            *self.prefix,
             *(sys.executable, "-m", "placement", "serve"),
             *("--data-dir", str(self.data_dir), "--listen", self.target),
             *("--log-format", "json", *self.arguments),
@@ -87,6 +90,11 @@ class RealService:
     def runs(self) -> bool:
         """Whether it has not ended."""
         return self._process is not None and self._process.poll() is None
+
+    def wait(self, seconds_max: float = DEADLINE_SECONDS) -> int:
+        """Return its exit code, once it has ended by itself."""
+        assert self._process is not None
+        return self._process.wait(seconds_max)
 
     def kill(self) -> None:
         """End it without a chance to save anything."""

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from placement.core.errors import InputError
+from placement.faults import Plan
 
 SHIPPED_REGIONS_FILE: Final = Path(__file__).parents[1] / "data" / "regions.toml"
 PORT_MAX: Final = 65_535
@@ -49,6 +50,22 @@ def is_loopback(address: str) -> bool:
 def _address(text: str) -> str:
     split_address(text)
     return text
+
+
+def _optional_address(text: str) -> str:
+    return _address(text) if text else text
+
+
+def _fault_points(text: str) -> str:
+    Plan(text)
+    return text
+
+
+def _watchdog(seconds: float) -> float:
+    if 0 < seconds < 1 or seconds < 0:
+        message = "give at least 1, or 0"
+        raise ValueError(message)
+    return seconds
 
 
 def _servers(text: str) -> str:
@@ -136,7 +153,10 @@ class NatsConfig(Section):
 
 
 class CheckpointConfig(Section):
-    """How often the state is saved: after either, whichever comes first."""
+    """How often the state is saved: after either, whichever comes first.
+
+    And how many older checkpoints are kept, in case the newest is damaged.
+    """
 
     interval_seconds: Annotated[
         float, _said("seconds, 0.1 to 3600", ge=0.1, le=3600)
@@ -144,6 +164,12 @@ class CheckpointConfig(Section):
     message_count: Annotated[
         int, _said("messages, 1 to 10,000,000", ge=1, le=10_000_000)
     ] = 20_000
+    generation_count: Annotated[
+        int, _said("checkpoints to keep, the newest included, 1 to 3", ge=1, le=3)
+    ] = 3
+    generation_interval_seconds: Annotated[
+        float, _said("seconds between them, 1 to 86,400", ge=1, le=86_400)
+    ] = 900.0
 
 
 class Config(Section):
@@ -155,6 +181,18 @@ class Config(Section):
     listen: Annotated[Address, _said("where to serve gRPC, HOST:PORT")] = (
         "127.0.0.1:7450"
     )
+    metrics_listen: Annotated[
+        str,
+        AfterValidator(_optional_address),
+        _said("where to serve /metrics and /healthz, HOST:PORT; empty: nowhere"),
+    ] = ""
+    watchdog_seconds: Annotated[
+        float,
+        _said(
+            "seconds of standstill that end the service, 1 to 3600; 0: none", le=3600
+        ),
+        AfterValidator(_watchdog),
+    ] = 5.0
     server: Annotated[
         str, _said("the service that commands ask, HOST:PORT; empty: listen")
     ] = ""
@@ -184,6 +222,14 @@ class Config(Section):
     accept_partial_log: Annotated[
         bool, _said("true or false: whether to fold a log whose beginning is gone")
     ] = False
+    fault_points: Annotated[
+        str,
+        AfterValidator(_fault_points),
+        _said(
+            "for tests alone: where the service fails, POINT=kill|raise|stall:COUNT,"
+            " several with commas; empty: nowhere"
+        ),
+    ] = ""
     tls: TlsConfig = TlsConfig()
     client: ClientConfig = ClientConfig()
     nats: NatsConfig = NatsConfig()

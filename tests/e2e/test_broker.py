@@ -11,6 +11,7 @@ import pytest
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.client import PlacementClient
 from placement.v1 import basis_pb2, events_pb2
+from tests.figures import tell
 from tests.nats_server import NatsServer, newest_server
 from tests.real_service import POLL_SECONDS, RealService, running
 
@@ -106,7 +107,10 @@ async def test_replaced_stream_is_noticed_and_said(
             await manager.delete_stream(settings.stream)
             await connection.close()
             made_anew = await JetStreamLog.connect(settings)
-            await until_state(client, STATES.SERVING_STATE_EPOCH_BROKEN, within_s=5)
+            noticed_s = await until_state(
+                client, STATES.SERVING_STATE_EPOCH_BROKEN, within_s=5
+            )
+            tell("replaced stream", noticed_s=noticed_s)
 
             after = await client.resolve_reference("acme/web", "v1")
             assert after.content.digest == before.content.digest

@@ -246,3 +246,22 @@ def test_address_without_host_or_port_is_refused(text: str) -> None:
     """What could be meant in two ways is no address."""
     with pytest.raises(ValueError, match="give HOST:PORT"):
         split_address(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        ("metrics_listen", "7452"),
+        ("watchdog_seconds", 0.5),
+        ("watchdog_seconds", -1),
+        ("checkpoint.generation_count", 4),
+        ("checkpoint.generation_interval_seconds", 0),
+    ],
+)
+def test_what_watches_the_service_has_bounds(key: str, wrong: object) -> None:
+    """Off is a value of its own; nothing ends a service that is merely slow."""
+    said = problem(None, **{key: wrong})
+
+    assert said.startswith(f"command line: {key}: ")
+    assert load_config(None, {"watchdog_seconds": 0}).watchdog_seconds == 0
+    assert load_config().metrics_listen == ""

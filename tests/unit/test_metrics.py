@@ -1,0 +1,240 @@
+"""The metrics: each one documented, closed labels, and true to the view."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from placement.adapters.memory import MemoryCheckpointStore
+from placement.core.event import Identifier
+from placement.core.state import State
+from placement.ports import (
+    Checkpoint,
+    CheckpointDamagedError,
+    CheckpointFsyncError,
+    CheckpointHeader,
+    CheckpointUnwritableError,
+    Chunk,
+)
+from placement.runtime.view import ServingState, View
+from placement.telemetry.checkpoints import MeasuredCheckpointStore
+from placement.telemetry.listener import health_text
+from placement.telemetry.metrics import build_registry
+from tests.builders import IAD, START_NS, folded, pushed
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
+ROW = re.compile(r"^\| `(placement_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
+HEADER = CheckpointHeader("epoch", 7, START_NS, 1, b"")
+
+
+def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
+    """Return the registry of a whole service over *view*, and its store."""
+    registry = build_registry(view, {"made": 2, "failed": 1})
+    return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
+
+
+def scraped(registry: CollectorRegistry) -> list[Metric]:
+    """Return what a Prometheus server would understand."""
+    return list(text_string_to_metric_families(generate_latest(registry).decode()))
+
+
+def value(registry: CollectorRegistry, name: str, **labels: str) -> float:
+    """Return the one sample of that name and labels."""
+    found = registry.get_sample_value(name, labels)
+    assert found is not None, f"{name} {labels}"
+    return found
+
+
+@pytest.fixture
+def view() -> View:
+    """Return a view of an empty state, whose clock stands still."""
+    return View(lambda: START_NS)
+
+
+def exposed_name(family: Metric) -> str:
+    """Return a family's name as its samples carry it."""
+    return f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def own(families: Iterable[Metric]) -> dict[str, str]:
+    """Return the types of our own metrics, by the names that are documented."""
+    return {
+        exposed_name(family): family.type
+        for family in families
+        if family.name.startswith("placement_")
+    }
+
+
+def test_every_metric_is_documented_and_back(view: View) -> None:
+    """The table of docs/metrics.md and the endpoint name the same metrics and types."""
+    registry, _ = measured(view)
+
+    exposed = own(scraped(registry))
+
+    documented = {name: kind for name, kind, _ in ROW.findall(DOCUMENT.read_text())}
+    assert exposed == documented
+
+
+def test_labels_are_as_documented(view: View) -> None:
+    """Each label, and each of its values where the table lists them."""
+    registry, _ = measured(view)
+    listed = {name: text for name, _, text in ROW.findall(DOCUMENT.read_text())}
+
+    for family in scraped(registry):
+        if exposed_name(family) not in listed:
+            continue
+        text = listed[exposed_name(family)]
+        names = {name for each in family.samples for name in each.labels} - {"le"}
+        assert names == set(re.findall(r"`(\w+)`", text)), family.name
+        values = re.findall(r"\w+", text.partition(":")[2])
+        if values and "tables of the state" not in text:
+            found = {v for each in family.samples for v in each.labels.values()}
+            assert found == set(values), family.name
+
+
+def test_events_add_no_series(view: View) -> None:
+    """However many names the events bring, the series stay the same."""
+    registry, _ = measured(view)
+    before = {(s.name, *s.labels.items()) for f in scraped(registry) for s in f.samples}
+
+    many = [
+        replace(pushed(f"layer-{n}", IAD), event_id=Identifier(f"e{n}"))
+        for n in range(500)
+    ]
+    view.replace(folded(*many), "epoch", restored=False)
+
+    after = {(s.name, *s.labels.items()) for f in scraped(registry) for s in f.samples}
+    assert after == before
+
+
+@pytest.mark.parametrize("state", ServingState)
+def test_one_serving_state_is_one(view: View, state: ServingState) -> None:
+    """Exactly the state that answers carry is 1."""
+    registry, _ = measured(view)
+    if state is not ServingState.REBUILDING:
+        restored = state is ServingState.STALE
+        view.replace(State(), "epoch", restored=restored)
+        if not restored:
+            view.caught_up()
+    if state is ServingState.EPOCH_BROKEN:
+        view.broken("rewound")
+    if state is ServingState.DEGRADED:
+        view.degraded("disk full")
+
+    found = {
+        each: value(registry, "placement_serving_state", state=each.name.lower())
+        for each in ServingState
+    }
+
+    assert found == {each: float(each is state) for each in ServingState}
+
+
+def test_positions_follow_the_view(view: View) -> None:
+    """What was folded, of how much, and since when nothing newer is known."""
+    registry, _ = measured(view)
+    state = folded(pushed("a", IAD), pushed("b", IAD))
+    view.replace(state, "epoch", restored=False)
+
+    view.reached(START_NS - 3_000_000_000, state.sequence + 5)
+
+    assert value(registry, "placement_fold_sequence") == state.sequence
+    assert value(registry, "placement_log_end_sequence") == state.sequence + 5
+    assert value(registry, "placement_events_total", outcome="folded") == state.count(
+        "folded"
+    )
+    assert value(registry, "placement_state_rows", table="digests") == len(
+        state.digests
+    )
+    assert value(registry, "placement_checkpoint_copies_total", outcome="made") == 2
+
+
+def test_rebuild_tells_how_far_it_is(view: View) -> None:
+    """While one runs, its position; else 0, whatever the last one came to."""
+    registry, _ = measured(view)
+    view.rebuilding, view.rebuilt_sequence = "of another fold version", 70
+    running = value(registry, "placement_rebuild_sequence")
+
+    view.rebuilding = ""
+
+    assert running == 70
+    assert value(registry, "placement_rebuild_sequence") == 0
+    assert value(registry, "placement_rebuild_running") == 0
+
+
+async def test_saves_are_counted_by_outcome(view: View) -> None:
+    """A save that was written, and each way in which it may not be."""
+    registry, store = measured(view)
+    await store.save(HEADER, [Chunk("digest", 0, b"a")])
+    for error in (
+        CheckpointUnwritableError("full"),
+        CheckpointFsyncError("EIO"),
+        CheckpointDamagedError("flipped"),
+        KeyError("a bug"),
+    ):
+        failing = MeasuredFailing(error)
+        store._store = failing  # noqa: SLF001 - the store fails from now on
+        with pytest.raises(type(error)):
+            await store.save(HEADER, [])
+
+    for outcome in ("written", "unwritable", "flush_failed", "damaged", "cut_short"):
+        name = "placement_checkpoint_saves_total"
+        assert value(registry, name, outcome=outcome) == 1, outcome
+    assert value(registry, "placement_checkpoint_sequence") == HEADER.sequence
+    assert value(registry, "placement_checkpoint_timestamp_seconds") > 0
+    assert value(registry, "placement_checkpoint_save_seconds_count") == 1
+
+
+class MeasuredFailing(MemoryCheckpointStore):
+    """A store that fails to save and to load."""
+
+    def __init__(self, error: Exception) -> None:
+        """Raise *error* each time."""
+        super().__init__()
+        self._error = error
+
+    async def save(self, header: CheckpointHeader, chunks: Iterable[Chunk]) -> None:
+        """Fail."""
+        del header, chunks
+        raise self._error
+
+    async def load(self) -> Checkpoint | None:
+        """Fail."""
+        raise self._error
+
+
+async def test_loads_and_discards_are_counted(view: View) -> None:
+    """None, whole, damaged and unreadable loads; a discard begins at 0 again."""
+    registry, store = measured(view)
+    await store.load()
+    await store.save(HEADER, [Chunk("digest", 0, b"a")])
+    await store.load()
+    await store.discard("of another version")
+    await store.close()
+    for error in (CheckpointDamagedError("flipped"), CheckpointUnwritableError("EIO")):
+        store._store = MeasuredFailing(error)  # noqa: SLF001 - fails from now on
+        with pytest.raises(type(error)):
+            await store.load()
+
+    for outcome in ("none", "whole", "damaged", "unreadable"):
+        name = "placement_checkpoint_loads_total"
+        assert value(registry, name, outcome=outcome) == 1, outcome
+    assert value(registry, "placement_checkpoint_discards_total") == 1
+    assert value(registry, "placement_checkpoint_sequence") == 0
+
+
+def test_health_says_state_and_trouble(view: View) -> None:
+    """People read what is wrong in words, not numbers."""
+    view.replace(State(), "epoch", restored=False)
+    view.caught_up()
+    sound = health_text(view)
+
+    view.degraded("checkpoint could not be written: disk full")
+
+    assert sound.splitlines()[0] == "LIVE"
+    assert "trouble" not in sound
+    assert health_text(view).splitlines()[0] == "DEGRADED"
+    assert "trouble: checkpoint could not be written: disk full" in health_text(view)

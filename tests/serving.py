@@ -1,6 +1,6 @@
 """The real gRPC server in this process, over a view that a test folds by hand."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -130,7 +130,7 @@ class Refusal:
         return violation.field
 
 
-async def refused(call: grpc.aio.UnaryUnaryCall[Any, Any]) -> Refusal:
+async def refused(call: Awaitable[Any]) -> Refusal:
     """Return what *call* fails with, every error's ErrorInfo among it."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call

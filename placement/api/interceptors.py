@@ -1,7 +1,7 @@
-"""Around every unary call: expected failures become rich statuses, and log lines.
+"""Around every call of ours: expected failures become rich statuses, and log lines.
 
-Stream handlers are left as they are. Cancellation passes through untouched: it is no
-Exception.
+Streams of health and reflection are left as they are. Cancellation passes through
+untouched: it is no Exception.
 """
 
 import secrets
@@ -14,11 +14,14 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from placement.api.status import REASONS, crash_status, status_of
+from placement.api.streaming import send_all
 from placement.core.errors import InputError, PlacementError
 
 SLOW_CALL_MS: Final = 100.0
 SAMPLE_EVERY: Final = 1_000
 """A line for each call costs a tenth of the throughput, so one in so many gets one."""
+
+OURS: Final = "/placement.v1."
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Context], Awaitable[Any]]
@@ -46,18 +49,26 @@ class AnswerInterceptor(grpc.aio.ServerInterceptor):
     ) -> "Handler | None":
         """Return the handler of the call, with this interceptor around it."""
         handler: Any = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:
-            return handler  # type: ignore[no-any-return]  # of no method, or a stream
         method = handler_call_details.method
-        parse, behaviour = handler.request_deserializer, handler.unary_unary
+        if handler is None:
+            return None
+        parse, streams = handler.request_deserializer, handler.unary_stream
+        if streams is not None and method.startswith(OURS):
+
+            async def stream(request: Any, context: Context) -> None:  # noqa: ANN401 - any
+                await send_all(streams(request, context), context)
+
+            behaviour, handle = stream, grpc.unary_stream_rpc_method_handler
+        elif handler.unary_unary is not None:
+            behaviour, handle = handler.unary_unary, grpc.unary_unary_rpc_method_handler
+        else:
+            return handler  # type: ignore[no-any-return]  # of another's stream
 
         async def answer(body: bytes, context: Context) -> Any:  # noqa: ANN401 - any response
             return await self._answer(method, parse, behaviour, body, context)
 
         # No deserializer: a request that cannot be read is answered like any other.
-        return grpc.unary_unary_rpc_method_handler(
-            answer, None, handler.response_serializer
-        )
+        return handle(answer, None, handler.response_serializer)
 
     async def _answer(
         self,
@@ -80,7 +91,8 @@ class AnswerInterceptor(grpc.aio.ServerInterceptor):
             status = crash_status(error_id)
             log.exception("call_failed", method=method, error_id=error_id)
         else:
-            self._answered(method, began_ns)
+            if response is not None:  # how long a stream took says nothing
+                self._answered(method, began_ns)
             return response
         return await context.abort_with_status(status)
 

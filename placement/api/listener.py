@@ -2,12 +2,13 @@
 
 import ipaddress
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
 
 from placement.core.errors import InputError
+from placement.runtime.watcher import WatchSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class ServerSettings:
     """So long may an answer wait for freshness when the caller gives no less."""
     sample_every: int = 1_000
     """One in so many of the ordinary calls gets a log line."""
+    watch: WatchSettings = field(default_factory=WatchSettings)
+    """How many may watch, and how often they are told."""
 
 
 def check_settings(settings: ServerSettings) -> None:

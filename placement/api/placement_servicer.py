@@ -3,6 +3,7 @@
 from placement import __version__
 from placement.api.estimate_servicer import EstimateAnswers
 from placement.api.reading import Context, Pace, Reader
+from placement.api.watch_servicer import WatchAnswers
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION
 from placement.core.lookup import ListedReplica, list_replicas, placement_of, resolve
@@ -10,6 +11,7 @@ from placement.core.ranking import Question, fallback_source, rank_sources
 from placement.core.tables.table import ABSENT
 from placement.core.topology import Region
 from placement.runtime.view import SILENCE_NS_MAX, View
+from placement.runtime.watch import WatchHub
 from placement.v1 import placement_service_pb2 as pb
 from placement.wire.answers import (
     encode_batch_rank,
@@ -34,12 +36,13 @@ from placement.wire.service_answers import ServiceFacts, encode_service_info
 COUNTERS = ("folded", "duplicate", "set_aside", "late")
 
 
-class PlacementServicer(EstimateAnswers):
-    """Answers where content is, and from where to pull it; its base, in what time."""
+class PlacementServicer(EstimateAnswers, WatchAnswers):
+    """Answers where content is, and from where to pull it; its bases, the rest."""
 
-    def __init__(self, reader: Reader) -> None:
-        """Answer from what *reader* gives."""
+    def __init__(self, reader: Reader, hub: WatchHub) -> None:
+        """Answer from what *reader* gives, and let *hub* watch it."""
         self._reader = reader
+        self._hub = hub
 
     async def RankSources(  # noqa: N802 - gRPC's name
         self, request: pb.RankSourcesRequest, context: Context

@@ -20,6 +20,7 @@ from placement.core.topology import Topology
 from placement.ports import Clock
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
+from placement.runtime.watch import WatchHub
 from placement.v1 import (
     event_service_pb2_grpc,
     placement_service_pb2_grpc,
@@ -67,6 +68,7 @@ class PlacementServer:
         self._settings = settings
         self._reader = reader
         self._events = events
+        self._hub = WatchHub(reader.view, settings.watch)
         self._health: Health | None = None
         self._server: grpc.aio.Server | None = None
 
@@ -85,7 +87,7 @@ class PlacementServer:
 
     def _add_services(self, server: grpc.aio.Server, health: Health) -> None:
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(
-            PlacementServicer(self._reader), server
+            PlacementServicer(self._reader, self._hub), server
         )
         replication_service_pb2_grpc.add_ReplicationServiceServicer_to_server(
             ReplicationServicer(self._reader), server
@@ -102,6 +104,7 @@ class PlacementServer:
         if self._server is None or self._health is None:
             return
         self._health.stop()
+        self._hub.stop()
         await self._server.stop(grace_s)
         log.info("server_stopped", grace_s=grace_s)
 

@@ -9,6 +9,7 @@ import grpc
 from placement.client.calls import ClientTls, call, open_channel
 from placement.client.estimates import EstimateCalls
 from placement.client.freshness import Freshness, consistency
+from placement.client.watching import WatchCalls
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import placement_service_pb2 as pb
@@ -20,7 +21,7 @@ from placement.v1.replication_service_pb2_grpc import ReplicationServiceStub
 TIMEOUT_S = 2.0
 
 
-class PlacementClient(EstimateCalls):
+class PlacementClient(EstimateCalls, WatchCalls):
     """Asks one service. Use it as an async context manager.
 
     Every method raises PlacementCallError. While the service is UNAVAILABLE a call is

@@ -25,7 +25,7 @@ from placement.core.oci import (
     parse_reference,
     parse_repository,
 )
-from placement.core.planning import parse_policy
+from placement.core.policy import Policy, named_policy
 from placement.core.topology import REGION_COUNT_MAX, Region, parse_region
 from placement.v1 import basis_pb2 as basis_pb
 from placement.v1 import event_service_pb2 as event_pb
@@ -58,6 +58,7 @@ REPLICAS_READ_MAX: Final = 10_000
 """A page of ListReplicas ends after so many, whether they were wanted or not."""
 IMAGES_PREVIEWED_MAX: Final = 10_000
 """A preview considers so many images; further ones are counted as omitted."""
+REPOSITORY_PREFIXES_MAX: Final = 256
 
 LIMITS: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -75,6 +76,7 @@ LIMITS: Final[Mapping[str, int]] = MappingProxyType(
         "regions": REGION_COUNT_MAX,
         "replicas_read": REPLICAS_READ_MAX,
         "repository_length": REPOSITORY_LENGTH_MAX,
+        "repository_prefixes": REPOSITORY_PREFIXES_MAX,
         "request_bytes": REQUEST_BYTES_MAX,
         "request_id_length": IDENTIFIER_LENGTH_MAX,
         "size_bytes": COUNT_MAX,
@@ -142,7 +144,7 @@ class PreviewQuery:
     repository: Repository | None
     reference: Digest | Tag | None
     target_region: Region | None
-    policy: str
+    policy: Policy
     transfer_bytes_max: int | None
     replication_count_max: int
     consistency: Consistency
@@ -213,7 +215,7 @@ def decode_preview(request: replication_pb.PreviewReplicationsRequest) -> Previe
         parse_repository(request.repository) if request.repository else None,
         parse_reference(request.reference) if request.reference else None,
         parse_region(target, "target_region") if target else None,
-        parse_policy(request.policy),
+        named_policy(request.policy),
         transfer_bytes or None,
         bounded(count, "max_replication_count", REPLICATION_COUNT_MAX)
         or REPLICATION_COUNT_DEFAULT,

@@ -219,6 +219,7 @@ async def test_service_info_says_what_is_accepted_and_how_far_it_is(
         "PlacementService.ListRoutes",
         "PlacementService.ExplainAnswer",
         "PlacementService.ListReplicas",
+        "PlacementService.WatchPlacements",
         "PlacementService.GetServiceInfo",
         "ReplicationService.PreviewReplications",
         "EventService.PublishEvents",

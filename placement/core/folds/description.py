@@ -26,6 +26,9 @@ def describe(state: State, content: Descriptor) -> Row:
     digest = state.digest_row(content.digest)
     if content.size_bytes and not state.size_bytes(digest):
         state.digests.set(digest, cells.Digest.SIZE, content.size_bytes)
+        for placement in state.indexes.placements_of(digest):
+            if state.indexes.regions_of(placement):
+                state.indexes.changes.note_placement(placement)
     known = state.media_type(digest)
     if content.media_type and known in {"", "application/octet-stream"}:
         # What an image is must be known, however many other types were named before.

@@ -66,6 +66,7 @@ def content_announced(state: State, at: At, fact: ContentAnnounced) -> None:
     replica = arrive(state, at, placement, cells.Replica.ANNOUNCED)
     if state.replicas.get(replica, cells.Replica.ANNOUNCED) == at.order_ns:
         state.replicas.set(replica, cells.Replica.HELD, fact.held_bytes)
+        state.indexes.changes.note_placement(placement)
 
 
 def content_replicated(state: State, at: At, fact: ContentReplicated) -> None:
@@ -103,6 +104,7 @@ def _clear(state: State, at: At, owner: Row) -> None:
         set_here = state.tags.get(tag, cells.Tag.REGION) == at.region
         if set_here and state.tags.get(tag, cells.Tag.ORDER) <= at.order_ns:
             state.tags.set(tag, cells.Tag.DIGEST, 0)
+            state.indexes.changes.note_tag(tag)
 
 
 def tag_moved(state: State, at: At, fact: TagMoved) -> None:
@@ -159,7 +161,10 @@ def ownership_declared(state: State, at: At, fact: OwnershipDeclared) -> None:
 def arrive(state: State, at: At, placement: Row, phase: cells.Replica) -> Row:
     """Raise the replica's latest time of *phase*, and return its row."""
     row = replica_row(state, at, placement)
+    before = state.phase_at(row)
     state.replicas.raise_to(row, phase, at.order_ns)
+    if state.phase_at(row) is not before:
+        state.indexes.changes.note_placement(placement)
     created = state.replicas.get(row, cells.Replica.CREATE_TIME)
     if not created or at.time_ns < created:
         state.replicas.set(row, cells.Replica.CREATE_TIME, at.time_ns)
@@ -170,8 +175,11 @@ def arrive(state: State, at: At, placement: Row, phase: cells.Replica) -> Row:
 def leave(state: State, at: At, placement: Row) -> None:
     """Raise the latest time at which the replica was said to be gone."""
     row = replica_row(state, at, placement)
+    before = state.phase_at(row)
     if state.replicas.raise_to(row, cells.Replica.GONE, at.order_ns):
         state.replicas.raise_to(row, cells.Replica.CHANGE_TIME, at.time_ns)
+        if state.phase_at(row) is not before:
+            state.indexes.changes.note_placement(placement)
 
 
 def replica_row(state: State, at: At, placement: Row) -> Row:
@@ -211,6 +219,8 @@ def point(state: State, at: At, tag: Row, digest: Digest | None) -> None:
     pointed = 0
     if digest is not None and at.order_ns > cleared_ns:
         pointed = state.digest_row(digest) + 1
+    if pointed != state.tags.get(tag, cells.Tag.DIGEST):
+        state.indexes.changes.note_tag(tag)
     values = (pointed, at.region, at.order_ns, at.time_ns, at.sequence)
     for column, value in enumerate(values):
         state.tags.set(tag, column, value)

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from placement.core.tables.changes import Changes
 from placement.core.tables.table import Row
+from placement.core.tables.trials import OpenTrials
 
 
 class Indexes:
@@ -10,6 +12,8 @@ class Indexes:
 
     def __init__(self) -> None:
         """Begin empty, as the tables do."""
+        self.changes = Changes()
+        self.trials = OpenTrials()
         self._by_repository: dict[Row, list[Row]] = {}
         self._by_digest: dict[Row, list[Row]] = {}
         self._regions: dict[Row, list[Row]] = {}
@@ -19,6 +23,7 @@ class Indexes:
         self._flows: dict[Row, dict[Row, None]] = {}
         self._conversions: dict[Row, list[Row]] = {}
         self._members: dict[Row, list[Row]] = {}
+        self._versions: dict[Row, list[Row]] = {}
 
     def add_placement(self, row: Row, repository: Row, digest: Row) -> None:
         """Index a new placement."""
@@ -68,6 +73,14 @@ class Indexes:
     def add_member(self, app: Row, region: Row) -> None:
         """Index the first demand of an app in a region."""
         self._members.setdefault(app, []).append(region)
+
+    def add_version(self, repository: Row, version: Row) -> None:
+        """Index a version of a repository, the newest one."""
+        self._versions.setdefault(repository, []).append(version)
+
+    def versions_in(self, repository: Row) -> Sequence[Row]:
+        """Return the versions of a repository, the oldest first."""
+        return self._versions.get(repository, ())
 
     def placements_in(self, repository: Row) -> Sequence[Row]:
         """Return the placements of a repository."""

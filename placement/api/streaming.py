@@ -1,0 +1,40 @@
+"""Streams of answers: each response is sent with patience, and not for ever.
+
+``grpc.aio`` holds a response back while the reader's window is full. A handler that is
+a generator would wait there without a limit and could say nothing, so generators are
+run here, where sending has a deadline. Once it has passed, the generator is told at its
+``yield``; what it raises becomes the call's status, which the reader finds behind the
+responses that are still on their way.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Final
+
+import grpc
+
+from placement.api.reading import Context
+
+SEND_SECONDS_MAX: Final = 10.0
+
+
+class SendTimeoutError(Exception):
+    """Raised at a generator's ``yield``: nobody took its response in time."""
+
+
+async def send_all(responses: AsyncGenerator[Any, None], context: Context) -> None:
+    """Send what *responses* yields, and close it.
+
+    Raises what it raises, and SendTimeoutError if it does not mind that one.
+    """
+    async with aclosing(responses):
+        async for response in responses:
+            try:
+                async with asyncio.timeout(SEND_SECONDS_MAX):
+                    await context.write(response)
+            except TimeoutError:
+                await responses.athrow(SendTimeoutError())
+                raise SendTimeoutError from None
+            except grpc.aio.InternalError:
+                return  # the connection broke while the response was held back

@@ -1,0 +1,56 @@
+"""PlacementService's watch: what is stored where, and every change of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from placement.api.reading import Context
+from placement.api.streaming import SEND_SECONDS_MAX, SendTimeoutError
+from placement.core.errors import PlacementError
+from placement.core.watched import Bookmark
+from placement.runtime.watch import WatchHub
+from placement.runtime.watcher import Batch
+from placement.v1 import placement_service_pb2 as pb
+from placement.v1.placement_service_pb2_grpc import PlacementServiceServicer
+from placement.wire.watch_answers import encode_told
+from placement.wire.watch_requests import decode_watch
+
+
+class WatchLaggedError(PlacementError):
+    """The watcher read nothing for so long that it is let go."""
+
+    reason = "WATCH_LAGGED"
+
+    def __init__(self, resume_token: str) -> None:
+        """Keep where it can go on; empty: with a snapshot."""
+        super().__init__(
+            f"the watcher read nothing for {SEND_SECONDS_MAX:g} seconds",
+            resume_token=resume_token,
+        )
+
+
+class WatchAnswers(PlacementServiceServicer):
+    """The part of PlacementService that goes on for as long as somebody listens."""
+
+    _hub: WatchHub
+
+    async def WatchPlacements(  # noqa: N802 - gRPC's name
+        self, request: pb.WatchPlacementsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchPlacementsResponse]:
+        """Yield what is watched, then its changes, until the caller or we leave."""
+        del context  # sending is the interceptor's
+        query = decode_watch(request)
+        token = query.resume_token
+        async with aclosing(self._hub.watch(query.interest, token)) as batches:
+            async for batch in batches:
+                for response in encode_told(batch):
+                    try:
+                        yield response
+                    except SendTimeoutError:
+                        raise WatchLaggedError(token) from None
+                token = last_token(batch) or token
+
+
+def last_token(batch: Batch) -> str:
+    """Return the token of the last bookmark in *batch*; empty when there is none."""
+    tokens = [item.token for item in batch if isinstance(item, Bookmark)]
+    return tokens[-1] if tokens else ""

@@ -1,0 +1,140 @@
+"""The client's watch: a stream of items that outlives connections and services.
+
+Changes are handed on when their bookmark has come, so that a broken connection never
+makes the caller see a change twice, or an older one after a newer one. A snapshot is
+handed on as it comes: where its connection breaks, another one begins.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+import grpc
+
+from placement.client.errors import PlacementCallError, call_error
+from placement.v1 import placement_service_pb2 as pb
+
+if TYPE_CHECKING:  # the name exists for type checkers alone
+    from placement.v1.placement_service_pb2_grpc import PlacementServiceAsyncStub
+
+SILENCE_S: Final = 30.0
+"""A bookmark comes every ten seconds; after so long nobody is there."""
+FIRST_WAIT_S: Final = 0.1
+LAST_WAIT_S: Final = 5.0
+
+_FINAL: Final = frozenset(
+    {
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.UNIMPLEMENTED,
+    }
+)
+"""To come again would be to fail again."""
+
+
+class WatchCalls:
+    """The part of PlacementClient that watches."""
+
+    _placement: "PlacementServiceAsyncStub"
+    _timeout_s: float
+
+    async def watch_placements(
+        self,
+        regions: Sequence[str] = (),
+        repository_prefixes: Sequence[str] = (),
+        *,
+        include_tags: bool = False,
+        resume_token: str = "",
+    ) -> AsyncGenerator[pb.WatchItem, None]:
+        """Yield where content is, then what changes, until closed; see the contract.
+
+        Close it (``contextlib.aclosing``) when done. It comes back by itself, with
+        jitter, when the service goes away or says nothing for SILENCE_S. Raises
+        PlacementCallError when the request is at fault, or when the service was never
+        reached within the client's timeout.
+        """
+        request = pb.WatchPlacementsRequest(
+            regions=regions,
+            repository_prefixes=repository_prefixes,
+            include_tags=include_tags,
+            resume_token=resume_token,
+        )
+        progress = Progress(resume_token)
+        clock = asyncio.get_running_loop().time
+        deadline_s, wait_s = clock() + self._timeout_s, FIRST_WAIT_S
+        while True:
+            request.resume_token = progress.resume_token
+            try:
+                async with aclosing(_responses(self._placement, request)) as responses:
+                    async for response in responses:
+                        deadline_s, wait_s = float("inf"), FIRST_WAIT_S
+                        for item in progress.handed_on(response.items):
+                            yield item
+            except PlacementCallError as error:
+                if error.code in _FINAL or clock() + wait_s > deadline_s:
+                    raise
+            progress.broken()
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
+            wait_s = min(2 * wait_s, LAST_WAIT_S)
+
+
+class Progress:
+    """What of a watch may be handed on, and where it goes on."""
+
+    def __init__(self, resume_token: str) -> None:
+        """Go on at *resume_token*; empty: with a snapshot."""
+        self.resume_token = resume_token
+        self._in_snapshot = False
+        self._held: list[pb.WatchItem] = []
+
+    def handed_on(self, items: Sequence[pb.WatchItem]) -> Iterator[pb.WatchItem]:
+        """Yield what is certain by *items*; changes are held until their bookmark."""
+        for item in items:
+            kind = item.WhichOneof("item")
+            if kind == "snapshot_began":
+                # What the caller knew is void from here on.
+                self.resume_token, self._in_snapshot = "", True
+                self._held.clear()
+            if kind == "bookmark":
+                held, self._held, self._in_snapshot = self._held, [], False
+                yield from held
+                self.resume_token = item.bookmark.resume_token
+            if kind in {"placement", "tag"} and not self._in_snapshot:
+                self._held.append(item)
+            elif kind is not None:  # else a newer service's, which we did not ask for
+                yield item
+
+    def broken(self) -> None:
+        """Forget what was not certain when the connection broke."""
+        self._in_snapshot = False
+        self._held.clear()
+
+
+async def _responses(
+    stub: "PlacementServiceAsyncStub", request: pb.WatchPlacementsRequest
+) -> AsyncGenerator[pb.WatchPlacementsResponse, None]:
+    """Yield what one call brings, until it ends or is silent for too long.
+
+    Raises PlacementCallError.
+    """
+    started = stub.WatchPlacements(request)
+    responses: AsyncIterator[pb.WatchPlacementsResponse] = aiter(started)
+    try:
+        while True:
+            async with asyncio.timeout(SILENCE_S):
+                response = await anext(responses, None)
+            if response is None:
+                return
+            yield response
+    except TimeoutError:
+        return
+    except grpc.aio.AioRpcError as error:
+        raise call_error(error) from None
+    finally:
+        started.cancel()  # grpc.aio never collects what is abandoned

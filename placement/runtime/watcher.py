@@ -1,0 +1,239 @@
+"""One watcher: a snapshot, then what changes, told in slices.
+
+It keeps a position among the state's notes of what changed, and no queue: whoever reads
+slowly is told less often, and then how things look by then. A bookmark follows only on
+the moment when nothing was left to tell, so that what was told up to it is exactly the
+state at its sequence. The rows of a snapshot may be as late as its end; what changes
+while it is read is told again before it ends.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from placement.core.errors import TokenInvalidError
+from placement.core.fold import FOLD_VERSION
+from placement.core.tables.changes import Changes
+from placement.core.tables.table import Row
+from placement.core.watched import (
+    Bookmark,
+    Interest,
+    Selection,
+    SnapshotBegan,
+    SnapshotEnded,
+    SnapshotReason,
+    Told,
+    Watched,
+)
+from placement.runtime.view import Basis, ServingState, View
+
+WatchItem = Told | Basis
+"""What a watcher is told. A Basis comes first, and when its state is another one."""
+Batch = tuple[WatchItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """Limits on watches, and how often they tell."""
+
+    watch_count_max: int = 64
+    bookmark_interval_s: float = 10.0
+    """A bookmark comes at least so often, whether or not anything changed."""
+    bookmark_note_count: int = 2**14
+    """And after so many changes that were none of the watcher's business."""
+    round_interval_s: float = 0.01
+    """Rounds of changes are at least so far apart; meanwhile changes merge."""
+    look_interval_s: float = 0.25
+    """How soon another serving state, or the service's end, is noticed."""
+    slice_s: float = 0.0005
+    """Reading lets others run after so long; encoding takes half as long again."""
+    pause_s: float = 0.001
+    """And then for so long, if more is to be read: answers take several turns."""
+    batch_item_count: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class WatchToken:
+    """What a watcher knows: all of a log up to a sequence, folded in one way."""
+
+    epoch: str
+    fold_version: int
+    sequence: int
+
+    def __str__(self) -> str:
+        """Return the text that is handed out; opaque to whoever gets it."""
+        return f"w1.{self.epoch}.{self.fold_version}.{self.sequence}"
+
+    def void(self) -> "WatchToken":
+        """Return a token of no log, with which nobody can go on."""
+        return WatchToken("", 0, 0)
+
+
+def parse_watch_token(text: str, field: str = "resume_token") -> WatchToken:
+    """Return what a resume token stands for; raises TokenInvalidError."""
+    mark, _, rest = text.partition(".")
+    rest, _, sequence = rest.rpartition(".")
+    epoch, _, version = rest.rpartition(".")
+    if mark != "w1" or not epoch or not (_plain(version) and _plain(sequence)):
+        remedy = "pass the token of a bookmark, or none to begin with a snapshot"
+        raise TokenInvalidError(field, text, remedy)
+    return WatchToken(epoch, int(version), int(sequence))
+
+
+def _plain(digits: str) -> bool:
+    return digits.isascii() and digits.isdigit() and len(digits) <= 19  # noqa: PLR2004 - int64
+
+
+class Watcher:
+    """How far one watcher was told; every step is made at once."""
+
+    def __init__(
+        self,
+        view: View,
+        interest: Interest,
+        resume: WatchToken | None,
+        settings: WatchSettings,
+        clock: Callable[[], float],
+    ) -> None:
+        """Watch *view* from *resume* on, or all of it; *clock* in seconds."""
+        self.idle = False
+        """Whether nothing is left to tell until the view moves on."""
+        self.position = (0, 0)
+        """The view's position at the last step."""
+        self._view = view
+        self._interest = interest
+        self._resume = resume
+        self._settings = settings
+        self._clock = clock
+        self._served: ServingState | None = None
+        self._selection: Selection | None = None
+        """None: it was told nothing yet."""
+        self._line: tuple[int, str] | None = None
+        """The generation and epoch of what it was told, or found when it came."""
+        self._rows: Iterator[Watched | None] | None = None
+        """What is left to read of a snapshot."""
+        self._in_snapshot = False
+        self._next = 0
+        """The position of the first note that it was not told."""
+        self._marked_s = 0.0
+        self._marked_at = 0
+        self._mark_due = False
+
+    def step(self) -> Batch:
+        """Return what can be told in a slice of time."""
+        self.position = self._view.position
+        self.idle = True
+        items: list[WatchItem] = []
+        basis = self._view.basis()
+        if basis.state is not self._served:
+            self._served = basis.state
+            items.append(basis)
+        if not self._view.epoch:
+            return tuple(items)  # the log was never reached: there is nothing to tell
+        line = (self._view.generation, self._view.epoch)
+        if self._line is None:
+            self._line = line
+        if line != self._line:
+            self._line = line
+            self._begin_snapshot(items, SnapshotReason.REPLACED)
+        elif self._selection is None:
+            self._begin(items)
+        elif self._changes.lost(self._next):
+            self._begin_snapshot(items, SnapshotReason.COMPACTED)
+        if self._selection is not None:
+            self._tell(items, self._selection)
+        return tuple(items)
+
+    @property
+    def _changes(self) -> Changes:
+        return self._view.state.indexes.changes
+
+    def _begin(self, items: list[WatchItem]) -> None:
+        """Go on where the token says, if that can be; otherwise tell all."""
+        resume, state = self._resume, self._view.state
+        if resume is None:
+            self._begin_snapshot(items, SnapshotReason.REQUESTED)
+        elif resume != self._token(resume.sequence):
+            self._begin_snapshot(items, SnapshotReason.REPLACED)
+        elif resume.sequence <= state.sequence:
+            found = self._changes.position_after(resume.sequence, state.sequence)
+            if found is None:
+                self._begin_snapshot(items, SnapshotReason.COMPACTED)
+            else:
+                self._follow(found)
+        # Else it knows more than we do: it is told nothing until we know as much.
+
+    def _begin_snapshot(self, items: list[WatchItem], reason: SnapshotReason) -> None:
+        self._follow(self._changes.end)
+        self._rows = self._all_rows()
+        self._in_snapshot = True
+        items.append(SnapshotBegan(reason))
+
+    def _follow(self, position: int) -> None:
+        self._selection = Selection(self._view.state, self._interest)
+        self._rows, self._in_snapshot = None, False
+        self._next = position
+        self._mark_due = True
+
+    def _all_rows(self) -> Iterator[Watched | None]:
+        """Yield what a snapshot tells, in the order of rows, those added late too."""
+        selection, row = self._selection, 0
+        assert selection is not None, "a snapshot is of a selection"
+        while row < len(selection.state.placements):
+            yield selection.placement(Row(row))
+            row += 1
+        row = 0
+        while self._interest.tags and row < len(selection.state.tags):
+            yield selection.tag(Row(row))
+            row += 1
+
+    def _tell(self, items: list[WatchItem], selection: Selection) -> None:
+        end_s = self._clock() + self._settings.slice_s
+        item_count = len(items) + self._settings.batch_item_count
+        for seen in self._pending(selection):
+            if seen is not None:
+                items.append(seen)
+                self._mark_due = True
+            if len(items) >= item_count or self._clock() >= end_s:
+                self.idle = False
+                return
+        if self._changes.last_sequence > selection.state.sequence:
+            return  # in the middle of a message: no sequence stands for what was told
+        if self._in_snapshot:
+            self._in_snapshot = False
+            items.append(SnapshotEnded())
+        self._bookmark(items)
+
+    def _pending(self, selection: Selection) -> Iterator[Watched | None]:
+        """Yield what is not told yet; None where something is none of its business."""
+        if self._rows is not None:
+            for seen in self._rows:
+                yield None if seen is None or seen.gone else seen
+            self._rows = None
+        changes = self._changes
+        while self._next < changes.end:
+            self._next, noted = changes.read(self._next)
+            if noted is None:
+                yield None
+            else:
+                row, is_tag = noted
+                yield selection.tag(row) if is_tag else selection.placement(row)
+
+    def _token(self, sequence: int) -> WatchToken | None:
+        """Return what stands for *sequence*; None: nobody can go on from this state."""
+        view = self._view
+        return None if view.outdated else WatchToken(view.epoch, FOLD_VERSION, sequence)
+
+    def _bookmark(self, items: list[WatchItem]) -> None:
+        """Tell what was reached, after anything that was told, and now and then."""
+        settings, now_s = self._settings, self._clock()
+        due = (
+            self._mark_due
+            or now_s >= self._marked_s + settings.bookmark_interval_s
+            or self._next >= self._marked_at + settings.bookmark_note_count
+        )
+        if due:
+            state = self._view.state
+            token = str(self._token(state.sequence) or "")
+            items.append(Bookmark(token, state.sequence, state.store_time_ns))
+            self._mark_due = False
+            self._marked_s, self._marked_at = now_s, self._next

@@ -1,0 +1,37 @@
+"""The checker finds what is planted: without this, runs that pass would say nothing."""
+
+import pytest
+
+from tests.simulator.bugs import BUGS, planted
+from tests.simulator.checker import violations
+from tests.simulator.simulation import simulate
+
+SEED_COUNT_MAX = 1_000
+GATE_BUG = "skip_one_dedupe"
+
+
+def seeds_needed(name: str) -> int:
+    """Return how many seeds it takes until the bug is found; at most the budget."""
+    for seed in range(1, SEED_COUNT_MAX + 1):
+        with planted(name):
+            run = simulate(seed)
+        if violations(run.history, by_model=False):
+            return seed
+    return SEED_COUNT_MAX + 1
+
+
+def test_a_planted_bug_is_found() -> None:
+    """One event that is folded twice, in one of the replicas, does not go unnoticed."""
+    needed = seeds_needed(GATE_BUG)
+
+    assert needed <= SEED_COUNT_MAX
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", sorted(BUGS))
+def test_every_planted_bug_is_found(name: str) -> None:
+    """Each of the eight is found within the seeds that the gate runs."""
+    needed = seeds_needed(name)
+
+    assert needed <= SEED_COUNT_MAX

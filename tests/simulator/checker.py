@@ -1,0 +1,255 @@
+"""Holds a history against the logs that there were: what must never have happened.
+
+Each rule returns its violations in words; no rule trusts what a replica says of itself.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
+
+from google.protobuf.message import DecodeError
+
+from placement.core.fingerprint import fingerprint, fingerprint_of
+from placement.core.state import State
+from placement.ports import Message
+from placement.runtime.view import ServingState
+from placement.v1 import events_pb2 as pb
+from placement.wire.events import BATCH, decode_message
+from tests.model import Model
+from tests.simulator.history import (
+    Answered,
+    Bookmarked,
+    History,
+    Position,
+    Probed,
+    held_by,
+    placed,
+)
+from tests.simulator.log import Life
+from tests.simulator.reference import Reference
+
+BOOKMARK_SECONDS_MAX = 12.0
+"""The contract says ten; the way from a replica to a watcher takes a while."""
+UNMARKED_SECONDS_MAX = 3.0
+"""Changes are told together with the bookmark that stands for them."""
+
+
+def violations(history: History, *, by_model: bool = True) -> list[str]:
+    """Return everything in *history* that must not be, the worst first.
+
+    *by_model* compares the remaining log with the readable model, too.
+    """
+    reference = Reference(history.lives)
+    found: list[str] = []
+    found += history.failures
+    found += _unknown_positions(history, reference)
+    found += _bases_gone_back(history, reference)
+    found += _bookmarks(history, reference)
+    mistakes: list[str] = []
+    _compare(history, reference, mistakes)
+    final = reference.replay()[-1]
+    found += mistakes
+    found += _lost(history)
+    found += _doubled_effects(history)
+    found += _not_converged(history, final)
+    if by_model:
+        found += _unlike_the_model(history.lives[-1], final)
+    return found
+
+
+# Positions: what is answered or probed rests on a log that there was.
+
+
+def _positions(history: History) -> Iterator[tuple[str, Position]]:
+    for answered in history.answered:
+        yield f"{answered.replica}'s answer to {answered.client}", answered.position
+    for probed in history.probed:
+        yield f"{probed.replica}'s state", probed.position
+
+
+def _unknown_positions(history: History, reference: Reference) -> Iterator[str]:
+    for what, position in _positions(history):
+        if not reference.knows(position):
+            yield f"{what} rests on {position}, which no log ever held"
+    for answered in history.answered:
+        if answered.sequence != answered.position.sequence:
+            yield (
+                f"{answered.replica} said sequence {answered.sequence} of a state at"
+                f" {answered.position.sequence}"
+            )
+
+
+# Bases: nobody is sent back within an epoch.
+
+
+def _bases_gone_back(history: History, reference: Reference) -> Iterator[str]:
+    latest: dict[tuple[str, str], Answered] = {}
+    for answered in history.answered:
+        if not answered.reached:
+            continue
+        who = f"{answered.client} at {answered.seconds:.3f} s by {answered.replica}"
+        if answered.token is not None:
+            epoch, sequence = answered.token
+            if epoch != answered.epoch:
+                yield f"{who}: a token of {epoch} was reached in {answered.epoch}"
+            elif answered.sequence < sequence:
+                yield f"{who}: asked for {sequence}, got {answered.sequence}"
+        before = latest.get((answered.client, answered.epoch))
+        latest[answered.client, answered.epoch] = answered
+        if before is None or not reference.knows(answered.position):
+            continue
+        if before.sequence > answered.sequence:
+            yield f"{who}: went back from {before.sequence} to {answered.sequence}"
+        elif not reference.follows(before.position, answered.position):
+            yield (
+                f"{who}: epoch {answered.epoch} at {answered.sequence} is not of the"
+                f" log that held its {before.sequence}"
+            )
+
+
+# Watches: ordered, without gaps, and never silent.
+
+
+def _bookmarks(history: History, reference: Reference) -> Iterator[str]:
+    sessions: dict[tuple[str, int], list[Bookmarked]] = defaultdict(list)
+    for marked in history.bookmarked:
+        sessions[marked.watcher, marked.session].append(marked)
+        if reference.find(marked.sequence, marked.store_time_ns) is None:
+            yield (
+                f"{marked.watcher} got a bookmark {marked.sequence} of"
+                f" {marked.store_time_ns} ns, which no log ever held"
+            )
+    for (watcher, _), marks in sessions.items():
+        for earlier, later in pairwise(marks):
+            if earlier.epoch == later.epoch and earlier.sequence > later.sequence:
+                yield (
+                    f"{watcher}'s bookmarks went back from {earlier.sequence} to"
+                    f" {later.sequence}"
+                )
+    for connected in history.connected:
+        times = [connected.began_seconds]
+        times += (
+            marked.seconds
+            for marked in sessions.get((connected.watcher, connected.session), ())
+        )
+        times.append(connected.ended_seconds)
+        silence = max(b - a for a, b in pairwise(times))
+        if silence > BOOKMARK_SECONDS_MAX:
+            yield f"{connected.watcher} got no bookmark for {silence:.1f} s"
+        if connected.unmarked_seconds > UNMARKED_SECONDS_MAX:
+            yield (
+                f"{connected.watcher} got changes and no bookmark for"
+                f" {connected.unmarked_seconds:.1f} s"
+            )
+
+
+# States: equal to a fresh replay, wherever somebody looked.
+
+
+def _compare(history: History, reference: Reference, found: list[str]) -> None:
+    """Ask *reference* to compare all that was said; violations go to *found*."""
+    for answered in history.answered:
+        if reference.knows(answered.position):
+            reference.at(answered.position, partial(_check_answer, found, answered))
+    for probed in history.probed:
+        if reference.knows(probed.position):
+            reference.at(probed.position, partial(_check_probe, found, probed))
+    for marked in history.bookmarked:
+        position = reference.find(marked.sequence, marked.store_time_ns)
+        if position is not None:
+            reference.at(position, partial(_check_watch, found, marked))
+
+
+def _check_answer(found: list[str], answered: Answered, state: State) -> None:
+    right = placed(state, answered.question)
+    if answered.answer != right:
+        found.append(
+            f"{answered.replica} answered {answered.answer} at {answered.sequence}"
+            f" to {answered.question}, where the log says {right}"
+        )
+
+
+def _check_probe(found: list[str], probed: Probed, state: State) -> None:
+    if probed.fingerprint != fingerprint(state):
+        found.append(
+            f"{probed.replica} had another state at {probed.position.sequence} of"
+            f" {probed.epoch} ({probed.seconds:.3f} s) than a fresh replay"
+        )
+
+
+def _check_watch(found: list[str], marked: Bookmarked, state: State) -> None:
+    right = held_by(state)
+    if marked.held != right:
+        missing = [item for item in right if item not in marked.held]
+        surplus = [item for item in marked.held if item not in right]
+        found.append(
+            f"{marked.watcher} at {marked.seconds:.3f} s, bookmark {marked.sequence}:"
+            f" lacks {missing}, and holds {surplus}"
+        )
+
+
+# The end: nothing acknowledged is lost, nothing happened twice, all are up to date.
+
+
+def _lost(history: History) -> Iterator[str]:
+    kept = {
+        own_id for message in history.lives[-1].messages for own_id in _ids(message)
+    }
+    for acknowledged in history.acknowledged:
+        if acknowledged.event_id not in kept:
+            yield (
+                f"event {acknowledged.event_id}, acknowledged to"
+                f" {acknowledged.publisher} at {acknowledged.sequence} of"
+                f" {acknowledged.epoch}, is not in the log that remains"
+            )
+
+
+def _ids(message: Message) -> list[str]:
+    """Return the ids of the events in *message*, those that no fold believes too."""
+    try:
+        if message.subject.endswith(f".{BATCH}"):
+            events = list(pb.EventBatch.FromString(message.body).events)
+        else:
+            events = [pb.Event.FromString(message.body)]
+    except DecodeError:
+        return []
+    return [event.event_id for event in events]
+
+
+def _doubled_effects(history: History) -> Iterator[str]:
+    """Yield what was carried out twice, in the same epoch or as the same decision."""
+    done = Counter(effect.decision_id for effect in history.effects)
+    done.update(
+        f"the copy for {effect.trigger_sequence} of {effect.epoch} to {effect.region}"
+        f" of {effect.digest}"
+        for effect in history.effects
+    )
+    for what, count in done.items():
+        if count > 1:
+            yield f"{what} took effect {count} times"
+
+
+def _not_converged(history: History, final: State) -> Iterator[str]:
+    right = fingerprint(final)
+    for ended in history.ended:
+        if ended.serving is not ServingState.LIVE:
+            yield (
+                f"{ended.replica} ended {ended.serving.name} at"
+                f" {ended.position.sequence} of {ended.epoch}: {ended.trouble}"
+            )
+        elif ended.position.sequence != final.sequence:
+            yield (
+                f"{ended.replica} ended at {ended.position.sequence}, the log at"
+                f" {final.sequence}"
+            )
+        elif ended.fingerprint != right:
+            yield f"{ended.replica} ended with another state than a fresh replay"
+
+
+def _unlike_the_model(life: Life, final: State) -> Iterator[str]:
+    model = Model()
+    for message in life.messages:
+        model.fold(decode_message(message))
+    if fingerprint_of(model.rows()) != fingerprint(final):
+        yield "the fold of the remaining log is not what the readable model makes of it"

@@ -1,0 +1,207 @@
+"""What happened in a run, as those saw it who used the service."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from placement.core.oci import Digest, Repository, Tag
+from placement.core.state import State
+from placement.core.tables.records import ReplicaRecord, TagPointer
+from placement.core.tables.table import ABSENT
+from placement.core.watched import (
+    Watched,
+    WatchedPlacement,
+    WatchedReplica,
+    WatchedTag,
+)
+from placement.runtime.view import ServingState
+from tests.simulator.log import Life
+
+Placed = tuple[tuple[ReplicaRecord, ...], TagPointer | None]
+"""An answer to a question: where the content is, and what the tag points to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Asks where content is, and what a tag points to."""
+
+    repository: Repository
+    digest: Digest
+    tag: Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a state is: a sequence, and the hash of the very message there."""
+
+    sequence: int
+    message_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A publisher was told that its event is stored."""
+
+    publisher: str
+    event_id: str
+    epoch: str
+    sequence: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A client asked, perhaps with a token, and was answered."""
+
+    client: str
+    replica: str
+    question: Question
+    token: tuple[str, int] | None
+    """The epoch and sequence that it asked for."""
+    reached: bool
+    """Whether the answer claims to be as fresh as was asked."""
+    epoch: str
+    sequence: int
+    serving: ServingState
+    position: Position
+    """Where the state was from which the answer was made."""
+    answer: Placed
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """Somebody looked at a replica's whole state."""
+
+    replica: str
+    epoch: str
+    position: Position
+    fingerprint: str
+    seconds: float
+
+
+Held = tuple[Watched, ...]
+"""What a watcher holds: placements and tags that are somewhere, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmarked:
+    """A watcher was told that it holds everything up to a sequence."""
+
+    watcher: str
+    session: int
+    """Grows whenever the watcher connects anew."""
+    epoch: str
+    sequence: int
+    """That of the bookmark's token."""
+    store_time_ns: int
+    """When the message at *sequence* was stored, as the bookmark says."""
+    held: Held
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """For how long a watcher was connected, without a fault on the way."""
+
+    watcher: str
+    session: int
+    began_seconds: float
+    ended_seconds: float
+    unmarked_seconds: float
+    """The longest time from a change until the bookmark that followed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Somebody carried a decision out."""
+
+    decision_id: str
+    digest: str
+    region: str
+    trigger_sequence: int
+    epoch: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a replica was at the end of the run."""
+
+    replica: str
+    serving: ServingState
+    epoch: str
+    position: Position
+    fingerprint: str
+    trouble: str
+
+
+@dataclass
+class History:
+    """Everything that a run left behind."""
+
+    lives: Sequence[Life] = ()
+    """The logs, of which the last is the one that remains."""
+    acknowledged: list[Acknowledged] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
+    probed: list[Probed] = field(default_factory=list)
+    bookmarked: list[Bookmarked] = field(default_factory=list)
+    connected: list[Connected] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What the world did: faults, crashes, restarts. For people."""
+    failures: list[str] = field(default_factory=list)
+    """What nobody should ever see: callbacks and tasks that raised."""
+
+    def trace_hash(self) -> str:
+        """Return a hash of all of it, equal for equal runs."""
+        whole = blake2b(digest_size=16)
+        for name, records in sorted(vars(self).items()):
+            for record in records:
+                whole.update(f"{name} {record!r}\n".encode())
+        return whole.hexdigest()
+
+
+def position_of(state: State) -> Position:
+    """Return how far *state* is."""
+    return Position(state.sequence, state.message_hash)
+
+
+def placed(state: State, question: Question) -> Placed:
+    """Answer *question* from *state*."""
+    row = state.find_placement(question.repository, question.digest)
+    replicas = () if row == ABSENT else tuple(state.replicas_of(row))
+    return replicas, state.tag(question.repository, question.tag)
+
+
+def held_by(state: State) -> Held:
+    """Return what somebody who watches everything holds at *state*."""
+    found: list[Watched] = []
+    for _, row in state.placements.rows():
+        repository, digest = state.placement_at(row)
+        replicas = tuple(
+            WatchedReplica(record.region, record.phase, record.held_bytes)
+            for record in state.replicas_of(row)
+        )
+        size_bytes = state.size_bytes(state.content_of(row))
+        found.append(WatchedPlacement(repository, digest, size_bytes, replicas))
+    for _, row in state.repositories.rows():
+        owner = state.repository_at(row)
+        found += (
+            WatchedTag(owner, tag, pointer.digest)
+            for tag, pointer in state.tags_in(row)
+        )
+    return in_order(found)
+
+
+def in_order(watched: Iterable[Watched]) -> Held:
+    """Return what is not gone, sorted."""
+    return tuple(sorted((item for item in watched if not item.gone), key=thing))
+
+
+def thing(item: Watched) -> tuple[str, str]:
+    """Return what *item* is about."""
+    if isinstance(item, WatchedPlacement):
+        return item.repository, item.digest
+    return item.repository, f":{item.tag}"

@@ -1,0 +1,164 @@
+"""One run: a world made from a seed, a phase with faults, and one that heals all."""
+
+import asyncio
+import gc
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from random import Random
+
+import structlog
+
+from placement.faults import FaultPoint, armed
+from tests.simulator.chaos import Chaos, drawn_log_faults
+from tests.simulator.cluster import Actor, Cluster
+from tests.simulator.deciders import Copier, Planner
+from tests.simulator.history import History
+from tests.simulator.loop import VirtualLoop
+from tests.simulator.publishers import Agent, Poisoner, Publisher, Rogue
+from tests.simulator.readers import Client, Watcher
+from tests.simulator.replica import Replica
+from tests.simulator.workload import REGIONS
+from tests.simulator.world import SECOND_NS, World
+
+LIVENESS_SECONDS_MAX = 60.0
+"""After the last fault, all must be up to date and settled within so long."""
+QUIET_SECONDS = 4.0
+"""So long must all be well: a publisher hears of a new epoch after a while."""
+PROBE_SECONDS = 5.0
+LOOK_SECONDS = 0.5
+MINUTES_NS = 60 * SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a seed led to."""
+
+    seed: int
+    history: History
+    virtual_seconds: float
+    liveness_seconds: float
+    """How long it took to heal after the last fault."""
+    step_count: int
+    points: Counter[FaultPoint]
+    """How often each of the product's fault points was reached."""
+
+    def trace_hash(self) -> str:
+        """Return what is equal for equal runs, and for no others."""
+        return f"{self.history.trace_hash()}-{self.step_count}"
+
+
+def simulate(seed: int, *, wild: bool = False, poison: bool = False) -> Run:
+    """Run the world of *seed* to its end; what is wrong is for the checker to say.
+
+    A *wild* run has faults together that nobody can tell apart; see ``chaos``. *poison*
+    is for runs under ``bugs.poison``: the log then holds what is fatal to fold.
+    """
+    random = Random(seed)
+    loop = VirtualLoop.drawing_from(random, random.choice([0.0, 0.0, 0.0004]))
+    world = World(seed, loop, random)
+    collecting = gc.isenabled()
+    gc.disable()  # what is collected when must not depend on who ran before us
+    try:
+        with _silenced(), armed(world.points.reach):
+            seconds = loop.run_until_complete(_live(world, wild=wild, poison=poison))
+    finally:
+        if collecting:
+            gc.enable()
+    world.history.failures += loop.failures
+    world.history.lives = world.log.lives
+    reached = world.points.reached
+    return Run(seed, world.history, loop.now_seconds, seconds, loop.steps, reached)
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Let nothing be logged within the block."""
+    before = structlog.get_config()
+    structlog.configure(processors=[_drop])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def _drop(_logger: object, _method: str, _event: structlog.typing.EventDict) -> str:
+    raise structlog.DropEvent
+
+
+def _populated(world: World) -> tuple[Cluster, list[Actor]]:
+    random = world.random
+    world.log.faults = drawn_log_faults(random)
+    skews = [0, 0, 0, SECOND_NS, -SECOND_NS, 10 * MINUTES_NS, -10 * MINUTES_NS]
+    replicas = [
+        Replica(world, f"replica-{number}", random.choice(skews))
+        for number in range(random.randint(2, 3))
+    ]
+    for replica in replicas:
+        replica.disk.faults.seconds_max = random.choice([0.001, 0.05, 0.3])
+    actors: list[Actor] = [
+        Publisher(world, "publisher-1", random.randint(5, 15)),
+        Publisher(world, "publisher-2", random.randint(0, 10)),
+        Agent(world, "agent", random.randint(0, 10)),
+        Rogue(world, "rogue", random.randint(0, 3)),
+        Client(world, "client-1"),
+        Client(world, "client-2"),
+        Watcher("watcher-1"),
+        Watcher("watcher-2"),
+        Planner(),
+        *(Copier(region) for region in REGIONS),
+    ]
+    return Cluster(world, replicas), actors
+
+
+async def _live(world: World, *, wild: bool, poison: bool) -> float:
+    """Let everybody act, through faults and after them; return how long it healed."""
+    cluster, actors = _populated(world)
+    actors += [Poisoner()] if poison else []
+    await world.log.begin()
+    chaos = Chaos(cluster, wild=wild)
+    for replica in cluster.replicas:
+        replica.start()
+    tasks = [asyncio.create_task(actor.run(cluster)) for actor in actors]
+    tasks.append(asyncio.create_task(cluster.supervise()))
+    tasks.append(asyncio.create_task(_probe(cluster)))
+    await chaos.run()
+    healed = await _healed(cluster, actors)
+    world.history.ended += [replica.ended() for replica in cluster.replicas]
+    if healed > LIVENESS_SECONDS_MAX:
+        late = [type(a).__name__ for a in actors if not a.settled(cluster)]
+        world.fail(f"after {healed:.0f} s without faults, not settled: {late}")
+    for task in tasks:
+        if task.done() and task.exception() is not None:
+            world.fail(f"an actor ended: {task.exception()!r}")
+        task.cancel()
+    await asyncio.wait(tasks)
+    return healed
+
+
+async def _healed(cluster: Cluster, actors: list[Actor]) -> float:
+    """Wait until all is well, LIVENESS_SECONDS_MAX at most; return how long it took."""
+    loop = cluster.world.loop
+    began = well_since = loop.now_seconds
+    while well_since - began <= LIVENESS_SECONDS_MAX:
+        if not _is_well(cluster, actors):
+            well_since = loop.now_seconds + LOOK_SECONDS
+        elif loop.now_seconds - well_since > QUIET_SECONDS:
+            break
+        await asyncio.sleep(LOOK_SECONDS)
+    return well_since - began
+
+
+def _is_well(cluster: Cluster, actors: list[Actor]) -> bool:
+    """Say whether everybody is up to date, and nobody has anything left to do."""
+    if any(not task.done() for task in cluster.world.log.late):
+        return False
+    return cluster.converged() and all(actor.settled(cluster) for actor in actors)
+
+
+async def _probe(cluster: Cluster) -> None:
+    """Look at some replica's whole state now and then."""
+    while True:
+        await asyncio.sleep(cluster.world.random.random() * PROBE_SECONDS)
+        cluster.any_replica().probe()

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 from placement.core.event import (
+    AppWithdrawn,
     ContentAnnounced,
     ContentEvicted,
     ContentPulled,
@@ -142,17 +143,39 @@ def pulled(
     return event(region, ContentPulled(digest(name), repository, tag), at_ns)
 
 
-def started(
+def started(  # noqa: PLR0913 - whatever a test is about
     name: str,
     region: Region,
     repository: Repository = WEB,
     *,
     machine: str = "m1",
+    tag: Tag | None = None,
     at_ns: int | None = None,
 ) -> Event:
     """Return a machine's start."""
-    fact = MachineStarted(digest(name), repository, Identifier(machine))
+    fact = MachineStarted(digest(name), repository, Identifier(machine), tag)
     return event(region, fact, at_ns)
+
+
+def released(
+    name: str,
+    region: Region,
+    repository: Repository = WEB,
+    *,
+    tag: str = "v1",
+    at_ns: int | None = None,
+) -> Event:
+    """Return the push of an image's manifest with a tag."""
+    content = descriptor(name, media_type=MANIFEST)
+    fact = ContentPushed(content, repository, Tag(tag))
+    return event(region, fact, at_ns)
+
+
+def withdrawn(
+    region: Region, repository: Repository = WEB, *, at_ns: int | None = None
+) -> Event:
+    """Return the news that the repository's app no longer belongs into a region."""
+    return event(region, AppWithdrawn(repository), at_ns)
 
 
 def stopped(machine: str, region: Region, *, at_ns: int | None = None) -> Event:

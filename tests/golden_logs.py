@@ -46,6 +46,7 @@ from tests.builders import (
 FOLDER: Final = Path(__file__).parent / "golden" / "logs"
 COUNTERS: Final = ("folded", "duplicate", "set_aside", "late")
 ROUNDS: Final = 12
+RELEASES: Final = 240
 DIGESTS: Final = [digest(name) for name in "abcdef"]
 TYPES: Final = [LAYER, LAYER, LAYER, MANIFEST, MANIFEST, INDEX]
 
@@ -176,8 +177,38 @@ def every_fact(rounds: int = ROUNDS, seed: int = 20261123) -> list[Event]:
 
 
 def every_fact_log(seed: int = 20261123) -> list[Message]:
-    """Return a log of all facts: single, in batches, repeated, late, and unreadable."""
-    return list(_messages(Random(seed), every_fact(seed=seed)))
+    """Return a log of all facts: single, in batches, repeated, late, and unreadable.
+
+    Then come versions, week after week, so that much is learned of them.
+    """
+    found = list(_messages(Random(seed), every_fact(seed=seed)))
+    random, last = Random(seed), found[-1]
+    stored_ns = last.store_time_ns
+    for number, event in enumerate(_releases(random), last.sequence + 1):
+        subject, body, _ = encode_message([event])
+        stored_ns += random.choice((SECOND_NS, HOUR_NS, 9 * HOUR_NS, 40 * HOUR_NS))
+        found.append(Message(number, stored_ns, subject, body))
+    return found
+
+
+def _releases(random: Random) -> Iterator[Event]:
+    """Yield pushes of ever newer versions, and starts of those that are not old."""
+    repositories = [Repository("acme/shop"), Repository("acme/till")]
+    for number in range(RELEASES):
+        repository = random.choice(repositories)
+        content = Descriptor(digest(f"{repository}-{number // 6}"), MANIFEST, 1000)
+        tag = random.choice((f"v{number}", f"{number}.0-rc1", f"main-{number:07x}a"))
+        machine = ev.Identifier(f"machine-{number}")
+        started = ev.MachineStarted(content.digest, repository, machine)
+        told: tuple[Fact, ...] = (
+            ev.ContentPushed(content, repository, Tag(tag)),
+            started,
+            started,
+            ev.AppWithdrawn(repository),
+        )
+        fact = random.choices(told, (6, 6, 6, 1))[0]
+        name = ev.Identifier(f"release-{number}")
+        yield Event(name, random.choice((AMS, FRA, IAD, SYD)), fact)
 
 
 def _messages(random: Random, told: list[Event]) -> Iterator[Message]:

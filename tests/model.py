@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from placement.core.event import (
+    AppWithdrawn,
     ContentAnnounced,
     ContentEvicted,
     ContentPulled,
@@ -30,6 +31,7 @@ from placement.core.event import (
     TransferMeasured,
 )
 from tests.model_content import Content, Known, Row, When
+from tests.model_learning import Learned
 from tests.model_orders import Orders
 from tests.model_read import descriptors_in, regions_in
 from tests.model_use import Limited, Usage, key_of, kind_of
@@ -48,6 +50,8 @@ class Limits:
     stopped: int = 2**16
     decisions: int = 2**20
     policies: int = 16
+    versions_open: int = 256
+    shapes: int = 10_000
 
 
 @dataclass
@@ -64,6 +68,8 @@ class Model:
         self.aside = Limited(self.limits.set_aside)
         requests, stopped = self.limits.requests, self.limits.stopped
         self.use = Usage(self.content, Limited(requests), Limited(stopped))
+        versions, shapes = self.limits.versions_open, self.limits.shapes
+        self.learned = Learned(self.content, self.use, versions, shapes)
         decisions, policies = self.limits.decisions, self.limits.policies
         self.orders = Orders(self.content, self.use, decisions, policies)
 
@@ -123,13 +129,14 @@ class Model:
         self.add("folded")
         if late:
             self.add("late")
-        self.apply(When(item.event, region, item.time_ns, order_ns, late))
+        self.apply(When(item.event, region, item.time_ns, order_ns, stored_ns, late))
 
     def apply(self, when: When) -> None:  # noqa: C901, PLR0912 - one fact a line
         """Hand the fact to what it is about."""
         match when.event.fact:
             case ContentPushed() as fact:
                 self.content.push(when, fact)
+                self.learned.tag(when, fact.repository, fact.content.digest, fact.tag)
             case ContentAnnounced() as fact:
                 self.content.announce(when, fact)
             case ContentReplicated() as fact:
@@ -138,18 +145,21 @@ class Model:
                 self.content.evict(when, fact)
             case TagMoved() as fact:
                 self.content.move(when, fact)
+                self.learned.tag(when, fact.repository, fact.digest, fact.tag)
             case InventoryTaken() as fact:
                 self.content.inventory(when, fact)
             case OwnershipDeclared() as fact:
                 self.content.declare(when, fact)
             case ContentPulled() as fact:
-                self.use.pull(when, fact)
+                self.learned.pull(when, self.use.pull(when, fact), fact.tag)
             case MachineStarted() as fact:
-                self.use.start(when, fact)
+                self.learned.start(when, self.use.start(when, fact), fact.tag)
             case MachineStopped() as fact:
                 self.use.halt(when, fact)
             case MachinesCounted() as fact:
                 self.use.count(when, fact)
+            case AppWithdrawn() as fact:
+                self.use.withdraw(when, fact)
             case StartsRequested() as fact:
                 self.use.request(when, fact)
             case TransferMeasured() as fact:
@@ -172,4 +182,5 @@ class Model:
         yield from (("set_aside", key, time) for key, time in self.aside.items())
         yield from self.content.rows()
         yield from self.use.rows()
+        yield from self.learned.rows()
         yield from self.orders.rows()

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import NamedTuple
 
 from placement.core.event import (
@@ -22,12 +22,16 @@ App = tuple[str, str]
 
 
 class When(NamedTuple):
-    """Where an event happened, when, and what orders it among others."""
+    """Where an event happened, when, and what orders it among others.
+
+    *stored_ns* is the log's time, which never stands still from one event to the next.
+    """
 
     event: Event
     region: str
     time_ns: int
     order_ns: int
+    stored_ns: int
     late: bool
 
 
@@ -39,6 +43,7 @@ class RegionOrders:
     order_ns: int = 0
     expire_ns: int = 0
     inventory_ns: int = 0
+    last_start_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class Content:
     digests: dict[str, Known] = field(default_factory=dict)
     places: set[tuple[str, str]] = field(default_factory=set)
     claims: dict[Place, list[Claim]] = field(default_factory=lambda: defaultdict(list))
+    apps: set[App] = field(default_factory=set)
     cleared: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     tags: dict[tuple[str, str], Pointer] = field(default_factory=dict)
 
@@ -118,6 +124,7 @@ class Content:
         said = (when.event.organization, when.event.app)
         known = owner.app or (repository.split("/", maxsplit=1)[0], repository)
         app = (said[0] or known[0], said[1] or known[1])
+        self.apps.add(app)
         named_ns = when.order_ns if any(said) else 0
         nobody_yet = owner.app is None
         latest = any(said) and named_ns >= owner.named_ns
@@ -130,6 +137,7 @@ class Content:
         owner = self.repositories.setdefault(fact.repository, Owner())
         if when.order_ns > owner.declared_ns:
             app = (fact.organization, fact.app or fact.repository)
+            self.apps.add(app)
             self.repositories[fact.repository] = Owner(
                 app, when.order_ns, owner.named_ns
             )
@@ -269,8 +277,7 @@ class Content:
     def rows(self) -> Iterator[Row]:
         """Yield everything as the fold's canonical rows."""
         for region, said in self.regions.items():
-            orders = (said.state, said.order_ns, said.expire_ns, said.inventory_ns)
-            yield ("region", region.encode(), *orders)
+            yield ("region", region.encode(), *astuple(said))
         for repository, owner in self.repositories.items():
             app = "\0".join(owner.app) if owner.app else ""
             since = (owner.declared_ns, owner.named_ns)

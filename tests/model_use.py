@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from placement.core.event import (
+    AppWithdrawn,
     CacheKind,
     ClientKind,
     ContentPulled,
@@ -88,6 +89,7 @@ class Usage:
     uses: list[Use] = field(default_factory=list)
     starts_said: int = 0
     requested: dict[tuple[App, str], int] = field(default_factory=dict)
+    withdrawn: dict[tuple[App, str], int] = field(default_factory=dict)
     scores: dict[tuple[str, str], list[Score]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -97,7 +99,7 @@ class Usage:
         default_factory=lambda: defaultdict(list)
     )
 
-    def pull(self, when: When, fact: ContentPulled) -> None:
+    def pull(self, when: When, fact: ContentPulled) -> Use | None:
         """A use where the client is, unless it is old, a scan or a copy."""
         client = self.content.hear_of(fact.client_region or when.region)
         source = self.content.hear_of(fact.source_region or when.region)
@@ -105,15 +107,16 @@ class Usage:
         self.transfer(when, source, client, (fact.transferred_bytes, duration))
         copier = fact.client_kind in (ClientKind.SCANNER, ClientKind.REPLICATOR)
         if when.late or copier:
-            return
+            return None
         place = self.content.place(fact.repository, fact.digest)
         app = self.content.own(when, fact.repository)
         media = fact.media_type or self.content.digests[fact.digest].media_type
         image = kind_of(media) == "manifest" if media else fact.tag is not None
         self.uses.append(Use(*place, app, client, "pull", when.time_ns, image))
+        return self.uses[-1]
 
-    def start(self, when: When, fact: MachineStarted) -> None:
-        """A start, and a machine that runs."""
+    def start(self, when: When, fact: MachineStarted) -> Use | None:
+        """A start, unless it is old, and a machine that runs."""
         place = self.content.place(fact.repository, fact.digest)
         app = self.content.own(when, fact.repository)
         self.starts_said += 1
@@ -123,9 +126,11 @@ class Usage:
             moved = (fact.transferred_bytes, fact.image_wait_ns or 0)
             self.transfer(when, source, when.region, moved)
         self.score(when, fact)
-        if not when.late:
-            use = Use(*place, app, when.region, "start", when.time_ns, of_app=True)
-            self.uses.append(use)
+        if when.late:
+            return None
+        use = Use(*place, app, when.region, "start", when.time_ns, of_app=True)
+        self.uses.append(use)
+        return use
 
     def score(self, when: When, fact: MachineStarted) -> None:
         """Keep what was expected beside what was observed, where both are told."""
@@ -192,6 +197,13 @@ class Usage:
             key = (app, self.content.hear_of(region))
             self.requested[key] = max(self.requested.get(key, 0), when.time_ns)
 
+    def withdraw(self, when: When, fact: AppWithdrawn) -> None:
+        """The app no longer belongs into the region, unless that is old news."""
+        app = self.content.own(when, fact.repository)
+        if not when.late:
+            key = (app, when.region)
+            self.withdrawn[key] = max(self.withdrawn.get(key, 0), when.time_ns)
+
     def first(self, when: When, kind: str, request_id: str | None) -> bool:
         """Say whether a request is new; one without an id always is."""
         if request_id is None:
@@ -257,7 +269,7 @@ class Usage:
         for use in self.uses:
             if use.of_app:
                 of_app[use.app, use.region].append(use)
-        for app, region in {*of_app, *self.requested}:
+        for app, region in {*of_app, *self.requested, *self.withdrawn}:
             mine = of_app[app, region]
             starts = [u.time_ns for u in mine if u.kind == "start"]
             pulls = [u.time_ns for u in mine if u.kind == "pull"]
@@ -271,6 +283,7 @@ class Usage:
                 max(pulls, default=0),
                 len(pulls),
                 self.requested.get((app, region), 0),
+                self.withdrawn.get((app, region), 0),
             )
             hours = {u.time_ns // HOUR_NS for u in mine}
             newest = {hour % HOURS: hour for hour in sorted(hours)}

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from placement.core.candidates import parse_candidates
+from placement.core.copies import tagged_images
 from placement.core.event import Event, Identifier, TimeNs
 from placement.core.fold import fold
+from placement.core.forecast import Forecaster
 from placement.core.graph import standing
 from placement.core.images import Selection, select_image
 from placement.core.network import Network
 from placement.core.oci import Platform, Repository
-from placement.core.planning import plan, tagged_images
+from placement.core.planning import plan
+from placement.core.policy import DEFAULT
 from placement.core.ranking import Question, fallback_source, rank_sources
 from placement.core.starts import estimate_starts
 from placement.core.state import State
@@ -160,7 +163,7 @@ class Story:
             f"{copy.image.repository} {self.names.name(copy.image.digest)}  "
             f"{copy.source} -> {copy.target}  {copy.transfer_bytes} B  "
             f"saves {copy.saved_ns / 1e9:.2f} s  ({copy.explanation})"
-            for copy in plan(self.network(), images)
+            for copy in plan(self.network(), images, Forecaster(self.state, DEFAULT))
         ] or ["nothing"]
 
     def counters(self, words: Sequence[str]) -> list[str]:

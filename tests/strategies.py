@@ -110,7 +110,7 @@ _BY_TYPE: Final[dict[Any, SearchStrategy[Any]]] = {
     Descriptor: descriptors(),
     Digest: st.sampled_from(DIGESTS),
     Repository: st.sampled_from([Repository("acme/web"), Repository("api")]),
-    Tag: st.sampled_from([Tag("latest"), Tag("v1")]),
+    Tag: st.sampled_from([Tag(t) for t in ("latest", "v1", "v2.1", "main-0a1b2c3d")]),
     Region: st.sampled_from(REGIONS),
     Platform: st.sampled_from([AMD64, ARM64, ATTESTATION, Platform()]),
     ev.Identifier: st.sampled_from([ev.Identifier(f"id-{n}") for n in range(5)]),

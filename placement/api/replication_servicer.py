@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from placement.api.reading import Context, Pace, Reader
+from placement.core.copies import Candidate, Image, by_value, tagged_images
+from placement.core.forecast import Forecaster
 from placement.core.lookup import known_repository, resolve
 from placement.core.network import Network
 from placement.core.oci import Digest, Repository, Tag
-from placement.core.planning import Candidate, Image, by_value, plan, tagged_images
+from placement.core.planning import plan
 from placement.core.state import State
 from placement.core.topology import Region
 from placement.v1 import replication_service_pb2 as pb
@@ -37,20 +39,27 @@ class ReplicationServicer(ReplicationServiceServicer):
         basis = await self._reader.settled(query.consistency, context)
         images = images_of(self._reader.state, query.repository, query.reference)
         network = self._reader.network(basis)
-        candidates = await self._planned(network, images, query.target_region)
+        forecaster = Forecaster(network.state, query.policy)
+        candidates = await self._planned(
+            network, images, forecaster, query.target_region
+        )
         chosen = within_limits(candidates, query)
         omitted = len(candidates) - len(chosen)
         omitted += await self._count(images)
-        return encode_preview(chosen, omitted, query.policy, basis)
+        return encode_preview(chosen, omitted, query.policy.name, basis)
 
     async def _planned(
-        self, network: Network, images: Iterator[Image], target: Region | None
+        self,
+        network: Network,
+        images: Iterator[Image],
+        forecaster: Forecaster,
+        target: Region | None,
     ) -> list[Candidate]:
         """Return the copies of the first IMAGES_PREVIEWED_MAX images, best first."""
         pace = Pace()
         found: list[Candidate] = []
         for image in islice(images, IMAGES_PREVIEWED_MAX):
-            wanted = plan(network, [image])
+            wanted = plan(network, [image], forecaster)
             found.extend(each for each in wanted if target in {None, each.target})
             await pace.step()
         return sorted(found, key=by_value)

@@ -98,6 +98,10 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
             "the page token is of another filter or epoch, or was changed",
             "begin again without a token",
         ),
+        "POLICY_INVALID": _input(
+            "a policy has an unknown key or a value outside its limits",
+            "correct the key that the error names",
+        ),
         "POLICY_UNKNOWN": _input(
             "not the name of a policy", "leave the policy out, or give one that exists"
         ),
@@ -131,6 +135,17 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
             _Code.UNIMPLEMENTED,
             "this version cannot answer about the past",
             "leave as_of out",
+        ),
+        "WATCH_LIMIT": Reason(
+            _Code.RESOURCE_EXHAUSTED,
+            "the service has as many watchers as it takes",
+            "watch another replica of the service, or come again later",
+            5_000,
+        ),
+        "WATCH_LAGGED": Reason(
+            _Code.ABORTED,
+            "the watcher read nothing for ten seconds",
+            "read on while working, and watch again with the resume_token",
         ),
         "STATE_BEHIND": Reason(
             _Code.UNAVAILABLE,

@@ -20,7 +20,7 @@ COLUMNS = ("image", "copy", "moves>", "takes p50>", "a start saves>", "why")
 @click.command()
 @click.argument("image", metavar="[IMAGE]", default="")
 @click.option("--target", default="", metavar="REGION", help="Only into this region.")
-@click.option("--policy", default="", metavar="POLICY", help="[default: set_60d].")
+@click.option("--policy", default="", metavar="POLICY", help="default or set_60d.")
 @click.option(
     "--limit", type=click.IntRange(1, 1_000), default=100, help="At most so many."
 )

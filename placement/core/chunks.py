@@ -1,11 +1,13 @@
 """The state to packed chunks and back, with the indexes that chunks do not hold."""
 
 from collections.abc import Iterable
+from operator import itemgetter
 
+from placement.core.folds.versions import version_record
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.indexes import Indexes
-from placement.core.tables.keys import PAIR
+from placement.core.tables.keys import PAIR, TRIPLE
 from placement.core.tables.table import Row
 
 PackedChunk = tuple[str, int, bytes]
@@ -21,8 +23,13 @@ def take_dirty(state: State) -> list[PackedChunk]:
     ]
 
 
-def load(state: State, chunks: Iterable[PackedChunk]) -> None:
-    """Fill an empty state; raises ValueError when a chunk is not of this state."""
+def load(
+    state: State, chunks: Iterable[PackedChunk], *, of_this_version: bool = True
+) -> None:
+    """Fill an empty state; raises ValueError when a chunk is not of this state.
+
+    Of another fold version, columns that were added since then are zero.
+    """
     tables = state.tables()
     found: dict[str, list[tuple[int, bytes]]] = {name: [] for name in tables}
     for name, number, body in chunks:
@@ -35,7 +42,8 @@ def load(state: State, chunks: Iterable[PackedChunk]) -> None:
         if [number for number, _ in bodies] != list(range(len(bodies))):
             message = f"table {name} lacks chunks"
             raise ValueError(message)
-        tables[name].load([body for _, body in bodies])
+        rows = [body for _, body in bodies]
+        tables[name].load(rows, of_this_version=of_this_version)
     state.indexes = _indexes(state)
 
 
@@ -53,6 +61,11 @@ def _indexes(state: State) -> Indexes:  # noqa: C901 - one loop a table
         indexes.add_tag(Row(int.from_bytes(key[:4], "little")), row)
     for key, row in state.machines.rows():
         indexes.add_machine(Row(state.machines.get(row, cells.Machine.REGION)), key)
+    for key, _ in sorted(state.versions.rows(), key=itemgetter(1)):
+        version = Row(int.from_bytes(key, "little"))
+        owner, _ = PAIR.unpack(state.placements.key(version))
+        indexes.add_version(Row(owner), version)
+    _index_trials(state, indexes)
     for _, row in state.digests.rows():
         original = state.digests.get(row, cells.Digest.ORIGINAL)
         if original:
@@ -62,3 +75,13 @@ def _indexes(state: State) -> Indexes:  # noqa: C901 - one loop a table
         if status == cells.DecisionStatus.STARTED and source:
             indexes.add_flow(Row(source - 1), row)
     return indexes
+
+
+def _index_trials(state: State, indexes: Indexes) -> None:
+    opened = [
+        (state.trials.get(row, cells.Trial.ORDER), TRIPLE.unpack(key)[2], key)
+        for key, row in state.trials.rows()
+    ]
+    for order_ns, _, key in sorted(opened):
+        version = version_record(state, Row(TRIPLE.unpack(key)[0]))
+        indexes.trials.add(version, key, order_ns)

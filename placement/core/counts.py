@@ -1,7 +1,7 @@
 """Integer counts per hour in a bounded window: a ring that forgets by being reused.
 
 A slot belongs to the newest hour that was written to it, so counts commute: any order
-of the same events leaves the same integers. Nothing here weighs; ``forecast`` does.
+of the same events leaves the same integers. Nothing here weighs; ``demand`` does.
 """
 
 from typing import Final

@@ -110,6 +110,12 @@ class PolicyUnknownError(InputError):
     reason = "POLICY_UNKNOWN"
 
 
+class PolicyInvalidError(InputError):
+    """A policy has an unknown key, or a value outside its limits."""
+
+    reason = "POLICY_INVALID"
+
+
 class CandidatesInvalidError(InputError):
     """A region expression that names nothing of the catalogue."""
 

@@ -32,6 +32,7 @@ from placement.core.facts.decisions import (
     ReplicationWithheld,
 )
 from placement.core.facts.machines import (
+    AppWithdrawn,
     MachineGroup,
     MachinesCounted,
     MachineStarted,
@@ -67,6 +68,7 @@ from placement.core.facts.values import (
 from placement.core.topology import Region
 
 __all__ = [
+    "AppWithdrawn",
     "CacheKind",
     "ClientKind",
     "ContentAnnounced",
@@ -130,6 +132,7 @@ Fact = (
     | MachineStarted
     | MachineStopped
     | MachinesCounted
+    | AppWithdrawn
     | InventoryTaken
     | TransferMeasured
     | ContentAnnounced

@@ -14,8 +14,16 @@ from typing import Final
 
 from placement.core.folds.description import platform_key
 from placement.core.folds.steering import EVERYWHERE
+from placement.core.folds.versions import open_classes
 from placement.core.state import State
-from placement.core.tables.keys import PAIR, TRIPLE
+from placement.core.tables.keys import PAIR, TRIAL_REGIONS, TRIPLE
+from placement.core.tables.outcomes import (
+    OUTCOME_KEY,
+    Kept,
+    Trigger,
+    lag_codes,
+    newest_first,
+)
 from placement.core.tables.table import Row
 
 CanonicalRow = tuple[str | int | bytes, ...]
@@ -43,6 +51,7 @@ def canonical_rows(state: State) -> Iterator[CanonicalRow]:
     yield from _vocabulary(state)
     yield from _content(state)
     yield from _demand(state)
+    yield from _learned(state)
     yield from _machines(state)
     yield from _transfers(state)
     yield from _calibration(state)
@@ -112,6 +121,46 @@ def _demand(state: State) -> Iterator[CanonicalRow]:
         app, region = PAIR.unpack(key)
         named = (_app(state, app), _region(state, region))
         yield ("membership", *named, *state.memberships.values(row))
+
+
+def _learned(state: State) -> Iterator[CanonicalRow]:
+    for key, row in state.apps.rows():
+        pushes, first_ns, newest = state.apps.values(row)
+        named = _placement(state, newest - 1) if newest else ("", "")
+        yield ("app", key, pushes, first_ns, *named)
+    for key, row in state.versions.rows():
+        app, shape, order = state.versions.values(row)
+        named = _placement(state, int.from_bytes(key, "little"))
+        yield ("version", *named, _app(state, app), state.shapes.key(Row(shape)), order)
+    for key, row in state.trials.rows():
+        version, trigger, word = TRIPLE.unpack(key)
+        order, time, *_ = state.trials.values(row)
+        for place, known in open_classes(state, row):
+            where = _region(state, word * TRIAL_REGIONS + place)
+            about = (*_placement(state, version), _trigger(state, trigger), where)
+            yield ("trial", *about, int(known), order, time)
+    for table, scope in (
+        (state.app_outcomes, state.apps),
+        (state.pooled_outcomes, state.organizations),
+    ):
+        for key, row in table.rows():
+            owner, region, trigger, shape, known = OUTCOME_KEY.unpack(key)
+            if scope is state.organizations:
+                owned = scope.key(Row(owner - 1)) if owner else b"*"
+            else:
+                owned = scope.key(Row(owner))
+            where = _region(state, region - 1) if region else "*"
+            shown = state.shapes.key(Row(shape))
+            bits, _ = newest_first(table, row)
+            kept = (table.get(row, Kept.TOTAL), bits, *lag_codes(table, row))
+            keyed = (owned, where, _trigger(state, trigger), shown, known)
+            yield ("outcomes", table.name, *keyed, *kept)
+
+
+def _trigger(state: State, trigger: int) -> str:
+    if trigger < Trigger.BY_REGION:
+        return Trigger(trigger).name
+    return _region(state, trigger - Trigger.BY_REGION)
 
 
 def _machines(state: State) -> Iterator[CanonicalRow]:

@@ -4,11 +4,13 @@ Total and deterministic: every message of the log has exactly one meaning, which
 on its bytes, the time at which the log stored it, and FOLD_VERSION alone.
 """
 
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final, assert_never
 
 from placement.core.counts import DAY_NS
 from placement.core.event import (
+    AppWithdrawn,
     ContentAnnounced,
     ContentEvicted,
     ContentPinned,
@@ -45,14 +47,14 @@ from placement.core.event import (
     TransferMeasured,
     regions_named,
 )
-from placement.core.folds import demand, presence, steering, transfers
+from placement.core.folds import demand, learning, presence, steering, transfers
 from placement.core.folds.description import contradicts
 from placement.core.folds.presence import At
 from placement.core.state import State
 from placement.core.tables.table import ABSENT
 from placement.core.topology import REGION_COUNT_MAX
 
-FOLD_VERSION: Final = 1
+FOLD_VERSION: Final = 2
 """Raised whenever a fact comes to mean something else; another version folds anew."""
 
 FRESH_NS: Final = 10 * 1_000_000_000
@@ -69,12 +71,23 @@ def fold(state: State, message: RecordedMessage) -> None:
     Each event is folded once, however often it was stored, within the last
     EVENT_IDS_REMEMBERED ids.
     """
+    for _ in fold_steps(state, message):
+        pass
+
+
+def fold_steps(state: State, message: RecordedMessage) -> Iterator[None]:
+    """Do what ``fold`` does, and yield after each event: nobody may ask until the end.
+
+    For a state that is made beside the one that answers, and lets others in meanwhile.
+    """
     assert message.sequence > state.sequence, "the log goes forward only"
+    state.indexes.changes.begin(state.sequence, message.sequence)
     for item in message.items:
         if isinstance(item, SetAside):
             set_aside(state, item)
         else:
             _fold_recorded(state, item)
+        yield
     state.sequence = message.sequence
     state.store_time_ns = max(state.store_time_ns, message.store_time_ns)
     state.message_hash = message.message_hash
@@ -165,18 +178,24 @@ def evolve(state: State, at: At, fact: Fact) -> None:  # noqa: C901, PLR0912 - a
     match fact:
         case ContentPushed():
             presence.content_pushed(state, at, fact)
+            learning.content_pushed(state, at, fact)
         case ContentPulled():
-            demand.content_pulled(state, at, fact)
+            pull = demand.content_pulled(state, at, fact)
+            learning.content_pulled(state, at, pull, fact.tag)
         case TagMoved():
             presence.tag_moved(state, at, fact)
+            learning.tag_moved(state, at, fact)
         case StartsRequested():
             demand.starts_requested(state, at, fact)
         case MachineStarted():
-            demand.machine_started(state, at, fact)
+            start = demand.machine_started(state, at, fact)
+            learning.machine_started(state, at, start, fact.tag)
         case MachineStopped():
             demand.machine_stopped(state, at, fact)
         case MachinesCounted():
             demand.machines_counted(state, at, fact)
+        case AppWithdrawn():
+            demand.app_withdrawn(state, at, fact)
         case InventoryTaken():
             presence.inventory_taken(state, at, fact)
         case TransferMeasured():

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from placement.core.arrival import Expectation, expect
+from placement.core.demand import app_demand
 from placement.core.errors import (
     ContentUnknownError,
     ManifestUnknownError,
     NameUnknownError,
 )
-from placement.core.forecast import app_demand
 from placement.core.graph import (
     contents,
     is_attestation,

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from placement.core.copies import tagged_images
+from placement.core.demand import reports_starts, started_within
 from placement.core.estimate import Duration
 from placement.core.event import Factor, RegionState
 from placement.core.facts.values import factors_of
-from placement.core.forecast import reports_starts, started_within
 from placement.core.graph import contents, size_of
 from placement.core.network import Network
 from placement.core.oci import Repository
-from placement.core.planning import MEMBER_DAYS, tagged_images
+from placement.core.static_rule import MEMBER_DAYS
 from placement.core.tables.table import ABSENT
 from placement.core.topology import Region
 

@@ -25,7 +25,13 @@ from placement.core.tables.keys import (
     REQUESTS_REMEMBERED,
     SET_ASIDE_REMEMBERED,
     STOPPED_REMEMBERED,
+    TRIAL_COLUMNS,
     tag_key,
+)
+from placement.core.tables.outcomes import (
+    APP_OUTCOMES,
+    POOLED_OUTCOMES,
+    outcome_columns,
 )
 from placement.core.tables.records import ReplicaRecord, TagPointer
 from placement.core.tables.table import ABSENT, Row, Table
@@ -45,7 +51,7 @@ class State:
         self.set_aside = Table("set_aside", ("time",), SET_ASIDE_REMEMBERED)
         self.regions = Table("regions", column_names(cells.Region))
         self.repositories = Table("repositories", column_names(cells.Repository))
-        self.apps = Table("apps", ())
+        self.apps = Table("apps", column_names(cells.App))
         self.media_types = Table("media_types", ())
         self.platforms = Table("platforms", ())
         self.digests = Table("digests", column_names(cells.Digest))
@@ -57,6 +63,15 @@ class State:
         self.tags = Table("tags", column_names(cells.Tag))
         self.demand = Table("demand", column_names(cells.Demand))
         self.memberships = Table("memberships", column_names(cells.Membership))
+        self.organizations, self.shapes = (
+            Table("organizations", ()),
+            Table("shapes", ()),
+        )
+        self.versions = Table("versions", column_names(cells.Version))
+        self.trials = Table("trials", TRIAL_COLUMNS)
+        self.app_outcomes = Table("app_outcomes", outcome_columns(APP_OUTCOMES))
+        pooled = outcome_columns(POOLED_OUTCOMES)
+        self.pooled_outcomes = Table("pooled_outcomes", pooled)
         self.machines = Table("machines", column_names(cells.Machine))
         self.stopped = Table("stopped", (), STOPPED_REMEMBERED)
         self.requests = Table("requests", ("time",), REQUESTS_REMEMBERED)
@@ -170,9 +185,10 @@ class State:
         if region == ABSENT:
             return ReplicaPhase.ABSENT
         row = self.replicas.find(PAIR.pack(placement, region))
-        return ReplicaPhase.ABSENT if row == ABSENT else self._phase_at(row)
+        return ReplicaPhase.ABSENT if row == ABSENT else self.phase_at(row)
 
-    def _phase_at(self, replica: Row) -> ReplicaPhase:
+    def phase_at(self, replica: Row) -> ReplicaPhase:
+        """Return how far the replica of a row has arrived."""
         gone, announced, complete, verified, held, _, _ = self.replicas.values(replica)
         if verified > gone:
             return ReplicaPhase.VERIFIED
@@ -187,7 +203,7 @@ class State:
         found = []
         for region in self.indexes.regions_of(placement):
             row = self.replicas.find(PAIR.pack(placement, region))
-            phase = self._phase_at(row)
+            phase = self.phase_at(row)
             if phase is not ReplicaPhase.ABSENT:
                 found.append(self._replica_at(row, placement, region, phase))
         return sorted(found)
@@ -259,7 +275,7 @@ class State:
         row = self.regions.find(region.encode())
         if row == ABSENT:
             return RegionState.ACTIVE
-        state, _, expire, _ = self.regions.values(row)
+        state, _, expire, *_ = self.regions.values(row)
         if not state or (expire and expire <= now_ns):
             return RegionState.ACTIVE
         return RegionState(state)

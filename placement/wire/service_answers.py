@@ -6,9 +6,9 @@ from typing import Final, cast
 
 from google.protobuf.descriptor import ServiceDescriptor
 
+from placement.core.copies import Candidate
 from placement.core.errors import InputError
 from placement.core.event import Event, RegionState
-from placement.core.planning import Candidate
 from placement.core.topology import Region, Topology
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2 as events_pb

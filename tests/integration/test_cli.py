@@ -155,7 +155,7 @@ def test_preview_says_what_where_and_why(service: RealService) -> None:
 
     (copy,) = answer["replications"]
     assert (copy["target_region"], copy["tags"]) == ("syd", ["v1"])
-    assert "the app started in syd" in copy["explanation"]
+    assert "likely to start in syd: it runs there" in copy["explanation"]
     assert "-> syd" in table
     assert "no copy is wanted" in run(service, "preview", "--target", "gru").output
 

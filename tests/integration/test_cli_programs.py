@@ -107,7 +107,7 @@ def test_demonstration_tells_the_story_and_leaves_nothing(tmp_path: Path) -> Non
         "$ placement sources team/app:v1 --region syd",
         "$ placement preview",
         "fra -> syd",
-        "the app started in syd",
+        "likely to start in syd: it runs there",
         "answered at sequence",
         "the same\n",
         "nothing keeps running",

@@ -77,21 +77,22 @@ async def test_copies_are_wanted_where_the_app_starts(service: Service) -> None:
     assert copy.transfer_bytes == SMALL + 1_000
     assert list(copy.start_regions) == [SYD]
     assert list(copy.tags) == [LATEST]
-    assert copy.reason == "app-started-here"
+    assert copy.reason == "runs-here"
     assert "syd" in copy.explanation
     assert nanoseconds(copy.expected_duration.p50) > 0
     assert nanoseconds(copy.saved_duration) > 0
-    assert {factor.name for factor in copy.factors} >= {"start_count", "transfer_bytes"}
-    assert (answer.policy, answer.omitted_count) == ("set_60d", 0)
+    assert {factor.name for factor in copy.factors} >= {"probability", "stake_bytes"}
+    assert (answer.policy, answer.omitted_count) == ("default", 0)
     assert answer.basis.state == basis_pb2.SERVING_STATE_LIVE
 
 
 async def test_best_value_comes_first_in_a_total_order(service: Service) -> None:
-    """What a start saves for each byte that moves; the same order every time."""
+    """What is expected to be saved for each byte staked; the same order every time."""
     answer = await preview(service)
 
     def value(copy: pb.Replication) -> float:
-        return nanoseconds(copy.saved_duration) / copy.transfer_bytes
+        known = {factor.name: factor.value for factor in copy.factors}
+        return known["probability"] * known["gain_bytes"] / known["stake_bytes"]
 
     values = [value(copy) for copy in answer.replications]
     assert values == sorted(values, reverse=True)
@@ -111,13 +112,15 @@ async def test_filters_take_away_what_is_not_asked_for(service: Service) -> None
 
 async def test_image_without_a_tag_is_previewed_only_by_name(service: Service) -> None:
     """Nobody would start what no tag points to, unless somebody asks."""
-    await service.stage.happen(pushed("untagged", IAD, API))
+    await service.stage.happen(
+        pushed("untagged", IAD, API), started("untagged", SYD, API, machine="m4")
+    )
 
     every = await preview(service, repository=API)
     named = await preview(service, repository=API, reference=digest("untagged"))
 
     assert digest("untagged") not in {copy.digest for copy in every.replications}
-    assert [copy.digest for copy in named.replications] == [digest("untagged")]
+    assert {copy.digest for copy in named.replications} == {digest("untagged")}
 
 
 async def test_copies_beyond_their_number_are_counted(service: Service) -> None:

@@ -29,6 +29,7 @@ USE = (
     ev.ContentPushed,
     ev.ContentPulled,
     ev.StartsRequested,
+    ev.AppWithdrawn,
     ev.MachineStarted,
     ev.MachineStopped,
     ev.MachinesCounted,
@@ -43,6 +44,15 @@ SMALL = Limits(
     stopped=2,
     decisions=2,
     policies=2,
+    versions_open=2,
+    shapes=2,
+)
+LEARNING = (
+    ev.ContentPushed,
+    ev.TagMoved,
+    ev.ContentPulled,
+    ev.MachineStarted,
+    ev.AppWithdrawn,
 )
 
 
@@ -82,7 +92,11 @@ def test_fold_equals_the_model(log: list[RecordedMessage]) -> None:
     assert_agree(state, model)
 
 
-@pytest.mark.parametrize("kinds", [CONTENT, USE, STEERING], ids=["content", "use", "s"])
+@pytest.mark.parametrize(
+    "kinds",
+    [CONTENT, USE, STEERING, LEARNING],
+    ids=["content", "use", "steering", "learning"],
+)
 @examples(200)
 @given(st.data())
 def test_fold_equals_the_model_where_facts_meet(
@@ -98,7 +112,11 @@ def test_fold_equals_the_model_where_facts_meet(
         assert_agree(state, model)
 
 
-@pytest.mark.parametrize("kinds", [FACTS, USE, STEERING], ids=["all", "use", "s"])
+@pytest.mark.parametrize(
+    "kinds",
+    [FACTS, USE, STEERING, LEARNING],
+    ids=["all", "use", "steering", "learning"],
+)
 @examples(150)
 @given(st.data())
 def test_fold_forgets_as_the_model_does(
@@ -111,6 +129,9 @@ def test_fold_forgets_as_the_model_does(
     with (
         patch("placement.core.fold.REGION_COUNT_MAX", SMALL.regions),
         patch("placement.core.folds.steering.POLICIES_REMEMBERED", SMALL.policies),
+        patch("placement.core.folds.trials.VERSIONS_OPEN_MAX", SMALL.versions_open),
+        patch("placement.core.folds.versions.VERSIONS_OPEN_MAX", SMALL.versions_open),
+        patch("placement.core.folds.trials.SHAPES_MAX", SMALL.shapes),
     ):
         for message in log:
             fold(state, message)

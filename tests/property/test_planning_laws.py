@@ -6,11 +6,14 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from placement.core.copies import Candidate, Image
 from placement.core.event import RecordedMessage, RegionState
+from placement.core.forecast import Forecaster
 from placement.core.graph import contents, to_move
 from placement.core.network import Network
 from placement.core.oci import Repository
-from placement.core.planning import Candidate, Image, plan
+from placement.core.planning import plan
+from placement.core.policy import BUILT_IN, Policy
 from placement.core.state import State
 from placement.core.tables.table import Row
 from placement.core.topology import Topology
@@ -24,6 +27,17 @@ IMAGES = [
 ]
 
 
+policies = st.sampled_from(sorted(BUILT_IN)).map(BUILT_IN.__getitem__)
+
+
+def planned(
+    state: State, topology: Topology, policy: Policy, images: list[Image]
+) -> list[Candidate]:
+    """Return the copies of *images* that *policy* wants."""
+    network = Network(state, topology, NOW_NS)
+    return plan(network, images, Forecaster(state, policy))
+
+
 def rows_to_move(state: State, candidate: Candidate) -> list[Row]:
     """Return what the target lacks of the candidate's image."""
     repository = state.find_repository(candidate.image.repository)
@@ -33,14 +47,14 @@ def rows_to_move(state: State, candidate: Candidate) -> list[Row]:
 
 
 @examples(150)
-@given(logs(image_facts(), most=16), topologies())
+@given(policies, logs(image_facts(), most=16), topologies())
 def test_plan_targets_storage_that_lacks_the_image(
-    log: list[RecordedMessage], topology: Topology
+    policy: Policy, log: list[RecordedMessage], topology: Topology
 ) -> None:
     """A copy goes to another region that stores, is not down, and lacks some of it."""
     state = folded_log(log)
 
-    candidates = plan(Network(state, topology, NOW_NS), IMAGES)
+    candidates = planned(state, topology, policy, IMAGES)
 
     for candidate in candidates:
         assert topology.stores(candidate.target)
@@ -57,21 +71,26 @@ def test_plan_targets_storage_that_lacks_the_image(
 
 
 @examples(150)
-@given(logs(image_facts(), most=16), topologies(), st.randoms(use_true_random=False))
+@given(
+    policies,
+    logs(image_facts(), most=16),
+    topologies(),
+    st.randoms(use_true_random=False),
+)
 def test_plan_has_a_total_order(
-    log: list[RecordedMessage], topology: Topology, random: Random
+    policy: Policy, log: list[RecordedMessage], topology: Topology, random: Random
 ) -> None:
     """The same images asked in any order give the same list, best value first."""
     state = folded_log(log)
     shuffled = list(IMAGES)
     random.shuffle(shuffled)
 
-    candidates = plan(Network(state, topology, NOW_NS), IMAGES)
+    candidates = planned(state, topology, policy, IMAGES)
 
-    assert plan(Network(state, topology, NOW_NS), shuffled) == candidates
+    assert planned(state, topology, policy, shuffled) == candidates
     keys = [
         (
-            -(candidate.saved_ns / max(1, candidate.transfer_bytes)),
+            -candidate.value,
             candidate.image.repository,
             candidate.image.digest,
             candidate.target,
@@ -82,12 +101,12 @@ def test_plan_has_a_total_order(
 
 
 @examples(100)
-@given(logs(image_facts(), most=16), topologies())
+@given(policies, logs(image_facts(), most=16), topologies())
 def test_region_wants_an_image_once(
-    log: list[RecordedMessage], topology: Topology
+    policy: Policy, log: list[RecordedMessage], topology: Topology
 ) -> None:
     """Start regions that one storage region serves are one candidate."""
-    candidates = plan(Network(folded_log(log), topology, NOW_NS), IMAGES)
+    candidates = planned(folded_log(log), topology, policy, IMAGES)
 
     copies = [(candidate.image, candidate.target) for candidate in candidates]
     assert len(copies) == len(set(copies))

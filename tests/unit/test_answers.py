@@ -17,6 +17,7 @@ from placement.core.errors import (
 )
 from placement.core.estimate import Duration
 from placement.core.event import Event
+from placement.core.policy import DEFAULT
 from placement.core.ranking import Ranking, Source
 from placement.core.tables.cells import ReplicaPhase
 from placement.runtime.publisher import Outcome
@@ -110,7 +111,7 @@ def test_zero_stands_for_the_default() -> None:
     preview = decode_preview(replication_pb.PreviewReplicationsRequest())
     assert preview.replication_count_max == REPLICATION_COUNT_DEFAULT == 100
     assert preview.transfer_bytes_max is None
-    assert preview.policy == "set_60d"
+    assert preview.policy is DEFAULT
 
 
 @pytest.mark.parametrize("value", [-1, 11])

@@ -3,7 +3,7 @@
 import pytest
 
 from placement.core.counts import hour_of, slot_of
-from placement.core.forecast import app_demand, decayed, started_within
+from placement.core.demand import app_demand, decayed, started_within
 from placement.core.state import State
 from placement.core.tables.table import Row
 from tests.builders import (

@@ -70,4 +70,4 @@ def test_rows_name_what_they_are_about() -> None:
 
     kinds = sorted({str(row[0]) for row in canonical_rows(state)})
     assert kinds == ["counter", "event_id", "region"]
-    assert ("region", b"ams", 0, 0, 0, 0) in set(canonical_rows(state))
+    assert ("region", b"ams", 0, 0, 0, 0, 0) in set(canonical_rows(state))

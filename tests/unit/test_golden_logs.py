@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from placement.adapters.memory import matches
 from placement.core.event import Fact, Recorded
 from placement.core.fold import FOLD_VERSION
 from placement.ports import Appended, LogStatus, Message
@@ -41,10 +42,18 @@ class ReadLog:
         while True:
             yield []
 
-    async def message(self, sequence: int) -> Message | None:
-        """Return one message."""
-        found = [m for m in self._messages if m.sequence == sequence]
-        return found[0] if found else None
+    async def message(self, sequence: int, subject: str = "") -> Message | None:
+        """Return one message, or the first of *subject* from there on."""
+        for message in self._messages:
+            if subject:
+                wanted = message.sequence >= sequence and matches(
+                    subject, message.subject
+                )
+            else:
+                wanted = message.sequence == sequence
+            if wanted:
+                return message
+        return None
 
     async def status(self) -> LogStatus:
         """Say how far the log reaches."""

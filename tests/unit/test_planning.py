@@ -1,19 +1,17 @@
-"""What is copied where: where the app runs, from the best source, never to itself."""
+"""The static rule: where the app runs, from the best source, never to itself."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
+from placement.core.copies import Candidate, Image, tagged_images
 from placement.core.errors import PolicyUnknownError
 from placement.core.event import Event, RegionChanged, RegionState
+from placement.core.forecast import Forecaster
 from placement.core.network import Network
-from placement.core.planning import (
-    Candidate,
-    Image,
-    parse_policy,
-    plan,
-    tagged_images,
-)
+from placement.core.planning import plan
+from placement.core.policy import DEFAULT, STATIC, named_policy
 from placement.core.state import State
 from placement.core.topology import Region, Topology
 from tests.builders import (
@@ -49,7 +47,12 @@ def planned(
     *told: Event, now_ns: int = START_NS + HOUR_NS, images: tuple[Image, ...] = (IMAGE,)
 ) -> list[Candidate]:
     """Return what is to be copied after *told*."""
-    return plan(Network(folded(*told), TOPOLOGY, now_ns), images)
+    return static(Network(folded(*told), TOPOLOGY, now_ns), images)
+
+
+def static(network: Network, images: Iterable[Image]) -> list[Candidate]:
+    """Return what the static rule wants."""
+    return plan(network, images, Forecaster(network.state, STATIC))
 
 
 def routes(candidates: list[Candidate]) -> list[tuple[Region, Region]]:
@@ -70,7 +73,7 @@ def test_image_is_copied_to_where_its_app_started() -> None:
         started("a", SYD, machine="m2"),
     )
 
-    [candidate] = plan(Network(state, TOPOLOGY, START_NS + 2 * HOUR_NS), [IMAGE])
+    [candidate] = static(Network(state, TOPOLOGY, START_NS + 2 * HOUR_NS), [IMAGE])
 
     assert (candidate.source, candidate.target) == (AMS, SYD)
     assert candidate.start_regions == (SYD,)
@@ -125,7 +128,7 @@ def test_storage_that_nobody_spoke_of_can_be_a_target() -> None:
     topology = Topology({**topology.regions, SCL: stated}, AMS)
     state = folded(pushed("a", AMS), started("a", SCL))
 
-    candidates = plan(Network(state, topology, START_NS + HOUR_NS), [IMAGE])
+    candidates = static(Network(state, topology, START_NS + HOUR_NS), [IMAGE])
 
     assert routes(candidates) == [(AMS, SYD)]
 
@@ -232,8 +235,9 @@ def test_tagged_images_are_listed_once() -> None:
 
 def test_policy_is_known_by_its_name() -> None:
     """None at all is the default; another one is refused, with its reason."""
-    assert parse_policy("") == parse_policy("set_60d") == "set_60d"
+    assert named_policy("") is named_policy("default") is DEFAULT
+    assert named_policy("set_60d") is STATIC
     with pytest.raises(PolicyUnknownError) as refused:
-        parse_policy("set_61d")
+        named_policy("set_61d")
 
     assert (refused.value.reason, refused.value.field) == ("POLICY_UNKNOWN", "policy")

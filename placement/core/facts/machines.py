@@ -73,3 +73,10 @@ class MachinesCounted:
     scan_time_ns: TimeNs
     complete: bool = False
     groups: tuple[MachineGroup, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AppWithdrawn:
+    """An app is no longer meant to run in the event's region."""
+
+    repository: Repository

@@ -5,9 +5,11 @@ facts that are too old change no demand.
 """
 
 from hashlib import blake2b
+from typing import NamedTuple
 
 from placement.core.counts import DAY_NS, hour_of, slot_of
 from placement.core.event import (
+    AppWithdrawn,
     CacheKind,
     ClientKind,
     ContentPulled,
@@ -27,8 +29,23 @@ from placement.core.tables.table import ABSENT, Row
 NO_DEMAND = frozenset({ClientKind.SCANNER, ClientKind.REPLICATOR})
 
 
-def content_pulled(state: State, at: At, fact: ContentPulled) -> None:
-    """Count one use where the client is; presence is none of its business."""
+class Start(NamedTuple):
+    """A start, or the pull of an image: of which app, where, and how often until now.
+
+    *times* this very content was started or pulled in the region, now included.
+    """
+
+    placement: Row
+    app: Row
+    region: Row
+    times: int
+
+
+def content_pulled(state: State, at: At, fact: ContentPulled) -> Start | None:
+    """Count one use where the client is; presence is none of its business.
+
+    Returns the use, if it is one of an image.
+    """
     client = at.region
     if fact.client_region is not None:
         client = state.region_row(fact.client_region)
@@ -38,7 +55,7 @@ def content_pulled(state: State, at: At, fact: ContentPulled) -> None:
     duration_ns = fact.pull_duration_ns or 0
     keep(state, at, Transfer(source, client, fact.transferred_bytes, duration_ns))
     if at.late or fact.client_kind in NO_DEMAND:
-        return
+        return None
     placement = state.placement_row(fact.repository, fact.digest)
     use = use_row(state, placement, client)
     state.uses.increase(use, cells.Use.PULLS)
@@ -46,15 +63,17 @@ def content_pulled(state: State, at: At, fact: ContentPulled) -> None:
     app = own(state, at, state.repository_row(fact.repository))
     kind = content_kind(fact.media_type) or state.kind(state.content_of(placement))
     # A client that pulls an image asks for exactly one image manifest, whatever else.
-    if kind is ContentKind.MANIFEST or (kind is ContentKind.UNKNOWN and fact.tag):
-        member = member_row(state, app, client)
-        state.memberships.increase(member, cells.Membership.PULLS)
-        state.memberships.raise_to(member, cells.Membership.LAST_PULL, at.time_ns)
-        count_hour(state, at, app, client, cells.Demand.PULLS)
+    if kind is not ContentKind.MANIFEST and (kind or not fact.tag):
+        return None
+    member = member_row(state, app, client)
+    state.memberships.increase(member, cells.Membership.PULLS)
+    state.memberships.raise_to(member, cells.Membership.LAST_PULL, at.time_ns)
+    count_hour(state, at, app, client, cells.Demand.PULLS)
+    return Start(placement, app, client, state.uses.get(use, cells.Use.PULLS))
 
 
-def machine_started(state: State, at: At, fact: MachineStarted) -> None:
-    """Count one start, and remember that the machine runs."""
+def machine_started(state: State, at: At, fact: MachineStarted) -> Start | None:
+    """Count one start, unless it is old news, and remember that the machine runs."""
     placement = state.placement_row(fact.repository, fact.digest)
     app = own(state, at, state.repository_row(fact.repository))
     state.add_count("machine_started")
@@ -65,7 +84,7 @@ def machine_started(state: State, at: At, fact: MachineStarted) -> None:
         keep(state, at, Transfer(source, at.region, fact.transferred_bytes, wait_ns))
     calibrate(state, at, fact)
     if at.late:
-        return
+        return None
     use = use_row(state, placement, at.region)
     state.uses.increase(use, cells.Use.STARTS)
     state.uses.raise_to(use, cells.Use.LAST_TIME, at.time_ns)
@@ -76,6 +95,7 @@ def machine_started(state: State, at: At, fact: MachineStarted) -> None:
     if not first or at.time_ns < first:
         state.memberships.set(member, cells.Membership.FIRST_START, at.time_ns)
     count_hour(state, at, app, at.region, cells.Demand.STARTS)
+    return Start(placement, app, at.region, state.uses.get(use, cells.Use.STARTS))
 
 
 def calibrate(state: State, at: At, fact: MachineStarted) -> None:
@@ -136,6 +156,14 @@ def starts_requested(state: State, at: At, fact: StartsRequested) -> None:
     for region in fact.regions:
         member = member_row(state, app, state.region_row(region))
         state.memberships.raise_to(member, cells.Membership.LAST_REQUEST, at.time_ns)
+
+
+def app_withdrawn(state: State, at: At, fact: AppWithdrawn) -> None:
+    """Remember that the app no longer belongs into the region."""
+    app = own(state, at, state.repository_row(fact.repository))
+    if not at.late:
+        member = member_row(state, app, at.region)
+        state.memberships.raise_to(member, cells.Membership.WITHDRAWN, at.time_ns)
 
 
 # What the facts above are made of.

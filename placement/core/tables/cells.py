@@ -26,9 +26,47 @@ class DecisionStatus(IntEnum):
 
 
 class Region(IntEnum):
-    """Of ``regions``; key: the code."""
+    """Of ``regions``; key: the code. LAST_START: of any app."""
 
-    STATE, STATE_ORDER, STATE_EXPIRE, INVENTORY_TIME = range(4)
+    STATE, STATE_ORDER, STATE_EXPIRE, INVENTORY_TIME, LAST_START = range(5)
+
+
+class App(IntEnum):
+    """Of ``apps``; key: organization, name. NEWEST: its last version's row, plus one.
+
+    FIRST_START is 0 while it never started anywhere.
+    """
+
+    PUSHES, FIRST_START, NEWEST = range(3)
+
+
+class Version(IntEnum):
+    """Of ``versions``; key: placement. ORDER: when it was pushed, or first seen."""
+
+    APP, SHAPE, ORDER = range(3)
+
+
+class Trial(IntEnum):
+    """Of ``trials``; key: version, trigger, sixtieth of the regions.
+
+    The class of each region whose outcome is open, in four bits, fifteen a column.
+    """
+
+    ORDER, TIME, CLASSES = range(3)
+
+
+class StartClass(IntEnum):
+    """What is known of an app in a region before a version of it starts there."""
+
+    NONE = 0
+    FIRST = 1
+    MEMBER = 2
+    FORMER = 3
+    YOUNG = 4
+    SECOND = 5
+    OTHER = 6
+    REQUESTED = 7
+    RUNNING = 8
 
 
 class Repository(IntEnum):
@@ -82,7 +120,8 @@ class Demand(IntEnum):
 class Membership(IntEnum):
     """Of ``memberships``; key: app, start region."""
 
-    FIRST_START, LAST_START, STARTS, LAST_PULL, PULLS, LAST_REQUEST = range(6)
+    FIRST_START, LAST_START, STARTS, LAST_PULL, PULLS = range(5)
+    LAST_REQUEST, WITHDRAWN = range(5, 7)
 
 
 class Machine(IntEnum):

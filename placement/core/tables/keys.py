@@ -16,6 +16,19 @@ TRANSFERS_PER_ROUTE: Final = 32
 VOCABULARY_MAX: Final = 1_000
 """Media types and platforms by name; further ones are kept as unknown."""
 
+TRIAL_REGIONS: Final = 60
+"""Regions of one row of trials: fifteen in each of four columns."""
+TRIAL_CLASS_COLUMNS: Final = 4
+TRIAL_COLUMNS: Final = (
+    "order",
+    "time",
+    *(f"classes_{number}" for number in range(TRIAL_CLASS_COLUMNS)),
+)
+VERSIONS_OPEN_MAX: Final = 256
+"""Versions of one app whose outcomes may be open; an older one counts as skipped."""
+SHAPES_MAX: Final = 10_000
+"""Tag shapes by name; further ones are kept as one."""
+
 PAIR: Final = Struct("<II")
 TRIPLE: Final = Struct("<III")
 
@@ -23,3 +36,8 @@ TRIPLE: Final = Struct("<III")
 def tag_key(repository: Row, tag: Tag) -> bytes:
     """Return the key of a tag in ``tags``."""
     return repository.to_bytes(4, "little") + tag.encode()
+
+
+def version_key(placement: Row) -> bytes:
+    """Return the key of a version in ``versions``."""
+    return placement.to_bytes(4, "little")

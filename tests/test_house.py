@@ -88,7 +88,7 @@ def test_port_stays_small() -> None:
         )
     }
 
-    assert set(ports) == {"EventLog", "CheckpointStore"}
+    assert set(ports) == {"EventLog", "CheckpointStore", "RunRecords"}
     assert all(len(methods) <= PORT_METHODS_MAX for methods in ports.values())
 
 

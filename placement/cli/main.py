@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "replicas": ("replicas:replicas", "List what is stored where."),
     "preview": ("preview:preview", "Show what would be copied where, and why."),
     "status": ("status:status", "Show what the service is and how far it is."),
+    "watch": ("watch:watch", "Print where content is, then every change as it comes."),
     "tail": ("tail:tail", "Print the events of the log as they come."),
     "replay": ("replay:replay", "Fold the log again and print the fingerprint."),
     "config": ("config_check:config", "Look at the configuration."),

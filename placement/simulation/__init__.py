@@ -1,0 +1,1 @@
+"""The back-test: recorded deploys, replayed through the real fold on their own time."""

@@ -56,7 +56,12 @@ def worth_of_waiting(bet: Bet, sign: Sign) -> float:
 
 
 def is_better_later(bet: Bet, sign: Sign, patience: float) -> bool:
-    """Say whether to wait for *sign*: worth more, but for *patience* of the gain."""
+    """Say whether to wait for *sign*: worth more, but for *patience* of the gain.
+
+    Never for a sign after which the start here is no likelier than it is now.
+    """
+    if sign.probability_then <= bet.probability:
+        return False
     later = worth_of_waiting(bet, sign)
     given_up = patience * bet.probability * bet.gain_bytes
     return later > 0 and later > bet.worth_bytes - given_up

@@ -83,3 +83,11 @@ def test_surer_sign_that_leaves_time_is_waited_for() -> None:
     ]
 
     assert waits == [True, False, False]
+
+
+def test_sign_that_tells_nothing_is_not_waited_for_however_patient() -> None:
+    """It is sure to come, and whatever comes after it is as likely as before."""
+    bet = Bet(0.75, 6e9, 1e9)
+    certain = Sign(probability=1.0, probability_then=0.75, timely=1.0)
+
+    assert not is_better_later(bet, certain, patience=0.5)

@@ -5,10 +5,11 @@ from random import Random
 
 from placement.core.betting import CopyCosts, open_trials, wagers
 from placement.core.fold import fold
-from placement.core.forecast import Forecaster
+from placement.core.forecast import Forecaster, Trial
 from placement.core.policy import DEFAULT, Policy
 from placement.core.state import State
-from placement.core.tables.table import Row
+from placement.core.tables.cells import StartClass
+from placement.core.tables.table import ABSENT, Row
 from tests.builders import (
     AMS,
     API,
@@ -144,3 +145,18 @@ def test_later_start_that_always_follows_is_waited_for() -> None:
     waits = {wager.trial.region: wager.waits_for for wager in found}
     assert waits[fra] == ams
     assert waits[ams] is None
+
+
+def test_trials_that_are_worth_the_same_are_told_apart_by_their_order() -> None:
+    """Of two signs of one instant that say the same, the first by row is named."""
+    asked = [
+        Trial(ABSENT, Row(0), trigger, Row(0), StartClass.MEMBER) for trigger in (2, 3)
+    ]
+    forecaster = Forecaster(State(), DEFAULT)
+
+    found = [
+        wagers(forecaster, trials, lambda _: COSTS) for trials in (asked, asked[::-1])
+    ]
+
+    assert found[0] == found[1]
+    assert [wager.trial for wager in found[1]] == asked[:1]

@@ -28,7 +28,7 @@ class Policy:
     name: str = "default"
     rule: str = BREAK_EVEN
     """``break_even`` bets; ``set_60d`` copies to where the app ran in 60 days."""
-    kappa_bytes_per_second: float = 105e6
+    kappa_bytes_per_second: float = 130e6
     """Bytes that may be wasted to save one machine one second of its start."""
     starts_per_burst: float = 1.0
     """Machines that wait when a version first starts in a region."""

@@ -16,7 +16,7 @@ from tests.nats_server import NatsServer, newest_server
 from tests.projecting import pushes
 from tests.real_service import POLL_SECONDS, RealService, running
 
-EVENT_COUNT = 2_000
+EVENT_COUNT = 1_000
 QUICK_CHECKPOINTS = {
     "PLACEMENT_CHECKPOINT__MESSAGE_COUNT": "20",
     "PLACEMENT_CHECKPOINT__INTERVAL_SECONDS": "0.1",
@@ -64,6 +64,16 @@ async def fill(log: JetStreamLog, first: int, count: int) -> None:
         await log.append(subject, body, event.event_id)
 
 
+async def fill_until_ended(service: RealService, log: JetStreamLog, first: int) -> int:
+    """Store events for as long as *service* runs; return how many that were."""
+    count = 0
+    async with asyncio.timeout(60):
+        while service.runs:
+            await fill(log, first + count, 50)
+            count += 50
+    return count
+
+
 async def require_same(service: RealService, log: JetStreamLog) -> Replayed:
     """Assert that the service is where a fold of the log from its start is."""
     expected = await replay(log)
@@ -94,18 +104,22 @@ async def test_service_killed_at_a_point_folds_to_the_same_state(
     server: NatsServer, log: JetStreamLog, tmp_path: Path, point: FaultPoint
 ) -> None:
     """Killed there at the first and at the eighth time, nothing is lost."""
-    service = service_on(server, tmp_path / "service")
-    for run, count in enumerate((1, 8)):
+    service, stored = service_on(server, tmp_path / "service"), 0
+    for count in (1, 8):
         service.settings["PLACEMENT_FAULT_POINTS"] = f"{point}=kill:{count}"
-        await fill(log, run * EVENT_COUNT, EVENT_COUNT // 2)
+        await fill(log, stored, EVENT_COUNT)
+        stored += EVENT_COUNT
         service.start()
-        await fill(log, run * EVENT_COUNT + EVENT_COUNT // 2, EVENT_COUNT // 2)
+        try:
+            stored += await fill_until_ended(service, log, stored)
+        finally:
+            service.kill()
         assert await ended(service) == KILLED
 
     service.settings["PLACEMENT_FAULT_POINTS"] = ""
     with running(service):
         replayed = await require_same(service, log)
-    assert replayed.counts["folded"] == 2 * EVENT_COUNT
+    assert replayed.counts["folded"] == stored
 
 
 async def test_publisher_killed_before_its_answer_loses_nothing_by_a_repeat(

@@ -101,7 +101,7 @@ class Connection:
         client = await self._connected()
         try:
             async with asyncio.timeout(timeout_seconds) as limit:
-                with self._watched(limit):
+                with self._watched(limit), cancellation_kept():
                     reply = await client.request(
                         subject, payload, timeout=timeout_seconds, headers=headers
                     )
@@ -252,6 +252,21 @@ class Connection:
         self._last_error = ""
         self.generation += 1
         log.info("log_reconnected", generation=self.generation)
+
+
+@contextmanager
+def cancellation_kept() -> Iterator[None]:
+    """Raise CancelledError at the end if the task was cancelled within the block.
+
+    ``asyncio.wait_for`` of Python 3.11, by which nats-py waits for answers, returns the
+    answer of a task that is cancelled just as it comes, and forgets the cancellation
+    (bpo-42130): the task would then run on, and whoever ends it would wait forever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    yield
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
 
 
 async def abandon(client: Client) -> None:

@@ -105,9 +105,12 @@ class EventLog(Protocol):
         repeat with the same id.
         """
 
-    def read(self, after_sequence: int) -> AsyncIterator[Sequence[Message]]:
+    def read(
+        self, after_sequence: int, epoch: str = ""
+    ) -> AsyncIterator[Sequence[Message]]:
         """Yield every message after *after_sequence*, in order, for ever.
 
+        Of the log that *epoch* names; without one, of the one that is there at first.
         A batch holds at most READ_BATCH_MESSAGES_MAX messages. An empty batch means:
         the log was reached just now and has nothing newer; it comes at least every two
         seconds while the log can be reached. While it cannot, nothing comes, and

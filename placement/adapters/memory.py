@@ -74,9 +74,11 @@ class MemoryEventLog:
         self._announce()
         return Appended(self._epoch, sequence, duplicate=False)
 
-    async def read(self, after_sequence: int) -> AsyncIterator[Sequence[Message]]:
-        """Yield as the port says, from the epoch of the first moment."""
-        epoch, position = self._epoch, after_sequence
+    async def read(
+        self, after_sequence: int, epoch: str = ""
+    ) -> AsyncIterator[Sequence[Message]]:
+        """Yield as the port says; without *epoch*, from that of the first moment."""
+        epoch, position = epoch or self._epoch, after_sequence
         last: Message | None = None
         while True:
             changed = self._changed

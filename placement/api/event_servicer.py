@@ -3,8 +3,7 @@
 from placement.api.reading import Context, Pace
 from placement.core.event import Event
 from placement.ports import Clock
-from placement.runtime.publisher import Published, Publisher
-from placement.runtime.view import make_token
+from placement.runtime.publisher import Publisher
 from placement.v1 import event_service_pb2 as pb
 from placement.v1.event_service_pb2_grpc import EventServiceServicer
 from placement.wire.requests import decode_events
@@ -30,10 +29,4 @@ class EventServicer(EventServiceServicer):
             await pace.step()
         events = [item for item in decoded if isinstance(item, Event)]
         published = await self._publisher.publish(events)
-        return encode_published(request, decoded, published.outcomes, _token(published))
-
-
-def _token(published: Published) -> str:
-    if not published.sequence:
-        return ""
-    return make_token(published.epoch, published.sequence)
+        return encode_published(request, decoded, published.outcomes, published.token)

@@ -25,7 +25,7 @@ from placement.core.errors import InputError
 from placement.core.event import Event, Name
 from placement.core.topology import parse_region
 from placement.runtime.publisher import Outcome, Published
-from placement.runtime.view import parse_token
+from placement.runtime.tokens import parse_token
 from placement.telemetry.logs import configure_logs
 
 LISTEN: Final = "127.0.0.1:7451"
@@ -145,7 +145,9 @@ def publisher(
                     outcomes.append(Outcome[name])
                 else:
                     log.warning("event_rejected", **result)
-        epoch, sequence = parse_token(token) if token else ("", 0)
-        return Published(tuple(outcomes), epoch, sequence)
+        if not token:
+            return Published(tuple(outcomes), "", 0)
+        last = parse_token(token)
+        return Published(tuple(outcomes), last.epoch, last.sequence, last.mark)
 
     return publish

@@ -1,13 +1,13 @@
 """Whether a log is still the one that was folded, and what each of its lives is called.
 
-An epoch names one history: who holds a token of an epoch and a sequence knows what was
-folded. A log that was made anew has an identity of its own, given by the log. One that
-was *rewound* (a store put back from a backup) keeps its identity and tells another
-history from some message on, so its epoch gets a name of its own: the identity, ``~``,
-a number that grows, and the first digits of the hash of the last message that was
-folded before. Replicas that stood at the same message thus choose the same name, and
-those that did not choose different ones: their tokens are not recognised by the others,
-rather than taken for another history's.
+An epoch names one history, as far as a replica can know. A log that was made anew has
+an identity of its own, given by the log. One that was *rewound* (a store put back from
+a backup) keeps its identity and tells another history from some message on, so its
+epoch gets a name of its own: the identity, ``~``, a number that grows, and the first
+digits of the hash of the last message that was folded before. Replicas that stood at
+the same message thus choose the same name, and those that did not choose different
+ones, or keep the old one if they never saw what was
+lost. So a name alone proves nothing between replicas: ``tokens`` compare messages.
 """
 
 from dataclasses import dataclass

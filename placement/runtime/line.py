@@ -5,8 +5,9 @@ the events of one message a shown line never waits, while one that nobody sees m
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from typing import Final, Protocol, cast
 
 import structlog
 
@@ -14,21 +15,35 @@ from placement.core.event import Recorded, RecordedMessage, SetAside
 from placement.core.fold import fold_steps
 from placement.core.state import State
 from placement.faults import FaultPoint, reach
-from placement.ports import EventLog, LogReplacedError, LogUnavailableError, Message
-from placement.runtime.epochs import Position
+from placement.ports import (
+    READ_BATCH_MESSAGES_MAX,
+    EventLog,
+    LogReplacedError,
+    LogUnavailableError,
+    Message,
+)
+from placement.runtime.epochs import Position, identity
 from placement.runtime.quarantine import (
     FoldFailedError,
     Quarantine,
     is_quarantine,
     read_quarantine,
 )
-from placement.wire.events import decode_items, decode_message, recorded
+from placement.runtime.tokens import Recent
+from placement.wire.events import (
+    decode_items,
+    decode_message,
+    message_hash,
+    recorded,
+)
 
 SLICE_SECONDS: Final = 0.001
 """Folding lets others in after so long."""
 SMALL_BYTES: Final = 8_192
 """A message of so many bytes is decoded and folded at once: it takes a millisecond."""
 RETRY_SECONDS: Final = 1.0
+
+Reading = AsyncGenerator[Sequence[Message], None]
 
 log_events = structlog.get_logger(__name__)
 
@@ -48,6 +63,7 @@ class Line:
         self.state = state
         self.epoch = epoch
         self.shown = shown
+        self.recent = Recent()
         self.first_sequence = state.sequence + 1
         """The first message that it folds itself, or a later one."""
         self.folding = 0
@@ -92,10 +108,30 @@ class Line:
         *first_sequence* is where the log begins. Raises FoldFailedError.
         """
         after = max(self.state.sequence, first_sequence - 1)
+        log_name = identity(self.epoch)
         try:
-            await self._follow(self._log.read(after), progress)
+            await self._remember(first_sequence, log_name)
+            await self._follow(self._log.read(after, log_name), progress)
         except LogReplacedError as error:
             self.lost = str(error)
+
+    async def _remember(self, first_sequence: int, log_name: str) -> None:
+        """Read what an earlier run folded last, so that its tokens can be told."""
+        own = self.position
+        after = max(own.sequence - READ_BATCH_MESSAGES_MAX, first_sequence - 1)
+        if after >= own.sequence:
+            return
+        read: list[Message] = []
+        reading = cast("Reading", self._log.read(after, log_name))
+        async with aclosing(reading):
+            async for batch in reading:
+                read += (one for one in batch if one.sequence <= own.sequence)
+                if not batch or batch[-1].sequence >= own.sequence:
+                    break
+        hashes = [message_hash(message) for message in read]
+        if hashes[-1:] == [own.message_hash]:  # else it was rewound, and has grown
+            for message, its_hash in zip(read, hashes, strict=True):
+                self.recent.note(message.sequence, message.body, its_hash)
 
     async def _follow(
         self, batches: AsyncIterator[Sequence[Message]], progress: Progress
@@ -160,6 +196,7 @@ class Line:
         if is_quarantine(message) and self._quarantine.learn(message):
             self.tainted = f"message {message.sequence} put one in quarantine"
         yield from fold_steps(self.state, decoded)
+        self.recent.note(message.sequence, message.body, decoded.message_hash)
 
     def _stepped(self, message: Message, steps: Iterator[None]) -> bool:
         """Do the next of *steps*, if there is one; raises FoldFailedError."""

@@ -10,6 +10,7 @@ from placement.core.tables.table import ABSENT
 from placement.faults import FaultPoint, reach
 from placement.ports import Appended, EventLog, LogUnavailableError
 from placement.runtime.epochs import Position, identity, succeeding
+from placement.runtime.tokens import body_mark, make_token, message_mark
 from placement.runtime.view import View
 from placement.wire.events import batched, encode_message
 
@@ -30,6 +31,15 @@ class Published:
     epoch: str
     sequence: int
     """0 when nothing is in the log."""
+    mark: str = ""
+    """Tells the message at *sequence* from any other there; see ``tokens``."""
+
+    @property
+    def token(self) -> str:
+        """Return what stands for all of it in requests; empty for nothing."""
+        if not self.sequence:
+            return ""
+        return make_token(self.epoch, self.sequence, self.mark)
 
 
 class Publisher:
@@ -54,13 +64,15 @@ class Publisher:
                 repeated.add(position)
             else:
                 fresh[event.event_id] = event
-        epoch = self._view.epoch
-        sequence = self._view.state.sequence if repeated else 0
+        epoch, sequence, mark = self._view.epoch, 0, ""
+        if repeated:
+            state = self._view.state
+            sequence, mark = state.sequence, message_mark(state.message_hash)
         found = bool(repeated)
         stored_before: set[str] = set()
         for batch in batched(fresh.values()):
             folded = self._folded_position()
-            appended = await self._append(batch)
+            appended, body = await self._append(batch)
             name = self._epoch_of(appended, folded)
             if name != epoch:  # positions in two logs cannot be compared
                 if found:
@@ -68,7 +80,11 @@ class Publisher:
                     raise LogUnavailableError(message, epoch=name)
                 epoch, sequence = name, 0
             found = True
-            sequence = max(sequence, appended.sequence)
+            if appended.sequence > sequence:
+                if appended.duplicate:  # under the same id, but of the same make?
+                    stored = await self._log.message(appended.sequence)
+                    body = stored.body if stored else body
+                sequence, mark = appended.sequence, body_mark(body)
             if appended.duplicate:
                 stored_before.update(event.event_id for event in batch)
         reach(FaultPoint.AFTER_APPEND_BEFORE_ANSWER)
@@ -78,7 +94,7 @@ class Publisher:
             else Outcome.STORED
             for position, event in enumerate(events)
         )
-        return Published(outcomes, epoch, sequence)
+        return Published(outcomes, epoch, sequence, mark)
 
     def _folded(self, event_id: str) -> bool:
         if self._view.epoch_broken:  # what was folded is in another log
@@ -105,7 +121,8 @@ class Publisher:
                 return succeeding(folded) if rewound else name
         return appended.epoch
 
-    async def _append(self, batch: list[Event]) -> Appended:
+    async def _append(self, batch: list[Event]) -> tuple[Appended, bytes]:
+        """Store *batch*; return where, and the body that was sent."""
         subject, body, message_id = encode_message(batch)
         reach(FaultPoint.BEFORE_APPEND)
-        return await self._log.append(subject, body, message_id)
+        return await self._log.append(subject, body, message_id), body

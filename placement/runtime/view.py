@@ -5,9 +5,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from placement.core.errors import TokenInvalidError
 from placement.core.state import State
 from placement.ports import Clock
+from placement.runtime.tokens import (
+    Recent,
+    Token,
+    make_token,
+    message_mark,
+    parse_token,
+)
 
 SILENCE_NS_MAX: Final = 4_000_000_000
 """A log that can be reached is heard every two seconds; twice that is out of reach."""
@@ -35,11 +41,13 @@ class Basis:
     state: ServingState
     staleness_ns: int
     answer_time_ns: int
+    mark: str = ""
+    """Tells the message at *sequence* from any other there; see ``tokens``."""
 
     @property
     def token(self) -> str:
         """Return what stands for epoch and sequence in requests."""
-        return make_token(self.epoch, self.sequence)
+        return make_token(self.epoch, self.sequence, self.mark)
 
 
 class View:
@@ -60,6 +68,7 @@ class View:
         """While it is: up to which message it is folded."""
         self.outdated = ""
         """Why this state is no fold of its log as this version would make it."""
+        self._recent = Recent()
         self._clock = clock
         self._started_ns = clock()
         self._current_ns = 0
@@ -73,14 +82,18 @@ class View:
 
     # Written by the projector.
 
-    def replace(self, state: State, epoch: str, *, restored: bool) -> None:
+    def replace(
+        self, state: State, epoch: str, *, restored: bool, recent: Recent | None = None
+    ) -> None:
         """Answer from another state; *restored* says that it is from a checkpoint.
 
-        Whatever was broken is whole again: the state is one of the log as it is.
+        *recent* remembers what was folded into it last. Whatever was broken is whole
+        again: the state is one of the log as it is.
         """
         self.generation += 1
         self._broken = self.successor = ""
         self.state, self.epoch, self._restored = state, epoch, restored
+        self._recent = recent or Recent()
         self._current_ns, self._mark = 0, None
         self.advanced()
 
@@ -163,6 +176,7 @@ class View:
             state,
             self.staleness_ns(),
             self._clock(),
+            message_mark(self.state.message_hash),
         )
 
     @property
@@ -178,17 +192,15 @@ class View:
     async def wait_for(self, token: str, timeout_s: float) -> bool:
         """Wait until what *token* stands for is folded; say whether it is.
 
-        A token of another epoch is never reached. Raises TokenInvalidError.
+        A token of another log is never reached. Raises TokenInvalidError.
         """
-        epoch, sequence = parse_token(token)
-        if epoch != self.epoch:
-            return False
-        if self.state.sequence >= sequence:
-            return True
-        if len(self._waiters) >= WAITERS_MAX:
+        wanted = parse_token(token)
+        if self.state.sequence >= wanted.sequence:
+            return self.holds(wanted)
+        if not wanted.same_log(self.epoch) or len(self._waiters) >= WAITERS_MAX:
             return False
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = sequence
+        self._waiters[waiter] = wanted.sequence
         try:
             async with asyncio.timeout(timeout_s):
                 await waiter
@@ -196,20 +208,18 @@ class View:
             return False
         finally:
             del self._waiters[waiter]
-        return self.epoch == epoch  # the log may have been replaced meanwhile
+        return self.holds(wanted)  # the log may have been replaced meanwhile
 
+    def holds(self, token: Token) -> bool:
+        """Say whether the state is a fold of what *token* stands for, as far as known.
 
-def make_token(epoch: str, sequence: int) -> str:
-    """Return a token that stands for *sequence* of *epoch*; opaque to callers."""
-    return f"v1.{epoch}.{sequence}"
-
-
-def parse_token(token: str, field: str = "consistency.token") -> tuple[str, int]:
-    """Return a token's epoch and sequence; raises TokenInvalidError."""
-    version, _, rest = token.partition(".")
-    epoch, _, digits = rest.rpartition(".")
-    plain = digits.isascii() and digits.isdigit() and len(digits) <= 19  # noqa: PLR2004 - int64
-    if version != "v1" or not epoch or not plain:
-        remedy = "pass a token as PublishEvents or a Basis gave it"
-        raise TokenInvalidError(field, token, remedy)
-    return epoch, int(digits)
+        Where the message is not remembered, the whole name of the epoch must do.
+        """
+        sequence, state = token.sequence, self.state
+        if sequence > state.sequence or not token.same_log(self.epoch):
+            return False
+        known = self._recent.marks(sequence)
+        if not known and 0 < sequence == state.sequence:  # as the checkpoint has it
+            known = (message_mark(state.message_hash),)
+        alike = [mark for mark in known if mark[:1] == token.mark[:1]]
+        return token.mark in alike if alike else token.epoch == self.epoch

@@ -24,6 +24,7 @@ from placement.core.watched import (
     Told,
     Watched,
 )
+from placement.runtime.tokens import Token, is_sequence, message_mark, split_mark
 from placement.runtime.view import Basis, ServingState, View
 
 WatchItem = Told | Basis
@@ -58,10 +59,13 @@ class WatchToken:
     epoch: str
     fold_version: int
     sequence: int
+    mark: str = ""
+    """Tells the message at *sequence* from any other there; see ``tokens``."""
 
     def __str__(self) -> str:
         """Return the text that is handed out; opaque to whoever gets it."""
-        return f"w1.{self.epoch}.{self.fold_version}.{self.sequence}"
+        text = f"w1.{self.epoch}.{self.fold_version}.{self.sequence}"
+        return f"{text}.{self.mark}" if self.mark else text
 
     def void(self) -> "WatchToken":
         """Return a token of no log, with which nobody can go on."""
@@ -70,17 +74,15 @@ class WatchToken:
 
 def parse_watch_token(text: str, field: str = "resume_token") -> WatchToken:
     """Return what a resume token stands for; raises TokenInvalidError."""
-    mark, _, rest = text.partition(".")
+    kind, _, rest = text.partition(".")
+    rest, mark = split_mark(rest)
     rest, _, sequence = rest.rpartition(".")
     epoch, _, version = rest.rpartition(".")
-    if mark != "w1" or not epoch or not (_plain(version) and _plain(sequence)):
+    plain = is_sequence(version) and is_sequence(sequence)
+    if kind != "w1" or not epoch or not plain:
         remedy = "pass the token of a bookmark, or none to begin with a snapshot"
         raise TokenInvalidError(field, text, remedy)
-    return WatchToken(epoch, int(version), int(sequence))
-
-
-def _plain(digits: str) -> bool:
-    return digits.isascii() and digits.isdigit() and len(digits) <= 19  # noqa: PLR2004 - int64
+    return WatchToken(epoch, int(version), int(sequence), mark)
 
 
 class Watcher:
@@ -152,7 +154,7 @@ class Watcher:
         resume, state = self._resume, self._view.state
         if resume is None:
             self._begin_snapshot(items, SnapshotReason.REQUESTED)
-        elif resume != self._token(resume.sequence):
+        elif not self._fits(resume):
             self._begin_snapshot(items, SnapshotReason.REPLACED)
         elif resume.sequence <= state.sequence:
             found = self._changes.position_after(resume.sequence, state.sequence)
@@ -218,10 +220,22 @@ class Watcher:
                 row, is_tag = noted
                 yield selection.tag(row) if is_tag else selection.placement(row)
 
-    def _token(self, sequence: int) -> WatchToken | None:
-        """Return what stands for *sequence*; None: nobody can go on from this state."""
-        view = self._view
-        return None if view.outdated else WatchToken(view.epoch, FOLD_VERSION, sequence)
+    def _fits(self, resume: WatchToken) -> bool:
+        """Say whether what *resume* stands for is, or may come to be, in this state."""
+        view, sequence = self._view, resume.sequence
+        same = (resume.epoch, resume.fold_version) == (view.epoch, FOLD_VERSION)
+        if view.outdated or not same:
+            return False
+        token = Token(resume.epoch, sequence, resume.mark)
+        return sequence > view.state.sequence or view.holds(token)
+
+    def _token(self) -> str:
+        """Return what stands for the state; empty: nobody can go on from it."""
+        view, state = self._view, self._view.state
+        if view.outdated:
+            return ""
+        mark = message_mark(state.message_hash)
+        return str(WatchToken(view.epoch, FOLD_VERSION, state.sequence, mark))
 
     def _bookmark(self, items: list[WatchItem]) -> None:
         """Tell what was reached, after anything that was told, and now and then."""
@@ -233,7 +247,7 @@ class Watcher:
         )
         if due:
             state = self._view.state
-            token = str(self._token(state.sequence) or "")
-            items.append(Bookmark(token, state.sequence, state.store_time_ns))
+            told = Bookmark(self._token(), state.sequence, state.store_time_ns)
+            items.append(told)
             self._mark_due = False
             self._marked_s, self._marked_at = now_s, self._next

@@ -144,9 +144,11 @@ class NatsSubject:
 
 
 @asynccontextmanager
-async def reading(log: EventLog, after_sequence: int) -> AsyncIterator["Reader"]:
+async def reading(
+    log: EventLog, after_sequence: int, epoch: str = ""
+) -> AsyncIterator["Reader"]:
     """Read *log* within the block."""
-    batches = log.read(after_sequence)
+    batches = log.read(after_sequence, epoch)
     assert isinstance(batches, AsyncGenerator)
     try:
         yield Reader(batches)

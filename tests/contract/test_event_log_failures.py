@@ -151,6 +151,19 @@ async def test_position_after_the_end_is_of_another_log(subject: Subject) -> Non
             await reader.until_it_fails()
 
 
+async def test_reader_of_another_epoch_is_told_at_once(subject: Subject) -> None:
+    """Who asked for the name before must not read a log that was made anew since."""
+    await fill(subject.log, 3)
+    before = (await subject.log.status()).epoch
+    await subject.replace()
+    await append_until_stored(subject.log, "anew")
+
+    async with reading(subject.log, 0, before) as reader:
+        with pytest.raises(LogReplacedError):
+            await reader.until_it_fails()
+    assert reader.sizes == []
+
+
 async def test_closed_log_ends_its_readers(subject: Subject) -> None:
     """After close nothing hangs: readers and callers are told."""
     async with reading(subject.log, 0) as reader:

@@ -14,7 +14,7 @@ from placement.faults import FaultPoint, armed
 from placement.ports import LogReplacedError, LogStatus
 from placement.runtime import projector
 from placement.runtime.publisher import Outcome
-from placement.runtime.view import ServingState, make_token
+from placement.runtime.view import ServingState
 from tests.builders import AMS, IAD
 from tests.projecting import QUICK, Host, Run, pushes
 
@@ -101,13 +101,13 @@ async def test_token_of_what_is_stored_in_a_broken_epoch_comes_true() -> None:
         await run.until(lambda: run.view.epoch_broken or run.view.generation > 1)
         noticed = await run.publish(pushes(1, 101))
         for published in (unnoticed, noticed):
-            token = make_token(published.epoch, published.sequence)
+            token = published.token
             assert published.epoch.startswith("memory-1~1-")
             assert run.view.generation > 1 or not await run.view.wait_for(token, 0)
         await run.until(lambda: run.view.generation > 1)
 
         for published in (unnoticed, noticed):
-            token = make_token(published.epoch, published.sequence)
+            token = published.token
             assert await run.view.wait_for(token, 5)
 
 
@@ -227,7 +227,7 @@ async def test_replaced_log_takes_over_once_every_region_was_inventoried() -> No
         assert (run.view.epoch, run.fingerprint) == ("memory-1", before)
 
         stored = await run.publish([inventory(AMS)])
-        token = make_token(stored.epoch, stored.sequence)
+        token = stored.token
         await run.until(lambda: run.view.epoch == "memory-2")
         assert await run.view.wait_for(token, 5)
         assert run.serving is ServingState.LIVE

@@ -13,7 +13,7 @@ from placement.api.server import ServerSettings
 from placement.client import PlacementCallError, PlacementClient
 from placement.core.errors import InputError
 from placement.core.event import Event
-from placement.runtime.view import make_token
+from placement.runtime.tokens import make_token
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2
 from placement.wire.events import encode_event

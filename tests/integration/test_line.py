@@ -10,6 +10,7 @@ from placement.core.fold import FOLD_VERSION
 from placement.core.state import State
 from placement.runtime.line import SMALL_BYTES
 from placement.runtime.quarantine import FoldFailedError
+from placement.runtime.tokens import body_mark, make_token
 from placement.wire.events import encode_message
 from tests.projecting import QUICK, Host, Run, pushes
 
@@ -81,3 +82,20 @@ async def test_bug_in_any_event_names_its_message(
         assert isinstance(error, FoldFailedError)
         assert (error.sequence, type(error.__cause__)) == (4, KeyError)
         assert run.projector.folding == 4
+
+
+async def test_tokens_of_the_run_before_are_known_by_their_messages() -> None:
+    """What the checkpoint holds was folded by another process, and is read again."""
+    host = Host()
+    async with host.running() as run:
+        first, last = await run.publish(pushes(1)), await run.publish(pushes(1, 1))
+        await run.until_live_at(last.sequence)
+
+    async with host.running() as again:
+        more = await again.publish(pushes(1, 2))
+        await again.until_live_at(more.sequence)
+
+        for published in (first, last, more):
+            other = make_token(published.epoch, published.sequence, body_mark(b""))
+            assert await again.view.wait_for(published.token, 0)
+            assert not await again.view.wait_for(other, 0)

@@ -68,9 +68,11 @@ class ErringLog:
         """Store in the real one."""
         return await self.real.append(subject, body, message_id)
 
-    def read(self, after_sequence: int) -> AsyncIterator[Sequence[Message]]:
+    def read(
+        self, after_sequence: int, epoch: str = ""
+    ) -> AsyncIterator[Sequence[Message]]:
         """Read the real one."""
-        return self.real.read(after_sequence)
+        return self.real.read(after_sequence, epoch)
 
     async def message(self, sequence: int, subject: str = "") -> Message | None:
         """Ask the real one."""

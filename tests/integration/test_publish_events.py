@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from placement.core.event import Event
+from placement.runtime.tokens import parse_token
 from placement.v1 import basis_pb2, events_pb2
 from placement.v1 import event_service_pb2 as pb
 from placement.v1 import placement_service_pb2 as placement_pb
@@ -23,7 +24,7 @@ from tests.builders import (
     pulled,
     pushed,
 )
-from tests.serving import Service, refused, serving
+from tests.serving import EPOCH, Service, refused, serving
 
 OLD_NS = START_NS - DAY_NS
 STORED, DUPLICATE, REJECTED = (
@@ -92,7 +93,10 @@ async def test_repeated_event_is_a_duplicate_with_a_token(service: Service) -> N
     assert [each.outcome for each in first.results] == [STORED]
     assert [each.outcome for each in unfolded.results] == [DUPLICATE]
     assert [each.outcome for each in folded.results] == [DUPLICATE, DUPLICATE]
-    assert first.token == unfolded.token == folded.token != ""
+    tokens = [parse_token(answer.token) for answer in (first, unfolded, folded)]
+    assert {(token.epoch, token.sequence) for token in tokens} == {(EPOCH, 1)}
+    view = service.stage.view
+    assert all([await view.wait_for(answer.token, 0) for answer in (first, folded)])
 
 
 def _without_fact() -> events_pb2.Event:

@@ -9,6 +9,7 @@ import pytest
 from placement.adapters.memory import MemoryEventLog
 from placement.core.fold import FOLD_VERSION
 from placement.ports import (
+    READ_BATCH_MESSAGES_MAX,
     Appended,
     Checkpoint,
     CheckpointHeader,
@@ -21,6 +22,8 @@ from placement.runtime import projector
 from placement.runtime.view import ServingState
 from tests.projecting import QUICK, Host, Run, pushes
 
+COUNT = READ_BATCH_MESSAGES_MAX + 88
+"""So many that what a line reads again at its start is not the first message."""
 NEWER = replace(QUICK, fold_version=FOLD_VERSION + 1)
 
 
@@ -42,9 +45,11 @@ class SlowLog:
         """Store in the real one."""
         return await self.real.append(subject, body, message_id)
 
-    async def read(self, after_sequence: int) -> AsyncIterator[Sequence[Message]]:
+    async def read(
+        self, after_sequence: int, epoch: str = ""
+    ) -> AsyncIterator[Sequence[Message]]:
         """Yield what the real one does, from its start only once the gate is open."""
-        async for batch in self.real.read(after_sequence):
+        async for batch in self.real.read(after_sequence, epoch):
             if not after_sequence:
                 await self.gate.wait()
             yield batch
@@ -113,16 +118,16 @@ async def test_service_stays_live_while_the_log_is_folded_again(count: int) -> N
 
 async def test_old_state_goes_on_folding_and_is_not_saved_meanwhile() -> None:
     """New events are seen at once; only what the new version made is saved."""
-    host = await saved_by_an_older_version(50)
+    host = await saved_by_an_older_version(COUNT)
     slow = SlowLog(host.log)
     async with host.running(slow) as run:
-        await run.until_live_at(50)
-        await run.publish(pushes(5, 50))
-        await run.until_live_at(51)
+        await run.until_live_at(COUNT)
+        await run.publish(pushes(5, COUNT))
+        await run.until_live_at(COUNT + 1)
         await asyncio.sleep(0.3)
 
         assert (await header_of(host)).fold_version == FOLD_VERSION
-        assert (await header_of(host)).sequence == 50
+        assert (await header_of(host)).sequence == COUNT
         assert "fold version" in run.view.rebuilding
         generation = run.view.generation
 
@@ -131,20 +136,20 @@ async def test_old_state_goes_on_folding_and_is_not_saved_meanwhile() -> None:
         assert not run.view.rebuilding
         assert run.fingerprint == await host.fingerprint()
     header = await header_of(host)
-    assert (header.fold_version, header.sequence) == (NEWER.fold_version, 51)
+    assert (header.fold_version, header.sequence) == (NEWER.fold_version, COUNT + 1)
 
 
 async def test_crash_before_the_swap_begins_again_from_the_old_checkpoint() -> None:
     """Nothing of the old checkpoint is lost until there is a new one."""
-    host = await saved_by_an_older_version(50)
+    host = await saved_by_an_older_version(COUNT)
     slow = SlowLog(host.log)
     async with host.running(slow) as run:
-        await run.until_live_at(50)
+        await run.until_live_at(COUNT)
         await run.crash()
 
     async with host.running(slow) as again:
-        assert again.view.state.sequence == 50
-        await again.until_live_at(50)
+        assert again.view.state.sequence == COUNT
+        await again.until_live_at(COUNT)
         slow.gate.set()
         await again.until(lambda: again.view.generation > 1)
         assert again.fingerprint == await host.fingerprint()
@@ -154,7 +159,7 @@ async def test_crash_before_the_swap_begins_again_from_the_old_checkpoint() -> N
 
 async def test_chunks_of_the_old_state_do_not_stay_in_the_new_checkpoint() -> None:
     """What the new state has no use for is deleted in the save that brings it."""
-    host = await saved_by_an_older_version(50)
+    host = await saved_by_an_older_version(COUNT)
     checkpoint = await host.store.load()
     assert checkpoint is not None
     more = [Chunk("regions", 7, b"x"), Chunk("of_old", 0, b"y")]
@@ -162,7 +167,7 @@ async def test_chunks_of_the_old_state_do_not_stay_in_the_new_checkpoint() -> No
 
     async with host.running() as run:
         await run.until(lambda: run.view.generation > 1)
-        await run.until_live_at(50)
+        await run.until_live_at(COUNT)
 
     left = await host.store.load()
     assert left is not None
@@ -176,7 +181,7 @@ async def test_checkpoint_whose_tables_mean_something_else_is_folded_anew(
     damage: str,
 ) -> None:
     """What cannot be read as ours is not served; the log is folded, REBUILDING."""
-    host = await saved_by_an_older_version(50)
+    host = await saved_by_an_older_version(COUNT)
     checkpoint = await host.store.load()
     assert checkpoint is not None
     bodies = {
@@ -188,7 +193,7 @@ async def test_checkpoint_whose_tables_mean_something_else_is_folded_anew(
 
     async with host.running() as run:
         assert run.view.generation == 0
-        await run.until_live_at(50)
+        await run.until_live_at(COUNT)
 
         assert run.fingerprint == await host.fingerprint()
     assert (await header_of(host)).fold_version == NEWER.fold_version
@@ -204,14 +209,14 @@ def _of(checkpoint: Checkpoint, table: str) -> Chunk:
 
 async def test_table_that_the_old_version_lacked_is_empty_at_first() -> None:
     """It is filled by the fold beside; until then the old state answers without."""
-    host = await saved_by_an_older_version(50)
+    host = await saved_by_an_older_version(COUNT)
     checkpoint = await host.store.load()
     assert checkpoint is not None
     await host.store.save(checkpoint.header, [Chunk("routes", 0, b"")])
     slow = SlowLog(host.log)
 
     async with host.running(slow) as run:
-        await run.until_live_at(50)
+        await run.until_live_at(COUNT)
         assert run.view.generation == 1
 
         slow.gate.set()
@@ -224,7 +229,7 @@ async def test_trimmed_log_is_not_folded_again_unless_an_operator_says_so(
     *, accepted: bool
 ) -> None:
     """Without its beginning a fold would forget: refused, and the checkpoint stays."""
-    host = await saved_by_an_older_version(50)
+    host = await saved_by_an_older_version(COUNT)
     host.settings = replace(NEWER, accept_partial_log=accepted)
     host.log.trim(30)
 
@@ -236,8 +241,8 @@ async def test_trimmed_log_is_not_folded_again_unless_an_operator_says_so(
         return
     async with host.running() as run:
         await run.until(lambda: run.view.generation > 1)
-        await run.until_live_at(50)
-        assert run.view.state.count("folded") == 21
+        await run.until_live_at(COUNT)
+        assert run.view.state.count("folded") == COUNT - 29
     assert (await header_of(host)).fold_version == NEWER.fold_version
 
 

@@ -6,7 +6,6 @@ import time
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.core.fingerprint import fingerprint
 from placement.runtime.replay import replay
-from placement.runtime.view import make_token
 from tests.nats_server import NatsServer
 from tests.projecting import Host, pushes
 
@@ -38,7 +37,7 @@ async def test_store_put_back_begins_an_epoch_of_its_own(
 
         assert kept.sequence == 2
         assert "~1-" in kept.epoch
-        token = make_token(lost.epoch, lost.sequence)
+        token = lost.token
         assert not await run.view.wait_for(token, 0.01)
         assert run.fingerprint == (await replay(nats_log)).fingerprint
     assert len(host.store.discarded) == 1

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from placement.api.server import ServerSettings
 from placement.core.errors import InputError
-from placement.runtime.view import make_token
+from placement.runtime.tokens import make_token
 from placement.v1 import placement_service_pb2 as pb
 from placement.wire.service_answers import SERVICE_NAMES
 from tests.builders import IAD, LATEST, WEB, pushed

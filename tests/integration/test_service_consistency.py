@@ -11,7 +11,7 @@ import pytest
 from placement.api.reading import ANSWER_MARGIN_S, wait_budget_s
 from placement.api.server import ServerSettings
 from placement.runtime.publisher import Publisher
-from placement.runtime.view import make_token
+from placement.runtime.tokens import make_token
 from placement.v1 import basis_pb2
 from placement.v1 import placement_service_pb2 as pb
 from tests.builders import IAD, LATEST, SECOND_NS, WEB, A, B, pushed, tagged
@@ -52,7 +52,7 @@ async def test_token_is_waited_for_until_a_fold_reaches_it(service: Service) -> 
     publisher = Publisher(service.stage.log, service.stage.view)
     moved = tagged(LATEST, "b", IAD)
     published = await publisher.publish([moved])
-    asked = resolving(service, token=make_token(published.epoch, published.sequence))
+    asked = resolving(service, token=published.token)
     waiting = asyncio.ensure_future(asked)
     await asyncio.sleep(0.03)
     assert not waiting.done()

@@ -12,7 +12,7 @@ from placement.api.status import REASONS
 from placement.client import PlacementClient
 from placement.core.errors import InputError
 from placement.runtime.publisher import Publisher
-from placement.runtime.view import make_token
+from placement.runtime.tokens import make_token
 from placement.v1 import basis_pb2
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import placement_service_pb2 as pb
@@ -307,7 +307,7 @@ async def test_token_is_waited_for_before_an_estimate_is_made(
     again = pushed("a", FRA)
     publisher = Publisher(service.stage.log, service.stage.view)
     published = await publisher.publish([again])
-    token = make_token(published.epoch, published.sequence)
+    token = published.token
     wish = basis_pb2.Consistency(token=token)
     asked = asking(service, "EstimateStarts", candidates=FRA, consistency=wish)
     waiting = asyncio.ensure_future(asked)

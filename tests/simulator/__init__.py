@@ -11,10 +11,10 @@ are killed or paused between any two awaits (``process``), the log and the ways 
 (``log``), the disk and what is kept on it (``disk``, ``store``, ``records``), the
 network between actors and replicas (``world``, ``replica``).
 
-A run has a phase with faults (``chaos``) and one without new ones, in which all
-replicas must become LIVE and equal, and all actors settled. Then ``checker`` holds the
-history, written by those who used the service, against fresh replays of every log that
-there was.
+A run has a phase with faults of all kinds together (``chaos``) and one without new
+ones, in which all replicas must become LIVE and equal, and all actors settled. Then
+``checker`` holds the history, written by those who used the service, against fresh
+replays of every log that there was.
 
 To add an actor: write a class with the two methods of ``cluster.Actor``. ``run`` acts
 for ever and draws all chance from ``cluster.world.random``; it reaches a service only

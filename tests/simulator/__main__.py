@@ -24,14 +24,13 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1, help="how many seeds")
     parser.add_argument("--bug", choices=sorted(BUGS), default="", help="plant a bug")
     parser.add_argument("--trace", action="store_true", help="print what happened")
-    parser.add_argument("--wild", action="store_true", help="any faults together")
     parser.add_argument("--fast", action="store_true", help="without the model")
     asked = parser.parse_args()
     began = time.perf_counter()
     bad = 0
     for seed in range(asked.seed, asked.seed + asked.count):
         with planted(asked.bug):
-            run = simulate(seed, wild=asked.wild)
+            run = simulate(seed)
         found = violations(run.history, by_model=not asked.fast)
         bad += bool(found)
         if asked.trace:

@@ -66,11 +66,13 @@ def acknowledge_before_commit() -> Iterator[None]:
         with suppress(PlacementError):
             await original(publisher, batch)
 
-    async def broken(publisher: Publisher, batch: list[Event]) -> Appended:
+    async def broken(
+        publisher: Publisher, batch: list[Event]
+    ) -> tuple[Appended, bytes]:
         tasks.append(asyncio.create_task(later(publisher, batch)))
         view = publisher._view  # noqa: SLF001 - the seam to break
         epoch = view.epoch.partition("~")[0]
-        return Appended(epoch, view.state.sequence + 1, duplicate=False)
+        return Appended(epoch, view.state.sequence + 1, duplicate=False), b""
 
     tasks: list[asyncio.Task[None]] = []
     with patch.object(Publisher, "_append", broken):
@@ -138,12 +140,12 @@ def lose_the_tail_of_a_rewind() -> Iterator[None]:
         return Standing((await inspect(log, position)).status)
 
     async def broken(
-        log: LogConnection, after_sequence: int
+        log: LogConnection, after_sequence: int, epoch: str = ""
     ) -> AsyncIterator[Sequence[Message]]:
         position = after_sequence
         while True:
             try:
-                async for batch in original(log, position):
+                async for batch in original(log, position, epoch):
                     yield batch
                     position = batch[-1].sequence if batch else position
             except LogReplacedError:

@@ -3,12 +3,11 @@
 Each seed draws which kinds of faults it has at all, since kinds that mask one another
 would otherwise always come together.
 
-A log is rewound only once every replica has folded its end, and in such a run no
-replica loses what it knew to a power failure or a bad disk: who never saw what was lost
-cannot know that it was. Such a replica keeps the name of the epoch, so that a token of
-the lost end may be taken for one of what came instead. A log is replaced at such a time
-only, too: a replica that asks a log's name and then reads it may read another one, and
-sees that only a second later. A *wild* run has no such limits.
+Faults of all kinds come together, and at any time: a log is rewound or replaced while
+some replica lags behind, or has lost what it knew to a power failure or a bad disk. One
+thing is kept apart: in a run whose log may be rewound, a call publishes one message, of
+new events of one region or of one event that was sent before. A rewind may cut what is
+more in two, while the token that a call returns marks the last message of it only.
 """
 
 import asyncio
@@ -27,7 +26,6 @@ STEPS_MAX = 60
 REWINDING = 0.4
 """The chance that the log may be rewound in a run."""
 REPLACING = 0.15
-CONVERGING_SECONDS = 6.0
 POINT_SECONDS = 10.0
 """A fault point waits so long to be reached."""
 CHANCES = [0.0, 0.0, 0.02, 0.1, 0.3]
@@ -49,10 +47,9 @@ def drawn_log_faults(random: Random) -> LogFaults:
 class Chaos:
     """Breaks a cluster for SAFETY_SECONDS, then mends everything."""
 
-    def __init__(self, cluster: Cluster, *, wild: bool = False) -> None:
-        """Draw what is to happen to *cluster*, and when; *wild* knows no limit."""
+    def __init__(self, cluster: Cluster) -> None:
+        """Draw what is to happen to *cluster*, and when."""
         self._cluster = cluster
-        self._wild = wild
         self._world = cluster.world
         self._random = cluster.world.random
         kinds = [
@@ -65,12 +62,11 @@ class Chaos:
             self._outage,
             self._fill_disk,
             self._break_sync,
+            self._flip_bit,
         ]
-        self._rewinds = self._random.random() < REWINDING
-        if self._rewinds:
+        if self._random.random() < REWINDING:
             kinds += [self._rewind, self._rewind]
-        if wild or not self._rewinds:
-            kinds.append(self._flip_bit)
+            self._world.may_rewind = True
         if self._random.random() < REPLACING:
             kinds.append(self._replace)
         chosen = self._random.sample(kinds, self._random.randint(1, len(kinds)))
@@ -99,16 +95,13 @@ class Chaos:
         await asyncio.sleep(seconds)
         await fault()
 
-    def _power_fails(self) -> bool:
-        return self._random.random() < 0.5 and (self._wild or not self._rewinds)
-
     def _some_replica(self) -> Replica:
         return self._cluster.any_replica()
 
     async def _crash(self) -> None:
         replica = self._some_replica()
         steps = self._random.randrange(STEPS_MAX)
-        power = self._power_fails()
+        power = self._random.random() < 0.5
         why = f"{'power failure' if power else 'killed'}, {steps} steps on"
         self._world.loop.after_steps(steps, lambda: replica.crash(why, power=power))
 
@@ -143,8 +136,6 @@ class Chaos:
         self._world.log.resume()
 
     async def _rewind(self) -> None:
-        if not (self._wild or await self._all_know_the_end()):
-            return
         log = self._world.log
         length = len(log.life.messages)
         kept = max(0, length - self._random.randint(1, 6))
@@ -155,19 +146,7 @@ class Chaos:
         await asyncio.sleep(seconds)
         log.resume()
 
-    async def _all_know_the_end(self) -> bool:
-        """Wait, for a while, until every replica has folded all that may be lost."""
-        loop = self._world.loop
-        until = loop.now_seconds + CONVERGING_SECONDS
-        while not self._cluster.converged():
-            if loop.now_seconds > until:
-                return False
-            await asyncio.sleep(0.05)
-        return True
-
     async def _replace(self) -> None:
-        if not (self._wild or await self._all_know_the_end()):
-            return
         self._world.note("the log is replaced by an empty one")
         await self._world.log.replace()
 

@@ -13,9 +13,12 @@ from google.protobuf.message import DecodeError
 from placement.core.fingerprint import fingerprint, fingerprint_of
 from placement.core.state import State
 from placement.ports import Message
+from placement.runtime.epochs import identity
+from placement.runtime.tokens import Token
 from placement.runtime.view import ServingState
 from placement.v1 import events_pb2 as pb
 from placement.wire.events import BATCH, decode_message
+from tests.builders import SECOND_NS, START_NS
 from tests.model import Model
 from tests.simulator.history import (
     Answered,
@@ -80,32 +83,49 @@ def _unknown_positions(history: History, reference: Reference) -> Iterator[str]:
             )
 
 
-# Bases: nobody is sent back within an epoch.
+# Bases: who asks with a token sees all that it stands for, or is told that he does not.
 
 
 def _bases_gone_back(history: History, reference: Reference) -> Iterator[str]:
-    latest: dict[tuple[str, str], Answered] = {}
     for answered in history.answered:
         if not answered.reached:
             continue
         who = f"{answered.client} at {answered.seconds:.3f} s by {answered.replica}"
-        if answered.token is not None:
-            epoch, sequence = answered.token
-            if epoch != answered.epoch:
-                yield f"{who}: a token of {epoch} was reached in {answered.epoch}"
-            elif answered.sequence < sequence:
-                yield f"{who}: asked for {sequence}, got {answered.sequence}"
-        before = latest.get((answered.client, answered.epoch))
-        latest[answered.client, answered.epoch] = answered
-        if before is None or not reference.knows(answered.position):
-            continue
-        if before.sequence > answered.sequence:
-            yield f"{who}: went back from {before.sequence} to {answered.sequence}"
-        elif not reference.follows(before.position, answered.position):
-            yield (
-                f"{who}: epoch {answered.epoch} at {answered.sequence} is not of the"
-                f" log that held its {before.sequence}"
-            )
+        lie = _lie(answered, reference)
+        if lie:
+            yield f"{who}: {lie}"
+
+
+def _lie(answered: Answered, reference: Reference) -> str:
+    """Return why the token was not reached, though that was said; empty: it was."""
+    token, wanted, given = answered.token, answered.wanted, answered.position
+    if token is None:
+        return ""
+    if identity(token.epoch) != identity(answered.epoch):
+        return f"a token of {token.epoch} was reached in {answered.epoch}"
+    if answered.sequence < token.sequence:
+        return f"asked for {token.sequence}, got {answered.sequence}"
+    if not reference.knows(given):
+        return ""
+    if wanted is not None and reference.knows(wanted):
+        reached = reference.follows(wanted, given)
+    elif token.mark:
+        reached = token.mark in reference.marks(given, token.sequence)
+    else:
+        reached = token.epoch == answered.epoch
+    if not reached and _by_name_alone(answered, token):
+        return ""
+    told = f"{token.sequence} {token.mark} of {token.epoch}"
+    return "" if reached else f"{told} is not in {given.sequence} of {answered.epoch}"
+
+
+def _by_name_alone(answered: Answered, token: Token) -> bool:
+    """Say whether a replica could do no better, and said so.
+
+    One that was started and has not reached the log yet knows of the messages in its
+    checkpoint only what epoch they are of; its answers are marked STALE.
+    """
+    return answered.serving is ServingState.STALE and token.epoch == answered.epoch
 
 
 # Watches: ordered, without gaps, and never silent.
@@ -196,13 +216,30 @@ def _lost(history: History) -> Iterator[str]:
     kept = {
         own_id for message in history.lives[-1].messages for own_id in _ids(message)
     }
+    stored_ns = _first_stored(history)
     for acknowledged in history.acknowledged:
-        if acknowledged.event_id not in kept:
+        event_id = acknowledged.event_id
+        time_ns = START_NS + round(acknowledged.seconds * SECOND_NS)
+        fault = ""
+        if stored_ns.get(event_id, time_ns + 1) > time_ns:
+            fault = "was in no log by then"
+        elif event_id not in kept:
+            fault = "is not in the log that remains"
+        if fault:
             yield (
-                f"event {acknowledged.event_id}, acknowledged to"
-                f" {acknowledged.publisher} at {acknowledged.sequence} of"
-                f" {acknowledged.epoch}, is not in the log that remains"
+                f"event {event_id}, acknowledged to {acknowledged.publisher} at"
+                f" {acknowledged.sequence} of {acknowledged.epoch}, {fault}"
             )
+
+
+def _first_stored(history: History) -> dict[str, int]:
+    """Return when each event was stored first, in any of the logs."""
+    stored_ns: dict[str, int] = {}
+    for life in history.lives:
+        for message in life.messages:
+            for own_id in _ids(message):
+                stored_ns.setdefault(own_id, message.store_time_ns)
+    return stored_ns
 
 
 def _ids(message: Message) -> list[str]:
@@ -218,12 +255,18 @@ def _ids(message: Message) -> list[str]:
 
 
 def _doubled_effects(history: History) -> Iterator[str]:
-    """Yield what was carried out twice, in the same epoch or as the same decision."""
+    """Yield what was carried out twice, in the same epoch or as the same decision.
+
+    Of a log that was rewound one name may stand for two histories, in which a trigger's
+    sequence is of different messages: there only the decisions themselves count.
+    """
     done = Counter(effect.decision_id for effect in history.effects)
+    names = Counter(life.epoch for life in history.lives)
     done.update(
         f"the copy for {effect.trigger_sequence} of {effect.epoch} to {effect.region}"
         f" of {effect.digest}"
         for effect in history.effects
+        if names[identity(effect.epoch)] == 1
     )
     for what, count in done.items():
         if count > 1:

@@ -14,6 +14,7 @@ from placement.core.watched import (
     WatchedReplica,
     WatchedTag,
 )
+from placement.runtime.tokens import Token
 from placement.runtime.view import ServingState
 from tests.simulator.log import Life
 
@@ -47,6 +48,8 @@ class Acknowledged:
     epoch: str
     sequence: int
     seconds: float
+    mark: str = ""
+    """That of the token it got."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ class Answered:
     client: str
     replica: str
     question: Question
-    token: tuple[str, int] | None
-    """The epoch and sequence that it asked for."""
+    token: Token | None
+    """What it asked to see at least."""
     reached: bool
     """Whether the answer claims to be as fresh as was asked."""
     epoch: str
@@ -67,6 +70,8 @@ class Answered:
     """Where the state was from which the answer was made."""
     answer: Placed
     seconds: float
+    wanted: Position | None = None
+    """What the token stands for, if it came with an answer."""
 
 
 @dataclass(frozen=True, slots=True)

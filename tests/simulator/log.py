@@ -163,10 +163,12 @@ class LogConnection:
         if self.log.reachable:
             await self.log.append(subject, body, message_id)
 
-    async def read(self, after_sequence: int) -> AsyncIterator[Sequence[Message]]:
+    async def read(
+        self, after_sequence: int, epoch: str = ""
+    ) -> AsyncIterator[Sequence[Message]]:
         """Yield as the port says, in pieces and with pauses of the network's making."""
         random, faults = self.log.random, self.log.faults
-        async for whole in self.log.memory.read(after_sequence):
+        async for whole in self.log.memory.read(after_sequence, epoch):
             require_alive()
             rest = list(whole)
             while True:

@@ -9,6 +9,7 @@ from placement.agent.feeds.translation import FeedSettings
 from placement.core.errors import PlacementError
 from placement.core.event import Event, Identifier, Name
 from placement.runtime.publisher import Published
+from placement.runtime.view import ServingState
 from placement.wire.events import encode_message
 from tests.builders import SIZE, digest, pushed
 from tests.simulator.cluster import Cluster
@@ -18,6 +19,7 @@ from tests.simulator.workload import NAMES, REGIONS, REPOSITORIES, TAGS, Workloa
 from tests.simulator.world import LostError, World
 
 CALL_SECONDS_MAX = 8.0
+FRESH_SECONDS = 0.1
 ROUND_SECONDS = 2.0
 BATCH_EVENTS_MAX = 32
 POISON_SECONDS_MAX = 15.0
@@ -29,28 +31,28 @@ STARTED_AT = "2026-11-18T09:00:00Z"
 class Outbox:
     """Events that a publisher keeps until the log that remains holds them.
 
-    An event is settled when it was acknowledged in the epoch that the publisher last
-    heard of; another epoch may lack it, so that it is sent again.
+    An event is settled as long as the token that it was acknowledged with is reached:
+    whoever asks with it is told of a log that lost it, whatever that log is called.
     """
 
     def __init__(self, name: str) -> None:
         """Be empty; *name* is the publisher's."""
         self.name = name
         self._events: dict[str, Event] = {}
-        self._epochs: dict[str, set[str]] = {}
-        self._epoch = ""
+        self._sent: set[str] = set()
+        self._tokens: dict[str, str] = {}
+        """Of each event that was acknowledged."""
 
     def add(self, event: Event) -> None:
         """Keep *event*."""
         self._events[event.event_id] = event
-        self._epochs[event.event_id] = set()
 
     def unsettled(self) -> list[Event]:
         """Return what is still to be sent, oldest first."""
         return [
             event
             for event_id, event in self._events.items()
-            if self._epoch not in self._epochs[event_id]
+            if event_id not in self._tokens
         ]
 
     async def send(self, cluster: Cluster) -> None:
@@ -59,24 +61,46 @@ class Outbox:
         waiting = self.unsettled()
         count = world.random.choice([1, 2, 4, BATCH_EVENTS_MAX])
         events = waiting[:count]
+        if world.may_rewind:
+            events = self._one_message(events)
+        self._sent.update(event.event_id for event in events)
         replica = cluster.any_replica()
         published = await replica.ask(
             lambda service: service.publisher.publish(events), CALL_SECONDS_MAX
         )
         self._settle(world, events, published)
 
+    def _one_message(self, events: list[Event]) -> list[Event]:
+        """Return those of *events* that one message holds: no rewind parts them.
+
+        One that was sent before may be folded already, and goes alone.
+        """
+        first = events[0]
+        if first.event_id in self._sent:
+            return [first]
+        return [
+            event
+            for event in events
+            if event.region == first.region and event.event_id not in self._sent
+        ]
+
     async def look(self, cluster: Cluster) -> None:
-        """Ask one of the replicas which epoch it is in."""
+        """Ask one of the replicas whether all is still there."""
+        tokens = sorted(set(self._tokens.values()))
         replica = cluster.any_replica()
-        self._epoch = await replica.ask(_epoch, CALL_SECONDS_MAX) or self._epoch
+        lost = await replica.ask(
+            lambda service: _not_reached(service, tokens), CALL_SECONDS_MAX
+        )
+        for event_id, token in list(self._tokens.items()):
+            if token in lost:
+                del self._tokens[event_id]
 
     def _settle(
         self, world: World, events: Sequence[Event], published: Published
     ) -> None:
-        self._epoch = published.epoch
         seconds = world.loop.now_seconds
         for event in events:
-            self._epochs[event.event_id].add(published.epoch)
+            self._tokens[event.event_id] = published.token
             world.history.acknowledged.append(
                 Acknowledged(
                     self.name,
@@ -84,12 +108,16 @@ class Outbox:
                     published.epoch,
                     published.sequence,
                     seconds,
+                    published.mark,
                 )
             )
 
 
-async def _epoch(service: Service) -> str:
-    return service.view.epoch
+async def _not_reached(service: Service, tokens: Sequence[str]) -> frozenset[str]:
+    view = service.view
+    lost = [token for token in tokens if not await view.wait_for(token, FRESH_SECONDS)]
+    live = view.serving_state() is ServingState.LIVE
+    return frozenset(lost) if live else frozenset()
 
 
 class Publisher:

@@ -13,13 +13,15 @@ from placement.core.watched import (
     WatchedPlacement,
     WatchedTag,
 )
-from placement.runtime.view import Basis, make_token, parse_token
+from placement.runtime.tokens import Token, make_token, message_mark, parse_token
+from placement.runtime.view import Basis
 from placement.runtime.watcher import Batch, WatchItem, parse_watch_token
 from tests.simulator.cluster import Cluster
 from tests.simulator.history import (
     Answered,
     Bookmarked,
     Connected,
+    Position,
     in_order,
     placed,
     position_of,
@@ -42,8 +44,10 @@ class Client:
     def __init__(self, world: World, name: str) -> None:
         """Know nothing yet."""
         self._name = name
-        self._seen: dict[str, int] = {}
-        """How far it has seen each epoch, oldest heard of first."""
+        self._seen: dict[str, tuple[str, Position | None]] = {}
+        """The furthest token of each epoch, the one heard of last at the end, and what
+        it stands for, if it came with an answer.
+        """
         self._workload = Workload(world.random, name)
 
     async def run(self, cluster: Cluster) -> None:
@@ -68,14 +72,17 @@ class Client:
             return
         latest = acknowledged[-1]
         if latest.sequence and latest.epoch:
-            self._take(latest.epoch, latest.sequence)
+            self._take(Token(latest.epoch, latest.sequence, latest.mark), None)
 
-    def _take(self, epoch: str, sequence: int) -> None:
-        self._seen[epoch] = max(self._seen.pop(epoch, 0), sequence)
+    def _take(self, token: Token, position: Position | None) -> None:
+        text = make_token(token.epoch, token.sequence, token.mark)
+        held = self._seen.pop(token.epoch, (text, position))
+        further = parse_token(held[0]).sequence <= token.sequence
+        self._seen[token.epoch] = (text, position) if further else held
 
     async def _ask(self, cluster: Cluster, replica: Replica) -> None:
         world, question = cluster.world, self._workload.question()
-        token = next((make_token(*seen) for seen in reversed(self._seen.items())), None)
+        token, wanted = next(reversed(self._seen.values()), (None, None))
 
         async def handler(service: Service) -> Answered:
             view, reached = service.view, True
@@ -94,14 +101,17 @@ class Client:
                 position_of(view.state),
                 placed(view.state, question),
                 world.loop.now_seconds,
+                wanted,
             )
 
         answered = await replica.ask(handler, CALL_SECONDS_MAX)
         world.history.answered.append(answered)
-        elsewhere = answered.token is not None and answered.token[0] != answered.epoch
-        if answered.epoch and (answered.reached or elsewhere):
+        asked, epoch = answered.token, answered.epoch
+        elsewhere = asked is not None and asked.epoch != epoch
+        if epoch and (answered.reached or elsewhere):
             # Where its own epoch is not known, it goes on in the replica's.
-            self._take(answered.epoch, answered.sequence)
+            mark = message_mark(answered.position.message_hash)
+            self._take(Token(epoch, answered.sequence, mark), answered.position)
 
 
 class Watcher:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from placement.core.fold import fold
 from placement.core.state import State
 from placement.runtime.quarantine import Quarantine
+from placement.runtime.tokens import body_mark, message_mark
 from placement.wire.events import decode_message, message_hash
 from tests.simulator.history import Position
 from tests.simulator.log import Life
@@ -51,6 +52,11 @@ class Reference:
         if len(held) < earlier.sequence:
             return False
         return held[earlier.sequence - 1] == earlier.message_hash
+
+    def marks(self, position: Position, sequence: int) -> tuple[str, str]:
+        """Return the marks of what is at *sequence* in a log that holds *position*."""
+        message = self._lives[self._places[position]].messages[sequence - 1]
+        return body_mark(message.body), message_mark(message_hash(message))
 
     def at(self, position: Position, look: Look) -> None:
         """Call *look* with the state at *position*, once ``replay`` is called."""

@@ -33,7 +33,7 @@ START_SECONDS_MAX = 2.0
 STOP_SECONDS_MAX = 5.0
 """Who does not stop in so long is killed."""
 WATCHING = WatchSettings(
-    bookmark_interval_s=5.0, look_interval_s=1.0, round_interval_s=0.05
+    bookmark_interval_s=5.0, look_interval_s=1.0, round_interval_s=0.2
 )
 
 

@@ -49,11 +49,10 @@ class Run:
         return f"{self.history.trace_hash()}-{self.step_count}"
 
 
-def simulate(seed: int, *, wild: bool = False, poison: bool = False) -> Run:
+def simulate(seed: int, *, poison: bool = False) -> Run:
     """Run the world of *seed* to its end; what is wrong is for the checker to say.
 
-    A *wild* run has faults together that nobody can tell apart; see ``chaos``. *poison*
-    is for runs under ``bugs.poison``: the log then holds what is fatal to fold.
+    *poison* is for runs under ``bugs.poison``: the log then holds what is fatal.
     """
     random = Random(seed)
     loop = VirtualLoop.drawing_from(random, random.choice([0.0, 0.0, 0.0004]))
@@ -62,7 +61,7 @@ def simulate(seed: int, *, wild: bool = False, poison: bool = False) -> Run:
     gc.disable()  # what is collected when must not depend on who ran before us
     try:
         with _silenced(), armed(world.points.reach):
-            seconds = loop.run_until_complete(_live(world, wild=wild, poison=poison))
+            seconds = loop.run_until_complete(_live(world, poison=poison))
     finally:
         if collecting:
             gc.enable()
@@ -112,12 +111,12 @@ def _populated(world: World) -> tuple[Cluster, list[Actor]]:
     return Cluster(world, replicas), actors
 
 
-async def _live(world: World, *, wild: bool, poison: bool) -> float:
+async def _live(world: World, *, poison: bool) -> float:
     """Let everybody act, through faults and after them; return how long it healed."""
     cluster, actors = _populated(world)
     actors += [Poisoner()] if poison else []
     await world.log.begin()
-    chaos = Chaos(cluster, wild=wild)
+    chaos = Chaos(cluster)
     for replica in cluster.replicas:
         replica.start()
     tasks = [asyncio.create_task(actor.run(cluster)) for actor in actors]

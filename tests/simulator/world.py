@@ -73,6 +73,8 @@ class World:
         self.network = Network()
         self.poisoned = False
         """Whether the log holds a message at which this version's fold fails."""
+        self.may_rewind = False
+        """Whether the log may lose its end in this run."""
         self.points = Points()
         self.log = SimulatedLog(self.now_ns, random, LogFaults())
 

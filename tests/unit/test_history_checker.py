@@ -11,6 +11,7 @@ from placement.core.fingerprint import fingerprint
 from placement.core.fold import fold
 from placement.core.state import State
 from placement.ports import Message
+from placement.runtime.tokens import Token, body_mark, message_mark
 from placement.runtime.view import ServingState
 from placement.wire.events import decode_message, encode_message
 from tests.builders import AMS, FRA, SECOND_NS, START_NS, WEB, A, pulled, pushed
@@ -130,20 +131,27 @@ def test_event_that_cannot_be_folded_is_not_lost() -> None:
     assert lost == []
 
 
+def asking(sequence: int, seconds: float, wanted: int) -> Answered:
+    """Return an answer to a client that has seen *wanted* in an answer."""
+    position = position_of(state_at(wanted))
+    token = Token(EPOCH, wanted, message_mark(position.message_hash))
+    return replace(answered(sequence, seconds), token=token, wanted=position)
+
+
 def test_basis_that_goes_back_is_found() -> None:
     """A client that has seen 3 is not told that 1 is as fresh."""
     history = good()
 
-    history.answered.append(answered(1, 4.0))
+    history.answered.append(asking(1, 4.0, wanted=3))
 
-    assert "went back from 3 to 1" in the_only_violation(history)
+    assert "asked for 3, got 1" in the_only_violation(history)
 
 
 def test_answer_that_says_it_is_behind_may_be_behind() -> None:
     """Who is told that it was not reached is not deceived."""
     history = good()
 
-    history.answered.append(replace(answered(1, 4.0), reached=False))
+    history.answered.append(replace(asking(1, 4.0, wanted=3), reached=False))
 
     assert violations(history, by_model=False) == []
 
@@ -152,36 +160,72 @@ def test_token_that_was_not_reached_is_found() -> None:
     """Whoever asks for a sequence gets it, or is told that he does not."""
     history = good()
 
-    asked = replace(answered(1, 4.0), token=(EPOCH, 2), client="other")
+    asked = replace(answered(1, 4.0), token=Token(EPOCH, 2), client="other")
     history.answered.append(asked)
 
     assert "asked for 2, got 1" in the_only_violation(history)
 
 
-def test_token_of_another_epoch_that_was_reached_is_found() -> None:
+def test_token_of_another_log_that_was_reached_is_found() -> None:
     """Positions in two logs cannot be compared."""
     history = good()
 
-    asked = replace(answered(3, 4.0), token=("memory-2", 1), client="other")
+    asked = replace(answered(3, 4.0), token=Token("memory-2", 1, "b00000000"))
     history.answered.append(asked)
 
     assert "token of memory-2 was reached" in the_only_violation(history)
 
 
-def test_basis_of_another_life_under_the_same_name_is_found() -> None:
-    """After a rewind the old name must not stand for what came instead."""
+def rewound() -> History:
+    """Return a good history of a log that lost its end, and has another since."""
     history = good()
     instead = stored(pushed("b", AMS), 3, "other", SECOND_NS)
-    rewound = [*MESSAGES[:2], instead]
-    history.lives = [Life(EPOCH, list(MESSAGES)), Life(EPOCH, rewound)]
-    state = state_at(3, rewound)
+    messages = [*MESSAGES[:2], instead]
+    history.lives = [Life(EPOCH, list(MESSAGES)), Life(EPOCH, messages)]
+    state = state_at(3, messages)
     position, right = position_of(state), placed(state, QUESTION)
     history.ended.clear()
+    moved = replace(asking(3, 4.0, wanted=2), position=position, answer=right)
+    history.answered.append(moved)
+    return history
 
-    moved = replace(answered(3, 4.0), position=position, answer=right)
+
+def test_basis_of_a_log_that_was_rewound_follows_what_is_left() -> None:
+    """What was seen of the part that both lives share is there."""
+    assert violations(rewound(), by_model=False) == []
+
+
+def test_basis_of_another_life_under_the_same_name_is_found() -> None:
+    """After a rewind a token of the lost end must not stand for what came instead."""
+    history = rewound()
+    lost = asking(3, 4.0, wanted=3)
+
+    moved = replace(history.answered[-1], token=lost.token, wanted=lost.wanted)
     history.answered.append(moved)
 
-    assert "is not of the log that held" in the_only_violation(history)
+    assert "of memory-1 is not in 3 of memory-1" in the_only_violation(history)
+
+
+def test_published_event_that_another_took_the_place_of_is_found() -> None:
+    """Only the body of the message is known to who stored it."""
+    history = rewound()
+
+    token = Token(EPOCH, 3, body_mark(MESSAGES[2].body))
+    moved = replace(history.answered[-1], token=token, wanted=None)
+    history.answered.append(moved)
+
+    assert "of memory-1 is not in 3 of memory-1" in the_only_violation(history)
+
+
+def test_stale_answer_may_go_by_the_name_alone() -> None:
+    """Who has not reached the log since it was started knows no more, and says so."""
+    history = rewound()
+    lost = asking(3, 4.0, wanted=3)
+
+    moved = replace(history.answered[-1], token=lost.token, wanted=lost.wanted)
+    history.answered.append(replace(moved, serving=ServingState.STALE))
+
+    assert violations(history, by_model=False) == []
 
 
 def test_basis_before_its_fold_is_found() -> None:

@@ -10,6 +10,7 @@ from placement.core.fold import fold
 from placement.core.state import State
 from placement.ports import Appended, LogUnavailableError
 from placement.runtime.publisher import Outcome, Publisher
+from placement.runtime.tokens import body_mark, message_mark
 from placement.runtime.view import View
 from placement.wire.events import decode_message
 from tests.builders import AMS, FRA, START_NS, pushed
@@ -66,6 +67,27 @@ async def test_answer_covers_one_log_only() -> None:
 
     with pytest.raises(LogUnavailableError, match="publish the events again"):
         await publisher.publish([FIRST, SECOND])
+
+
+async def test_token_stands_for_the_very_message() -> None:
+    """By its body as it was stored first, and by its hash once it is folded."""
+    log, view = MemoryEventLog(clock), view_of("memory-1")
+    publisher = Publisher(log, view)
+
+    stored = await publisher.publish([FIRST])
+    again = await publisher.publish([named(SECOND, "first")])
+    message = await log.message(1)
+    assert message is not None
+    fold(view.state, decode_message(message))
+    folded = await publisher.publish([FIRST])
+    nothing = await publisher.publish([])
+
+    assert stored.mark == body_mark(message.body)
+    assert again.outcomes == (Outcome.DUPLICATE,)
+    assert again.token == stored.token
+    assert folded.mark == message_mark(view.state.message_hash)
+    assert folded.token == view.basis().token
+    assert not nothing.token
 
 
 async def test_events_for_a_new_log_are_stored_in_it() -> None:

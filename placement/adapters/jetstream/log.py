@@ -85,9 +85,9 @@ class JetStreamLog:
         return Appended(self._epoch, sequence, duplicate)
 
     async def read(
-        self, after_sequence: int
+        self, after_sequence: int, epoch: str = ""
     ) -> AsyncGenerator[Sequence[Message], None]:
-        """Yield as the port says, from the epoch that ``status`` reported last."""
+        """Yield as the port says; without *epoch*, from what ``status`` said last."""
         while True:
             try:
                 await self._prepare()
@@ -96,9 +96,8 @@ class JetStreamLog:
                 if self._connection.closed:
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
-        reader = StreamReader(
-            self._connection, self._settings.stream, self._epoch, after_sequence
-        )
+        stream, expected = self._settings.stream, epoch or self._epoch
+        reader = StreamReader(self._connection, stream, expected, after_sequence)
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
                 yield batch

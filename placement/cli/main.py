@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "watch": ("watch:watch", "Print where content is, then every change as it comes."),
     "tail": ("tail:tail", "Print the events of the log as they come."),
     "replay": ("replay:replay", "Fold the log again and print the fingerprint."),
+    "simulate": ("simulate:simulate", "Score policies on recorded deployments."),
     "config": ("config_check:config", "Look at the configuration."),
     "agent": ("agent:agent", "Receive a registry's notifications and publish them."),
     "bench": ("bench:bench", "Measure placement itself."),

@@ -35,13 +35,22 @@ class InputError(PlacementError):
     def within(self, outer: str) -> "InputError":
         """Return the same error with its field named from *outer* inwards."""
         joined = f"{outer}.{self.field}" if self.field else outer
-        error = type(self).__new__(type(self))
-        PlacementError.__init__(
-            error, f"{joined}: {self.value} is not valid: {self.remedy}"
-        )
-        error.field, error.value, error.remedy = joined, self.value, self.remedy
-        error.metadata = {"field": joined, "value": self.value, "remedy": self.remedy}
-        return error
+        return _restored(type(self), joined, self.value, self.remedy)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let another process raise it."""
+        return _restored, (type(self), self.field, self.value, self.remedy)
+
+
+def _restored(
+    kind: type[InputError], field: str, shown: str, remedy: str
+) -> InputError:
+    """Return the error of *kind* whose value is *shown* as it is."""
+    error = kind.__new__(kind)
+    PlacementError.__init__(error, f"{field}: {shown} is not valid: {remedy}")
+    error.field, error.value, error.remedy = field, shown, remedy
+    error.metadata = {"field": field, "value": shown, "remedy": remedy}
+    return error
 
 
 class DigestInvalidError(InputError):

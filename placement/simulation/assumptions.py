@@ -8,7 +8,7 @@ meant.
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Final
 
 from placement.core.errors import InputError
 from placement.core.topology import Region, Topology, parse_region
+from placement.simulation.score_from import ScoreFrom, parse_score_from
 from placement.simulation.sections import Section
 
 HOME: Final = Region("iad")
@@ -83,6 +84,8 @@ class Assumptions:
     regions: Mapping[str, RegionNames]
     apps: Mapping[str, str]
     layer_share: float = 0.0
+    score_from: Mapping[str, ScoreFrom] = field(default_factory=dict)
+    """From when on a trace is scored; the others are scored from the default."""
 
     def varied(
         self,
@@ -169,6 +172,7 @@ def _assumptions(source: str, tree: Mapping[str, object]) -> Assumptions:
     whole.section("organization").finish()
     apps = whole.section("apps")
     regions = whole.section("regions")
+    scored = whole.section("score_from")
     found = Assumptions(
         source=source,
         delta_s=push.number("delta_s", 0, DELTA_S_MAX),
@@ -184,8 +188,12 @@ def _assumptions(source: str, tree: Mapping[str, object]) -> Assumptions:
         layer_share=size.number("layer_share", 0, LAYER_SHARE_MAX, 0.0),
         apps={name: apps.text(name) for name in apps.names()},
         regions={name: _regions(regions.section(name)) for name in regions.names()},
+        score_from={
+            name: parse_score_from(scored.text(name), scored.field(name))
+            for name in scored.names()
+        },
     )
-    for section in (push, start, size, network, apps, regions, whole):
+    for section in (push, start, size, network, apps, regions, scored, whole):
         section.finish()
     return found
 

@@ -4,27 +4,34 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from placement.core.errors import InputError
 from placement.core.event import Event, Recorded, RecordedMessage
 from placement.core.policy import SET_60D, Policy
 from placement.core.topology import Region, Topology
 from placement.simulation.assumptions import Assumptions
 from placement.simulation.baselines import BASELINES
-from placement.simulation.clairvoyant import clairvoyant
-from placement.simulation.ledger import Sources
+from placement.simulation.ledger import Sources, all_waits, settle
 from placement.simulation.past import Past, past_of
 from placement.simulation.replay import Instants, Replay
 from placement.simulation.rules import rules_of
 from placement.simulation.score_from import ScoreFrom
-from placement.simulation.scores import KAPPA, PolicyScore, Scorer
+from placement.simulation.scores import (
+    KAPPA,
+    AllStarts,
+    PolicyScore,
+    Scorer,
+    all_starts,
+)
 from placement.simulation.synthesis import Synthesis
 from placement.simulation.trace import Trace
 from placement.simulation.world import World
 
-CLAIRVOYANT: Final = "clairvoyant"
 MEGABYTE: Final = 1e6
 FRONTIER_MB_S: Final = (10, 20, 40, 80, 160, 320, 640, 1280)
 """The kappas, in MB/s, at which the frontier of a policy is drawn."""
 PROGRESS_EVERY: Final = 256
+EVERY: Final = ""
+"""In place of a subject's name."""
 
 OnProgress = Callable[[float], None]
 """Called with how much is done, 0 to 1."""
@@ -47,11 +54,13 @@ class Setting:
     topology: Topology
     policies: Mapping[str, Policy]
     score_from: Mapping[str, ScoreFrom] = field(default_factory=dict)
-    """By subject; the rest is scored from the default on."""
+    """By subject, or of EVERY one; else as the assumptions declare, or the default."""
     down: tuple[Region, ...] = ()
     sources: Sources = Sources.HOME
     frontier_of: str = ""
     """The policy whose frontier over kappa is wanted; empty: none."""
+    with_all_starts: bool = False
+    """Whether repeated starts are looked at as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,8 @@ class Outcome:
     frontier: tuple[FrontierPoint, ...]
     fingerprint: str
     stands_in_for_starts: str
+    all_starts: Mapping[str, AllStarts]
+    """By policy, where they were wanted."""
 
 
 def subject_of_trace(  # noqa: PLR0913 - a trace and what it leaves open
@@ -112,8 +123,7 @@ def messages_of(instants: Iterable[tuple[int, Sequence[Event]]]) -> Instants:
 def run(setting: Setting, subject: Subject, on_progress: OnProgress) -> Outcome:
     """Return what every policy and baseline comes to on *subject*."""
     rules = rules_of(setting.assumptions, setting.topology, setting.down)
-    score_from = setting.score_from.get(subject.name, ScoreFrom())
-    world = World(subject.past, rules, score_from)
+    world = World(subject.past, rules, _score_from(setting, subject))
     betting = {
         name: policy
         for name, policy in setting.policies.items()
@@ -122,12 +132,9 @@ def run(setting: Setting, subject: Subject, on_progress: OnProgress) -> Outcome:
     swept = _swept(setting)
     replayed = Replay(world, {**betting, **swept})
     _play(replayed, subject, on_progress)
-    kappa = _regret_kappa(setting.policies)
+    kappa = regret_kappa(setting.policies)
     scorer = Scorer(world, sources=setting.sources, kappa=kappa)
-    scores = {
-        name: scorer.score(baseline(world)) for name, baseline in BASELINES.items()
-    }
-    scores[CLAIRVOYANT] = scorer.score(clairvoyant(world))
+    scores = scorer.baselines()
     for name in setting.policies:
         if name in betting:
             played = replayed.played[name]
@@ -142,8 +149,46 @@ def run(setting: Setting, subject: Subject, on_progress: OnProgress) -> Outcome:
         for name, policy in swept.items()
     )
     on_progress(1.0)
-    fingerprint, stand_in = replayed.fingerprint, subject.past.stands_in_for_starts
-    return Outcome(subject.name, scores, frontier, fingerprint, stand_in)
+    return Outcome(
+        subject.name,
+        scores,
+        frontier,
+        replayed.fingerprint,
+        subject.past.stands_in_for_starts,
+        _all_starts(setting, world, replayed),
+    )
+
+
+def _score_from(setting: Setting, subject: Subject) -> ScoreFrom:
+    """Return from when on *subject* is scored: as was said, declared, or usual."""
+    said = setting.score_from.get(subject.name, setting.score_from.get(EVERY))
+    if said is not None:
+        _, last_ns = subject.past.span_ns()
+        if said.time_ns(*subject.past.span_ns()) > last_ns:
+            remedy = f"{subject.name} ends before: give an earlier date, or a fraction"
+            raise InputError("score-from", said.told, remedy)
+        return said
+    declared = setting.assumptions.score_from.get(subject.name, ScoreFrom())
+    first_ns, last_ns = subject.past.span_ns()
+    within = first_ns < declared.time_ns(first_ns, last_ns) < last_ns
+    return declared if within else ScoreFrom()
+
+
+def _all_starts(
+    setting: Setting, world: World, replayed: Replay
+) -> dict[str, AllStarts]:
+    if not setting.with_all_starts:
+        return {}
+    copies = {name: list(baseline(world)) for name, baseline in BASELINES.items()}
+    copies |= {
+        name: replayed.played[name].copies
+        for name in setting.policies
+        if name in replayed.played
+    }
+    return {
+        name: all_starts(all_waits(world, settle(world, decided, setting.sources)))
+        for name, decided in copies.items()
+    }
 
 
 def _play(replayed: Replay, subject: Subject, on_progress: OnProgress) -> None:
@@ -165,7 +210,7 @@ def _swept(setting: Setting) -> dict[str, Policy]:
     }
 
 
-def _regret_kappa(policies: Mapping[str, Policy]) -> float:
+def regret_kappa(policies: Mapping[str, Policy]) -> float:
     """Return what a second is worth in regrets: as the first policy has it."""
     betting = (policy.kappa_bytes_per_second for policy in policies.values())
     return next(betting, KAPPA)

@@ -38,6 +38,9 @@ BOUND: Final = "clairvoyant"
 NAMES: Final = {"pull_through": "pull-through", "set_60d": "60-day set"}
 """What people read instead of a policy's own name."""
 TEXT_SIZE: Final = 10
+NAME_WIDTH: Final = 0.1
+NAME_HEIGHT: Final = 0.05
+"""What the name of a point takes, in widths and heights of the panel."""
 THOUSAND: Final = 1_000
 WAIT_TICKS_S: Final = (1, 10, 100)
 BENEFIT_LOW: Final = 0.5
@@ -129,8 +132,11 @@ def frontier(axes: Axes, picture: Picture) -> None:
         marker="o",
         markersize=4,
     )
+    last: Point | None = None
     for point in picture.frontier:
-        _name(axes, point.name, point, (6, -9), OURS, 8.5)
+        if last is None or not _touches(point, last, right, 1 - floor):
+            _name(axes, point.name, point, (6, -9), OURS, 8.5)
+            last = point
     below: list[Point] = []
     for point in picture.points:
         if point.benefit < floor:
@@ -156,6 +162,12 @@ def frontier(axes: Axes, picture: Picture) -> None:
             )
     told = "wait saved, of what could be; the line: kappa, MB/s"
     _titled(axes, title, told)
+
+
+def _touches(one: Point, other: Point, width: float, height: float) -> bool:
+    """Say whether names beside two points would overlap, in axes so large."""
+    beside = abs(one.waste - other.waste) < NAME_WIDTH * width
+    return beside and abs(one.benefit - other.benefit) < NAME_HEIGHT * height
 
 
 def _dot(axes: Axes, point: Point, ours: str, right: float) -> None:

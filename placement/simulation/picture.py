@@ -90,17 +90,25 @@ def draw(picture: Picture, path: Path) -> None:
     The same picture gives the same file. Raises InputError for another ending, for a
     path that cannot be written, and where matplotlib is not installed.
     """
-    if path.suffix.lower() not in FORMATS:
-        remedy = f"let the file's name end in {' or '.join(FORMATS)}"
-        raise InputError("--picture", path, remedy)
-    try:
-        # An extra, and slow to import: only who draws needs it.
-        from placement.simulation import drawing  # noqa: PLC0415
-    except ModuleNotFoundError:
-        remedy = "install matplotlib: pip install 'placement[picture]'"
-        raise InputError("--picture", path, remedy) from None
+    check_drawable(path)
+    # An extra, and slow to import: only who draws needs it.
+    from placement.simulation import drawing  # noqa: PLC0415
+
     try:
         drawing.save(picture, path)
     except OSError as error:
         remedy = f"name a file that can be written ({error.strerror or error})"
+        raise InputError("--picture", path, remedy) from None
+
+
+def check_drawable(path: Path) -> None:
+    """Raise InputError if nothing can be drawn to *path*: better before long work."""
+    if path.suffix.lower() not in FORMATS:
+        remedy = f"let the file's name end in {' or '.join(FORMATS)}"
+        raise InputError("--picture", path, remedy)
+    try:
+        # Importing is what tells whether it is whole.
+        from placement.simulation import drawing  # noqa: F401, PLC0415
+    except ModuleNotFoundError:
+        remedy = "install matplotlib: pip install 'placement[picture]'"
         raise InputError("--picture", path, remedy) from None

@@ -18,6 +18,13 @@ class ScoreFrom:
     fraction: float = WARM_UP
     date_ns: int | None = None
 
+    @property
+    def told(self) -> str:
+        """Return it as it is given."""
+        if self.date_ns is None:
+            return f"{self.fraction:g}"
+        return f"{datetime.fromtimestamp(self.date_ns // SECOND_NS, UTC):%Y-%m-%d}"
+
     def time_ns(self, first_ns: int, last_ns: int) -> int:
         """Return the moment, in what lasts from *first_ns* to *last_ns*."""
         if self.date_ns is not None:

@@ -53,6 +53,7 @@ class Learned:
     first_starts: dict[App, int] = field(default_factory=dict)
     shapes: set[str] = field(default_factory=set)
     latest: dict[App, tuple[str, str]] = field(default_factory=dict)
+    bursts: dict[tuple[App, str], list[int]] = field(default_factory=dict)
     outcomes: dict[tuple[str | bytes | int, ...], list[int]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -91,8 +92,12 @@ class Learned:
         self.first_starts.setdefault(use.app, use.time_ns)
         place = (use.repository, use.digest)
         version = self.version_of(place)
+        burst = self.bursts.get((use.app, use.region), [0, 0, 0])
         if self.starts(version.place if version else place, use.region) > 1:
+            burst[1] += 0 <= use.time_ns - burst[2] <= 60 * SECOND_NS
             return
+        began = [burst[0] + 1, burst[1] + 1, max(burst[2], use.time_ns)]
+        self.bursts[use.app, use.region] = began
         self.expire(when)
         version = version or self.add(when, place, use.app, tag or "")
         here = [t for t in self.trials if t.region == use.region]
@@ -197,6 +202,8 @@ class Learned:
             newest = self.latest.get(app, ("", ""))
             about = (self.pushes[app], self.first_starts.get(app, 0), *newest)
             yield ("app", "\0".join(app).encode(), *about)
+        for (app, region), counted in self.bursts.items():
+            yield ("burst", "\0".join(app), region, *counted)
         for v in self.versions:
             named = (*v.place, "\0".join(v.app), v.shape.encode())
             yield ("version", *named, v.order_ns)

@@ -101,7 +101,8 @@ def _wager(
 ) -> Wager:
     policy = forecaster.policy
     saved_seconds = max(0.0, costs.remote_seconds - policy.local_start_seconds)
-    gain = policy.starts_per_burst * saved_seconds * policy.kappa_bytes_per_second
+    starts = forecaster.starts_per_burst(trial)
+    gain = starts * saved_seconds * policy.kappa_bytes_per_second
     stake = costs.missing_bytes + policy.store_bytes_per_copy
     bet = Bet(forecaster.chance(trial), gain, stake)
     waits_for = None

@@ -147,7 +147,7 @@ def _evidence(forecaster: Forecaster, stake: _Stake) -> tuple[Factor, ...]:
         "worth_bytes": bet.worth_bytes,
         "remote_start_seconds": best.costs.remote_seconds,
         "local_start_seconds": policy.local_start_seconds,
-        "starts_per_burst": policy.starts_per_burst,
+        "starts_per_burst": forecaster.starts_per_burst(best.trial),
         "kappa_bytes_per_second": policy.kappa_bytes_per_second,
     }
     for level in forecaster.levels(best.trial):

@@ -128,6 +128,10 @@ def _learned(state: State) -> Iterator[CanonicalRow]:
         pushes, first_ns, newest = state.apps.values(row)
         named = _placement(state, newest - 1) if newest else ("", "")
         yield ("app", key, pushes, first_ns, *named)
+    for key, row in state.bursts.rows():
+        app, region = PAIR.unpack(key)
+        where = _region(state, region)
+        yield ("burst", _app(state, app), where, *state.bursts.values(row))
     for key, row in state.versions.rows():
         app, shape, order = state.versions.values(row)
         named = _placement(state, int.from_bytes(key, "little"))

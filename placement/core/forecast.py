@@ -9,6 +9,7 @@ what a trial is.
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+from placement.core.folds.bursts import burst_counts
 from placement.core.folds.outcomes import app_keys, find_owner, pooled_keys
 from placement.core.policy import Policy
 from placement.core.posterior import NOTHING, Posteriors, Weighed
@@ -109,6 +110,16 @@ class Forecaster:
             probability = seen.share(probability, weight)
             found.append(Level(name, seen, probability))
         return found
+
+    def starts_per_burst(self, trial: Trial) -> float:
+        """Return how many machines start together when the start comes.
+
+        The app's own bursts in the region, drawn towards what the policy presumes.
+        """
+        firsts, starts = burst_counts(self.state, trial.app, trial.region)
+        weight = self.policy.burst_weight
+        presumed_starts = weight * self.policy.starts_per_burst
+        return (starts + presumed_starts) / (firsts + weight)
 
     def timely(self, trial: Trial, needed_s: float) -> float:
         """Return the share of starts that come *needed_s* or later after the trigger.

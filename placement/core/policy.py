@@ -31,7 +31,9 @@ class Policy:
     kappa_bytes_per_second: float = 130e6
     """Bytes that may be wasted to save one machine one second of its start."""
     starts_per_burst: float = 1.0
-    """Machines that wait when a version first starts in a region."""
+    """Machines presumed to wait when a version first starts in a region."""
+    burst_weight: float = 3.0
+    """Of what is presumed of them, beside the app's own bursts there."""
     local_start_seconds: float = 0.33
     """What a start waits that finds its image in its region."""
     store_bytes_per_copy: float = 0.0
@@ -83,6 +85,7 @@ _BETTING: Final = (
     "rule",
     "kappa_bytes_per_second",
     "starts_per_burst",
+    "burst_weight",
     "local_start_seconds",
     "store_bytes_per_copy",
     "patience",
@@ -90,6 +93,7 @@ _BETTING: Final = (
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "kappa_bytes_per_second": (0, 1e15),
     "starts_per_burst": (0, 1e6),
+    "burst_weight": (1e-3, 1e6),
     "local_start_seconds": (0, 3600),
     "store_bytes_per_copy": (0, 1e15),
     "patience": (0, 1),

@@ -43,8 +43,7 @@ class State:
 
     def __init__(self) -> None:
         """Begin before the first message."""
-        self.sequence = 0
-        self.store_time_ns = 0
+        self.sequence = self.store_time_ns = 0
         self.message_hash = b""
         self.counters = Table("counters", ("count",))
         self.event_ids = Table("event_ids", (), EVENT_IDS_REMEMBERED)
@@ -63,15 +62,15 @@ class State:
         self.tags = Table("tags", column_names(cells.Tag))
         self.demand = Table("demand", column_names(cells.Demand))
         self.memberships = Table("memberships", column_names(cells.Membership))
-        self.organizations, self.shapes = (
-            Table("organizations", ()),
-            Table("shapes", ()),
-        )
+        self.shapes = Table("shapes", ())
+        self.organizations = Table("organizations", ())
+        self.bursts = Table("bursts", column_names(cells.Burst))
         self.versions = Table("versions", column_names(cells.Version))
         self.trials = Table("trials", TRIAL_COLUMNS)
         self.app_outcomes = Table("app_outcomes", outcome_columns(APP_OUTCOMES))
-        pooled = outcome_columns(POOLED_OUTCOMES)
-        self.pooled_outcomes = Table("pooled_outcomes", pooled)
+        self.pooled_outcomes = Table(
+            "pooled_outcomes", outcome_columns(POOLED_OUTCOMES)
+        )
         self.machines = Table("machines", column_names(cells.Machine))
         self.stopped = Table("stopped", (), STOPPED_REMEMBERED)
         self.requests = Table("requests", ("time",), REQUESTS_REMEMBERED)

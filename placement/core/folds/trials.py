@@ -12,6 +12,7 @@ The rules here belong to FOLD_VERSION; how outcomes are weighed belongs to the p
 from typing import Final
 
 from placement.core.counts import DAY_NS
+from placement.core.folds.bursts import burst_began, burst_went_on
 from placement.core.folds.demand import Start
 from placement.core.folds.outcomes import SharedKeys, outcome_keys
 from placement.core.folds.presence import At
@@ -78,11 +79,14 @@ def version_started(state: State, at: At, start: Start, tag: Tag | None) -> None
     if not state.apps.get(app, cells.App.FIRST_START):
         state.apps.set(app, cells.App.FIRST_START, at.time_ns)
     if times > 1:
+        burst_went_on(state, app, region, at.time_ns)
         return
     found = version_of(state, placement)
     images = [placement] if found == ABSENT else images_of(state, found)
     if starts_of(state, images, region, what_starts(state)) > 1:
+        burst_went_on(state, app, region, at.time_ns)
         return  # another platform of it has started there
+    burst_began(state, app, region, at.time_ns)
     _expire(state)
     if found == ABSENT:
         version = _add_version(state, placement, app, tag_shape(tag or NO_TAG))

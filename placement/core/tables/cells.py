@@ -124,6 +124,12 @@ class Membership(IntEnum):
     LAST_REQUEST, WITHDRAWN = range(5, 7)
 
 
+class Burst(IntEnum):
+    """Of ``bursts``; key: app, start region. LAST_TIME: of the latest first start."""
+
+    FIRST_STARTS, STARTS, LAST_TIME = range(3)
+
+
 class Machine(IntEnum):
     """Of ``machines``; key: the id's hash. Runs while STARTED > STOPPED."""
 

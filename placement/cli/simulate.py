@@ -99,7 +99,7 @@ FilePath = click.Path(dir_okay=False, path_type=Path)
 @output_option
 @pass_session
 def simulate(session: Session, /, **options: object) -> None:
-    """Replay recorded deployments under policies, and score what they would have done.
+    """Score policies on recorded deployments.
 
     Each trace is folded by the real fold and decided by the real rule, on recorded
     time, and compared with copying never, everywhere, by a 60-day list, and with who

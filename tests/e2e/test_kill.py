@@ -171,6 +171,13 @@ def flip_a_bit(file: Path) -> None:
     file.write_bytes(body)
 
 
+async def an_older_generation(service: RealService) -> None:
+    """Return once there is a copy of the checkpoint to fall back to."""
+    async with asyncio.timeout(30):
+        while not (service.data_dir / "checkpoint.1.sqlite").exists():  # noqa: ASYNC110 - a file of another process
+            await asyncio.sleep(0.05)
+
+
 async def test_damaged_checkpoint_is_refused_and_rebuilt(tmp_path: Path) -> None:
     """A flipped bit is noticed at the start, said, put aside and made good.
 
@@ -184,6 +191,7 @@ async def test_damaged_checkpoint_is_refused_and_rebuilt(tmp_path: Path) -> None
         await log.close()
         service = service_on(server, tmp_path / "service")
         with running(service):
+            await an_older_generation(service)
             service.stop()
         flip_a_bit(service.data_dir / "checkpoint.sqlite")
         with running(service):

@@ -8,7 +8,7 @@ from typing import Final
 
 from placement.core.counts import DAY_NS
 from placement.core.folds.versions import has_started
-from placement.core.forecast import Trial
+from placement.core.forecast import UNKNOWN_SHAPE, Trial
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.cells import StartClass
@@ -20,7 +20,6 @@ REQUEST_NS: Final = DAY_NS
 """A request that nothing came of in so long is forgotten."""
 RUNNING_NS: Final = 7 * DAY_NS
 """What was used within so long is used again, whether or not it runs just now."""
-NO_SHAPE: Final = Row(0)
 
 
 def due_trials(state: State, placement: Row, now_ns: int) -> list[Trial]:
@@ -33,12 +32,12 @@ def due_trials(state: State, placement: Row, now_ns: int) -> list[Trial]:
     if app == ABSENT:
         return []
     found = {
-        region: Trial(app, region, Trigger.PUSH, NO_SHAPE, StartClass.REQUESTED)
+        region: Trial(app, region, Trigger.PUSH, UNKNOWN_SHAPE, StartClass.REQUESTED)
         for region in _requested(state, app, placement, now_ns)
     }
     for region in _running(state, placement, now_ns):
         known = StartClass.RUNNING
-        found.setdefault(region, Trial(app, region, Trigger.PUSH, NO_SHAPE, known))
+        found.setdefault(region, Trial(app, region, Trigger.PUSH, UNKNOWN_SHAPE, known))
     return [found[region] for region in sorted(found)]
 
 

@@ -20,6 +20,8 @@ from placement.core.tables.table import ABSENT, Row
 
 CERTAIN: Final = frozenset({StartClass.REQUESTED, StartClass.RUNNING})
 """Classes that nothing is learned of: their starts are as good as certain."""
+UNKNOWN_SHAPE: Final = Row(2**32 - 1)
+"""Where no version says how its tag is written: no outcome is ever kept for it."""
 
 
 class Trial(NamedTuple):

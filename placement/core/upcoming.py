@@ -6,19 +6,14 @@ to be of the newest version's shape. If its manifest never comes, what was copie
 garbage that nobody refers to.
 """
 
-from typing import Final
-
 from placement.core.folds.versions import class_of, live_regions
-from placement.core.forecast import Trial
+from placement.core.forecast import UNKNOWN_SHAPE, Trial
 from placement.core.oci import Repository
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.keys import version_key
 from placement.core.tables.outcomes import Trigger
 from placement.core.tables.table import ABSENT, Row
-
-UNKNOWN_SHAPE: Final = Row(2**32 - 1)
-"""Of an app without any version: no outcome was ever kept for it."""
 
 
 def upcoming_trials(state: State, repository: Repository, now_ns: int) -> list[Trial]:

@@ -13,7 +13,6 @@ Row = NewType("Row", int)
 
 ABSENT: Final = Row(-1)
 CHUNK_ROWS: Final = 1024
-CHUNK_BYTES_MAX: Final = 64 * 1024 * 1024
 
 _HEAD: Final = Struct("<qI")
 _FREE: Final = 0xFFFFFFFF

@@ -37,6 +37,41 @@ class LogFullError(PlacementError):
     reason = "LOG_FULL"
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What an append rests on: the last message on *subjects* is at *sequence*.
+
+    *subjects* is a pattern, in which ``*`` stands for any one token and a last ``>``
+    for all that follow, and of which the appended message's own subject is one. A
+    *sequence* of 0: there is no such message.
+    """
+
+    subjects: str
+    sequence: int
+
+
+class LogMovedError(PlacementError):
+    """Another message was stored on the expected subjects: nothing was stored now.
+
+    ``last_sequence`` is where the last of them is; 0 also when the log does not say.
+    """
+
+    reason = "LOG_MOVED"
+
+    def __init__(self, expected: Expected, last_sequence: int) -> None:
+        """Keep *last_sequence* for the caller."""
+        subjects, sequence = expected.subjects, expected.sequence
+        found = f"at {last_sequence}" if last_sequence else "another one"
+        super().__init__(
+            f"the last message on {subjects} is not at {sequence} but {found}: fold "
+            "the log up to its end, decide again by what it holds, and append that",
+            subjects=subjects,
+            sequence=str(sequence),
+            last_sequence=str(last_sequence),
+        )
+        self.last_sequence = last_sequence
+
+
 class CheckpointDamagedError(PlacementError):
     """The checkpoint does not match its own hashes, or cannot be read."""
 
@@ -98,11 +133,26 @@ class EventLog(Protocol):
     Each method may raise LogUnavailableError, except that ``read`` waits instead.
     """
 
-    async def append(self, subject: str, body: bytes, message_id: str) -> Appended:
+    async def append(
+        self,
+        subject: str,
+        body: bytes,
+        message_id: str,
+        expected: Expected | None = None,
+    ) -> Appended:
         """Store a message durably, once per *message_id* within the log's memory.
 
+        With *expected*, only if that holds; else LogMovedError is raised. Of any number
+        of appends that expect the same, one is stored. All who write to the expected
+        subjects should expect something: a replicated log may store an append that
+        expects nothing while it stores one that does not know of it.
+
+        A repeat is answered as a duplicate if it expects what the first did, or what
+        holds now. If it expects anything else, it is that or a LogMovedError. What was
+        refused may be stored later under the same id.
+
         Raises LogFullError, and LogUnavailableError when it is not known to be stored:
-        repeat with the same id.
+        repeat with the same id and expectation.
         """
 
     def read(
@@ -122,8 +172,8 @@ class EventLog(Protocol):
     async def message(self, sequence: int, subject: str = "") -> Message | None:
         """Return one message, or None when the log does not hold it.
 
-        With a *subject*, in which ``*`` stands for any one token: the first message of
-        that subject at *sequence* or later.
+        With a *subject*, in which ``*`` stands for any one token and a last ``>`` for
+        all that follow: the first message of that subject at *sequence* or later.
         """
 
     async def status(self) -> LogStatus:

@@ -11,6 +11,21 @@ HEADER_BYTES_MAX = 4 << 10
 BODY_BYTES_MAX = MESSAGE_BYTES_MAX - HEADER_BYTES_MAX
 
 
+def matches(pattern: str, subject: str) -> bool:
+    """Say whether *subject* is one of *pattern*.
+
+    In it ``*`` stands for any one token, and a last ``>`` for one or more.
+    """
+    wanted, found = pattern.split("."), subject.split(".")
+    if wanted[-1] == ">":
+        wanted.pop()
+        if len(found) <= len(wanted):
+            return False
+        found = found[: len(wanted)]
+    pairs = zip(wanted, found, strict=False)
+    return len(wanted) == len(found) and all(w in {"*", f} for w, f in pairs)
+
+
 def check_body(body: bytes) -> None:
     """Raise LimitInvalidError unless *body* fits into a message."""
     if len(body) > BODY_BYTES_MAX:

@@ -1,11 +1,11 @@
 """Every port in memory, for tests: the same promises, and controls to break them."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 
-from placement.adapters.log_message import check_body
+from placement.adapters.log_message import check_body, matches
+from placement.adapters.message_ids import DUPLICATE_WINDOW_NS, MessageIds
 from placement.ports import (
     READ_BATCH_MESSAGES_MAX,
     Appended,
@@ -15,7 +15,9 @@ from placement.ports import (
     CheckpointUnwritableError,
     Chunk,
     Clock,
+    Expected,
     LogFullError,
+    LogMovedError,
     LogReplacedError,
     LogStatus,
     LogUnavailableError,
@@ -23,8 +25,6 @@ from placement.ports import (
     RunRecord,
 )
 
-DUPLICATE_WINDOW_NS = 120_000_000_000
-REMEMBERED_IDS_MAX = 1 << 20
 IDLE_SECONDS = 1.0
 
 
@@ -46,31 +46,37 @@ class MemoryEventLog:
         """Be empty; *messages_max* None means never full."""
         self._clock = clock
         self._messages_max = messages_max
-        self._duplicate_window_ns = duplicate_window_ns
         self._idle_seconds = idle_seconds
         self._messages: list[Message] = []
         self._first_sequence = 1
-        self._ids: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._ids = MessageIds(duplicate_window_ns)
         self._epoch_number = 1
         self._reachable = True
         self._closed = False
         self._changed = asyncio.Event()
 
-    async def append(self, subject: str, body: bytes, message_id: str) -> Appended:
-        """Store a message, once per *message_id* within the duplicate window."""
+    async def append(
+        self,
+        subject: str,
+        body: bytes,
+        message_id: str,
+        expected: Expected | None = None,
+    ) -> Appended:
+        """Store a message as the port says: what is expected is looked at first."""
         check_body(body)
         self._check_reachable()
         now_ns = self._clock()
-        self._forget_ids(now_ns)
-        if message_id in self._ids:
-            sequence, _ = self._ids[message_id]
-            return Appended(self._epoch, sequence, duplicate=True)
+        stored = self._ids.sequence(message_id, now_ns)
+        if expected is not None:
+            self._check_expected(expected, subject, stored)
+        if stored:
+            return Appended(self._epoch, stored, duplicate=True)
         if self._messages_max is not None and len(self._messages) >= self._messages_max:
             message = f"the log holds {self._messages_max} messages, which is its limit"
             raise LogFullError(message)
         sequence = self._last_sequence + 1
         self._messages.append(Message(sequence, now_ns, subject, body))
-        self._ids[message_id] = (sequence, now_ns)
+        self._ids.remember(message_id, sequence, now_ns)
         self._announce()
         return Appended(self._epoch, sequence, duplicate=False)
 
@@ -139,10 +145,7 @@ class MemoryEventLog:
     def rewind(self, last_sequence: int) -> None:
         """Lose what came after *last_sequence*, as a store put back from a backup."""
         del self._messages[max(0, last_sequence + 1 - self._first_sequence) :]
-        kept = self._last_sequence
-        for message_id, (sequence, _) in list(self._ids.items()):
-            if sequence > kept:
-                del self._ids[message_id]
+        self._ids.forget_after(self._last_sequence)
         self._announce()
 
     def trim(self, first_sequence: int) -> None:
@@ -194,22 +197,20 @@ class MemoryEventLog:
         if fault:
             raise LogReplacedError(fault, epoch=epoch, sequence=str(position))
 
-    def _forget_ids(self, now_ns: int) -> None:
-        """Forget the ids that are out of the window, and the oldest of too many."""
-        while self._ids:
-            oldest = next(iter(self._ids))
-            _, stored_ns = self._ids[oldest]
-            within = now_ns - stored_ns < self._duplicate_window_ns
-            if within and len(self._ids) < REMEMBERED_IDS_MAX:
-                return
-            del self._ids[oldest]
+    def _check_expected(self, expected: Expected, subject: str, stored: int) -> None:
+        """Raise LogMovedError unless what is expected holds.
 
-
-def matches(pattern: str, subject: str) -> bool:
-    """Say whether *subject* is one of *pattern*, whose ``*`` is any one token."""
-    wanted, found = pattern.split("."), subject.split(".")
-    pairs = zip(wanted, found, strict=False)
-    return len(wanted) == len(found) and all(w in {"*", f} for w, f in pairs)
+        Or held when the message itself was *stored*: then it is the first one since.
+        """
+        assert matches(expected.subjects, subject), "an append expects of its own kind"
+        since = max(0, expected.sequence + 1 - self._first_sequence)
+        sought = (reversed(self._messages), self._messages[since:])
+        last, first_since = (
+            next((m.sequence for m in ms if matches(expected.subjects, m.subject)), 0)
+            for ms in sought
+        )
+        if last != expected.sequence and (not stored or first_since != stored):
+            raise LogMovedError(expected, last)
 
 
 class MemoryRunRecords:

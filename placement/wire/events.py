@@ -15,7 +15,25 @@ from placement.core.errors import (
     RegionInvalidError,
     TimeInvalidError,
 )
-from placement.core.event import Event, Fact, Recorded, RecordedMessage, SetAside
+from placement.core.event import (
+    ContentPinned,
+    ContentUnpinned,
+    Event,
+    EvictionCancelled,
+    EvictionPlanned,
+    Fact,
+    PolicyChanged,
+    Recorded,
+    RecordedMessage,
+    RegionChanged,
+    ReplicationCancelled,
+    ReplicationExpired,
+    ReplicationPaused,
+    ReplicationPlanned,
+    ReplicationResumed,
+    ReplicationWithheld,
+    SetAside,
+)
 from placement.core.topology import Region, parse_region
 from placement.ports import Message
 from placement.v1 import events_pb2 as pb
@@ -39,6 +57,25 @@ FUTURE_NS_MAX: Final = DAY_NS
 
 EVENTS_PREFIX: Final = "placement.events.v1"
 DECISIONS_PREFIX: Final = "placement.decisions.v1"
+DECISIONS_SUBJECTS: Final = f"{DECISIONS_PREFIX}.>"
+"""All that a decision must know of before it is stored; see ``EventLog.append``."""
+DECIDING_FACTS: Final[frozenset[type]] = frozenset(
+    {
+        ReplicationPlanned,
+        ReplicationWithheld,
+        ReplicationExpired,
+        ReplicationCancelled,
+        EvictionPlanned,
+        EvictionCancelled,
+        RegionChanged,
+        ReplicationPaused,
+        ReplicationResumed,
+        ContentPinned,
+        ContentUnpinned,
+        PolicyChanged,
+    }
+)
+"""Decisions and operators' orders: they have subjects of their own."""
 BATCH: Final = "batch"
 _SUBJECT: Final = re.compile(
     r"placement\.(?:events|decisions)\.v1\.(?P<region>[^.]+)\.(?P<fact>[^.]+)"
@@ -56,9 +93,22 @@ _FACTS: Final = {fact_name(fact): class_codec(fact) for fact in get_args(Fact)}
 FACT_NAMES: Final = tuple(_FACTS)
 
 
-def subject_of(region: str, fact: str) -> str:
-    """Return the subject of a message: *fact* is a fact's name or BATCH."""
-    return f"{EVENTS_PREFIX}.{region}.{fact}"
+_DECIDING_NAMES: Final = frozenset(map(fact_name, DECIDING_FACTS))
+
+
+def is_deciding(event: Event) -> bool:
+    """Say whether *event* is a decision or an order."""
+    return type(event.fact) in DECIDING_FACTS
+
+
+def subject_of(region: str, fact: str, *, deciding: bool = False) -> str:
+    """Return the subject of a message: *fact* is a fact's name or BATCH.
+
+    A batch of decisions and orders is one that is *deciding*.
+    """
+    decided = deciding or fact in _DECIDING_NAMES
+    prefix = DECISIONS_PREFIX if decided else EVENTS_PREFIX
+    return f"{prefix}.{region}.{fact}"
 
 
 def decode_event(proto: pb.Event) -> Event:
@@ -101,12 +151,16 @@ def encode_event(event: Event) -> pb.Event:
 def encode_message(events: Sequence[Event]) -> tuple[str, bytes, str]:
     """Return (subject, body, message id) of one region's events: one, or a batch.
 
+    Either all of them are decisions and orders, or none is, as from ``batched``.
     A batch's message id is the hash of its events' ids, so that storing it again is
     recognised as a whole.
     """
     assert events, "a message holds at least one event"
     region = events[0].region
-    assert all(event.region == region for event in events), "a batch has one region"
+    deciding = is_deciding(events[0])
+    assert all(
+        (event.region, is_deciding(event)) == (region, deciding) for event in events
+    ), "a batch is of one region and one kind"
     if len(events) == 1:
         fact = fact_name(type(events[0].fact))
         body = encode_event(events[0]).SerializeToString(deterministic=True)
@@ -115,18 +169,19 @@ def encode_message(events: Sequence[Event]) -> tuple[str, bytes, str]:
     ids = "\n".join(event.event_id for event in events)
     message_id = f"batch-{blake2b(ids.encode(), digest_size=16).hexdigest()}"
     body = batch.SerializeToString(deterministic=True)
-    return subject_of(region, BATCH), body, message_id
+    return subject_of(region, BATCH, deciding=deciding), body, message_id
 
 
 def batched(events: Iterable[Event]) -> Iterator[list[Event]]:
     """Yield *events* in lists that each fit one message: one region, bounded in size.
 
-    Events of one region keep their order.
+    None mixes decisions and orders with what happened. A region's events of one kind
+    keep their order.
     """
-    by_region: dict[str, list[Event]] = {}
+    alike: dict[tuple[str, bool], list[Event]] = {}
     for event in events:
-        by_region.setdefault(event.region, []).append(event)
-    for members in by_region.values():
+        alike.setdefault((event.region, is_deciding(event)), []).append(event)
+    for members in alike.values():
         batch: list[Event] = []
         size = 0
         for event in members:

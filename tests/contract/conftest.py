@@ -34,7 +34,7 @@ async def subject(
     try:
         log = await JetStreamLog.connect(server.settings)
         try:
-            yield NatsSubject(server, log)
+            yield NatsSubject(server, log, atomic=newest)
         finally:
             await log.close()
     finally:

@@ -23,6 +23,8 @@ class Subject(Protocol):
     """An event log under test, and the store behind it."""
 
     log: EventLog
+    atomic: bool
+    """Whether it looks at what an append expects in the step in which it stores it."""
 
     async def stop(self) -> None:
         """Make the log unreachable, as by a kill of its server."""
@@ -47,6 +49,7 @@ class MemorySubject:
         """Begin empty, on the real clock."""
         self._memory = MemoryEventLog(time.time_ns)
         self.log: EventLog = self._memory
+        self.atomic = True
         self._kept_sequence = 0
 
     async def stop(self) -> None:
@@ -77,6 +80,7 @@ class SimulatedSubject:
         """Keep *store*, which has begun."""
         self._store = store
         self.log: EventLog = LogConnection(store)
+        self.atomic = True
         self._kept_sequence = 0
 
     @classmethod
@@ -110,10 +114,11 @@ class SimulatedSubject:
 class NatsSubject:
     """A log in a real nats-server."""
 
-    def __init__(self, server: NatsServer, log: JetStreamLog) -> None:
-        """Keep both."""
+    def __init__(self, server: NatsServer, log: JetStreamLog, *, atomic: bool) -> None:
+        """Keep all."""
         self._server = server
         self.log: EventLog = log
+        self.atomic = atomic
 
     async def stop(self) -> None:
         """Kill the server."""

@@ -241,4 +241,5 @@ async def test_first_message_of_a_subject_is_found_from_a_sequence_on(
     assert sequences == [3, 3, 6, None]
     assert found[2] is not None
     assert found[2].body == b"second"
+    assert await subject.log.message(4, "placement.decisions.v1.>") == found[2]
     assert await subject.log.message(1, "placement.decisions.v1.ams.tag_moved") is None

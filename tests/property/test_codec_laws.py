@@ -20,6 +20,7 @@ from placement.wire.events import (
     decode_message,
     encode_event,
     encode_message,
+    is_deciding,
     subject_of,
 )
 from tests.builders import DAY_NS, START_NS
@@ -44,8 +45,12 @@ def test_event_survives_its_encoding(kind: type, data: st.DataObject) -> None:
 @examples(100)
 @given(st.lists(events(ids=5), min_size=1, max_size=12))
 def test_message_survives_its_encoding(told: list[Event]) -> None:
-    """A message of one region's events is read back as those events, in order."""
-    alike = [replace(e, region=told[0].region, occur_time_ns=None) for e in told]
+    """A message of one region and kind is read back as its events, in order."""
+    alike = [
+        replace(event, region=told[0].region, occur_time_ns=None)
+        for event in told
+        if is_deciding(event) == is_deciding(told[0])
+    ]
 
     subject, body, message_id = encode_message(alike)
     read = decode_message(Message(7, START_NS, subject, body))
@@ -63,18 +68,23 @@ def test_message_survives_its_encoding(told: list[Event]) -> None:
 def test_batches_keep_the_order_and_the_limits(
     told: list[Event], events_max: int, bytes_max: int
 ) -> None:
-    """Each region's events keep their order, in as many messages as the limits ask."""
+    """A region's events of a kind keep their order, within the limits."""
     with pytest.MonkeyPatch.context() as limits:
         limits.setattr("placement.wire.events.BATCH_EVENTS_MAX", events_max)
         limits.setattr("placement.wire.events.BATCH_BYTES_MAX", bytes_max)
         batches = list(batched(told))
 
-    for region in {event.region for event in told}:
-        mine = [event for batch in batches for event in batch if event.region == region]
-        assert mine == [event for event in told if event.region == region]
+    for kind in {(event.region, is_deciding(event)) for event in told}:
+        mine = [
+            event
+            for batch in batches
+            for event in batch
+            if (event.region, is_deciding(event)) == kind
+        ]
+        assert mine == [e for e in told if (e.region, is_deciding(e)) == kind]
     for batch in batches:
         assert 1 <= len(batch) <= events_max
-        assert len({event.region for event in batch}) == 1
+        assert len({(event.region, is_deciding(event)) for event in batch}) == 1
         _, body, _ = encode_message(batch)
         assert len(batch) == 1 or len(body) <= bytes_max
 

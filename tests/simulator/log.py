@@ -8,18 +8,23 @@ the log ever held, so that whatever was answered can be checked afterwards.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from random import Random
 
 from placement.adapters.memory import MemoryEventLog
+from placement.core.event import TickPassed
 from placement.ports import (
     Appended,
     Clock,
+    Expected,
+    LogMovedError,
     LogStatus,
     LogUnavailableError,
     Message,
 )
+from placement.wire.events import fact_name
 from tests.simulator.process import require_alive
 
 DUPLICATE_WINDOW_NS = 15_000_000_000
@@ -56,6 +61,9 @@ class Life:
 
     epoch: str
     messages: list[Message]
+    began_ns: int = 0
+    kept_count: int = 0
+    """How many of its messages are those of the log before."""
 
 
 class SimulatedLog:
@@ -66,6 +74,7 @@ class SimulatedLog:
         self.memory = MemoryEventLog(clock, duplicate_window_ns=DUPLICATE_WINDOW_NS)
         self.random = random
         self.faults = faults
+        self._clock = clock
         self.lives: list[Life] = []
         self.reachable = True
         self.late: list[asyncio.Task[None]] = []
@@ -76,13 +85,25 @@ class SimulatedLog:
         """What the log is now."""
         return self.lives[-1]
 
+    @property
+    def last_news(self) -> int:
+        """Where the last message is that is more than a tick."""
+        news = (m.sequence for m in reversed(self.life.messages) if not _is_tick(m))
+        return next(news, 0)
+
     async def begin(self) -> None:
         """Begin the ledger."""
         await self._begin_life([])
 
-    async def append(self, subject: str, body: bytes, message_id: str) -> Appended:
+    async def append(
+        self,
+        subject: str,
+        body: bytes,
+        message_id: str,
+        expected: Expected | None = None,
+    ) -> Appended:
         """Store a message, and note it."""
-        appended = await self.memory.append(subject, body, message_id)
+        appended = await self.memory.append(subject, body, message_id, expected)
         if not appended.duplicate:
             message = await self.memory.message(appended.sequence)
             assert message is not None, "it was stored just now"
@@ -118,7 +139,8 @@ class SimulatedLog:
         status = await self.memory.status()
         if stopped:
             self.memory.stop()
-        self.lives.append(Life(status.epoch, messages))
+        life = Life(status.epoch, messages, self._clock(), len(messages))
+        self.lives.append(life)
 
     def errs_now(self, now: float) -> bool:
         """Say whether an answer about the log's end is wrong this time."""
@@ -130,6 +152,10 @@ class SimulatedLog:
         return True
 
 
+def _is_tick(message: Message) -> bool:
+    return message.subject.endswith(f".{fact_name(TickPassed)}")
+
+
 @dataclass(eq=False)
 class LogConnection:
     """An EventLog over a network that loses, doubles, delays and reorders."""
@@ -138,30 +164,50 @@ class LogConnection:
     cut_off: bool = False
     _closed: bool = field(default=False, init=False)
 
-    async def append(self, subject: str, body: bytes, message_id: str) -> Appended:
+    async def append(
+        self,
+        subject: str,
+        body: bytes,
+        message_id: str,
+        expected: Expected | None = None,
+    ) -> Appended:
         """Store a message; LogUnavailableError also when the answer is lost."""
         faults, random = self.log.faults, self.log.random
         await self._travel()
         if random.random() < faults.lose_request:
             await self._give_up("the request was lost")
         if random.random() < faults.deliver_late:
-            late = self._deliver_late(subject, body, message_id)
+            late = self._deliver_late(subject, body, message_id, expected)
             loop = asyncio.get_running_loop()
             self.log.late.append(loop.create_task(late, context=Context()))
             await self._give_up("the request is still on its way")
-        appended = await self.log.append(subject, body, message_id)
-        if random.random() < faults.deliver_twice:
-            await self.log.append(subject, body, message_id)
-        if random.random() < faults.lose_answer:
-            await self._give_up("the answer was lost")
-        await self._travel()
+        try:
+            appended = await self.log.append(subject, body, message_id, expected)
+            if random.random() < faults.deliver_twice:
+                await self.log.append(subject, body, message_id, expected)
+        except LogMovedError:
+            await self._answer_travels()
+            raise
+        await self._answer_travels()
         return appended
 
-    async def _deliver_late(self, subject: str, body: bytes, message_id: str) -> None:
-        """Store what is still on its way, whoever sent it and whether he lives."""
+    async def _answer_travels(self) -> None:
+        """Take the way back, on which an answer or a refusal may be lost."""
+        if self.log.random.random() < self.log.faults.lose_answer:
+            await self._give_up("the answer was lost")
+        await self._travel()
+
+    async def _deliver_late(
+        self, subject: str, body: bytes, message_id: str, expected: Expected | None
+    ) -> None:
+        """Store what is still on its way, whoever sent it and whether he lives.
+
+        What it expected may not hold any more: then it is refused, and nobody hears.
+        """
         await asyncio.sleep(APPEND_SECONDS_MAX + self.log.random.random() * 30)
         if self.log.reachable:
-            await self.log.append(subject, body, message_id)
+            with suppress(LogMovedError):
+                await self.log.append(subject, body, message_id, expected)
 
     async def read(
         self, after_sequence: int, epoch: str = ""

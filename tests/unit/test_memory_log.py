@@ -2,7 +2,7 @@
 
 import pytest
 
-from placement.adapters import memory
+from placement.adapters import message_ids
 from placement.adapters.memory import MemoryEventLog
 from placement.ports import LogFullError, LogReplacedError
 
@@ -38,7 +38,7 @@ async def test_id_is_forgotten_after_the_window() -> None:
 
 async def test_remembered_ids_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Too many ids within the window push out the oldest."""
-    monkeypatch.setattr(memory, "REMEMBERED_IDS_MAX", 2)
+    monkeypatch.setattr(message_ids, "REMEMBERED_IDS_MAX", 2)
     log = MemoryEventLog(HandClock())
     for name in ("m0", "m1", "m2"):
         await log.append(SUBJECT, b"x", name)

@@ -1,34 +1,47 @@
 """Bytes of the stream: every limit with one too many, and its documented reason."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from placement.adapters.log_message import matches
 from placement.core.errors import InputError
 from placement.core.event import (
     CacheKind,
     ContentPulled,
+    Event,
+    Fact,
     MachineStarted,
     Recorded,
+    ReplicationPaused,
+    ReplicationPlanned,
     SetAside,
 )
 from placement.ports import Message
 from placement.v1 import events_pb2 as pb
 from placement.wire.events import (
+    BATCH,
+    DECIDING_FACTS,
+    DECISIONS_SUBJECTS,
+    FACT_NAMES,
     batched,
     decode_event,
     decode_message,
     encode_event,
     encode_message,
+    fact_name,
     message_hash,
     subject_of,
 )
 from tests.builders import AMS, FRA, START_NS, A, pulled, pushed, stopped
+from tests.golden_logs import every_fact
 
 DAY_NS = 86_400_000_000_000
 HEX = "a" * 64
 LONG_REPOSITORY = "a/" * 127 + "b"
+DECIDING: list[type] = sorted(DECIDING_FACTS, key=fact_name)
 Spoil = Callable[[pb.Event], object]
 
 
@@ -353,6 +366,77 @@ def test_subject_names_region_and_fact() -> None:
     )
     assert several == "placement.events.v1.ams.batch"
     assert batch_id == "batch-29ba8ad0e6502797749374af24cc647b"
+
+
+@pytest.mark.parametrize("kind", DECIDING, ids=fact_name)
+def test_decisions_and_orders_have_their_own_subjects(kind: type[Fact]) -> None:
+    """One goes under its name, several as a batch; what they say is read from both."""
+    told = [event for event in every_fact(1) if isinstance(event.fact, kind)]
+
+    subject, body, _ = encode_message(told[:1])
+    several, _, _ = encode_message([told[0], told[0]])
+    [item] = decode_message(Message(1, START_NS + DAY_NS, subject, body)).items
+
+    region = told[0].region
+    assert subject == f"placement.decisions.v1.{region}.{fact_name(kind)}"
+    assert several == f"placement.decisions.v1.{region}.batch"
+    assert isinstance(item, Recorded)
+    assert item.event == told[0]
+
+
+def test_subjects_of_decisions_are_those_that_an_append_expects() -> None:
+    """Every decision's subject is one of the pattern, and no other fact's is."""
+    names = {fact_name(kind) for kind in DECIDING_FACTS}
+
+    found = {
+        name
+        for name in FACT_NAMES
+        if matches(DECISIONS_SUBJECTS, subject_of("a", name))
+    }
+
+    assert found == names
+    assert matches(DECISIONS_SUBJECTS, subject_of("a", BATCH, deciding=True))
+    assert not matches(DECISIONS_SUBJECTS, subject_of("a", BATCH))
+
+
+@pytest.mark.parametrize("name", FACT_NAMES)
+def test_every_fact_is_read_on_either_subject(name: str) -> None:
+    """Logs of old hold decisions among the events."""
+    [event, *_] = [e for e in every_fact(1) if fact_name(type(e.fact)) == name]
+    body = encode_event(event).SerializeToString()
+    time_ns = (event.occur_time_ns or START_NS) + DAY_NS
+
+    items = [
+        decode_message(
+            Message(1, time_ns, f"placement.{kind}.v1.{event.region}.{name}", body)
+        ).items
+        for kind in ("events", "decisions")
+    ]
+
+    assert items[0] == items[1]
+    assert isinstance(items[0][0], Recorded)
+
+
+def test_batch_is_of_one_kind() -> None:
+    """Decisions between events become a message of their own, each kind in order."""
+    plan, pause = (
+        next(event for event in every_fact(1) if isinstance(event.fact, kind))
+        for kind in (ReplicationPlanned, ReplicationPaused)
+    )
+    told: list[Event] = [
+        pushed("a", AMS),
+        replace(plan, region=AMS),
+        pushed("b", AMS),
+        replace(pause, region=AMS),
+    ]
+
+    batches = list(batched(told))
+
+    assert batches == [[told[0], told[2]], [told[1], told[3]]]
+    assert [encode_message(batch)[0] for batch in batches] == [
+        "placement.events.v1.ams.batch",
+        "placement.decisions.v1.ams.batch",
+    ]
 
 
 def test_batches_are_of_one_region() -> None:

@@ -72,7 +72,10 @@ class Connection:
     @property
     def server_version(self) -> str:
         """The version of the server that we are connected to, such as 2.15.1."""
-        return str(self._client.connected_server_version) if self._client else ""
+        if self._client is None:
+            return ""
+        version = self._client.connected_server_version
+        return f"{version.major}.{version.minor}.{version.patch}"
 
     def new_inbox(self) -> str:
         """Return a subject that nobody else listens to."""

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Self
+from typing import Any, Self
 
 from placement.adapters.jetstream.connection import ApiError, Connection
+from placement.adapters.jetstream.expecting import stored_if
 from placement.adapters.jetstream.reader import (
     RETRY_SECONDS,
     StreamReader,
@@ -13,9 +14,10 @@ from placement.adapters.jetstream.reader import (
 )
 from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.jetstream.stream import ensure_stream, stream_status
-from placement.adapters.log_message import check_body
+from placement.adapters.log_message import check_body, matches
 from placement.ports import (
     Appended,
+    Expected,
     LogConfigurationError,
     LogFullError,
     LogStatus,
@@ -62,23 +64,40 @@ class JetStreamLog:
             raise
         return opened
 
-    async def append(self, subject: str, body: bytes, message_id: str) -> Appended:
+    async def append(
+        self,
+        subject: str,
+        body: bytes,
+        message_id: str,
+        expected: Expected | None = None,
+    ) -> Appended:
         """Store a message durably, once per *message_id* in the duplicate window.
 
-        Raises LogFullError, LimitInvalidError for a body over BODY_BYTES_MAX, and
-        LogUnavailableError when it is not known to be stored: repeat with the same id.
+        What is *expected* is up to the server; before nats-server 2.11 see
+        ``expecting``. Raises LogMovedError, LogFullError, LimitInvalidError for a body
+        over BODY_BYTES_MAX, and LogUnavailableError when it is not known to be stored:
+        repeat with the same id and expectation.
         """
         check_body(body)
         await self._prepare()
-        try:
-            stored = await self._connection.request(
-                subject,
-                body,
-                message_headers(self._settings.stream, subject, message_id),
-                self._settings.append_timeout_seconds,
+        stream = self._settings.stream
+        headers = message_headers(stream, subject, message_id)
+
+        async def store(more: dict[str, str]) -> Any:  # noqa: ANN401 - a JSON document
+            return await self._connection.request(
+                subject, body, headers | more, self._settings.append_timeout_seconds
             )
+
+        try:
+            if expected is None:
+                stored = await store({})
+            else:
+                assert matches(expected.subjects, subject), "expects of its own kind"
+                stored = await stored_if(
+                    expected, store, message_id, self._connection, stream
+                )
         except ApiError as error:
-            raise refusal(error, subject, self._settings.stream) from error
+            raise refusal(error, subject, stream) from error
         sequence, duplicate = stored["seq"], stored.get("duplicate", False)
         await self._check_epoch(rewound=sequence <= self._appended_sequence)
         self._appended_sequence = sequence

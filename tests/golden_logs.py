@@ -47,6 +47,9 @@ FOLDER: Final = Path(__file__).parent / "golden" / "logs"
 COUNTERS: Final = ("folded", "duplicate", "set_aside", "late")
 ROUNDS: Final = 12
 RELEASES: Final = 240
+DECISIONS: Final = 200
+SECOND: Final = ev.DurationNs(SECOND_NS)
+CAUSES: Final = list(ev.FailureCause)
 DIGESTS: Final = [digest(name) for name in "abcdef"]
 TYPES: Final = [LAYER, LAYER, LAYER, MANIFEST, MANIFEST, INDEX]
 
@@ -179,12 +182,14 @@ def every_fact(rounds: int = ROUNDS, seed: int = 20261123) -> list[Event]:
 def every_fact_log(seed: int = 20261123) -> list[Message]:
     """Return a log of all facts: single, in batches, repeated, late, and unreadable.
 
-    Then come versions, week after week, so that much is learned of them.
+    Then come versions, week after week, so that much is learned of them, and decisions
+    that are carried out, fail, and are held against the starts that follow.
     """
     found = list(_messages(Random(seed), every_fact(seed=seed)))
     random, last = Random(seed), found[-1]
     stored_ns = last.store_time_ns
-    for number, event in enumerate(_releases(random), last.sequence + 1):
+    told = [*_releases(random), *_decisions(random)]
+    for number, event in enumerate(told, last.sequence + 1):
         subject, body, _ = encode_message([event])
         stored_ns += random.choice((SECOND_NS, HOUR_NS, 9 * HOUR_NS, 40 * HOUR_NS))
         found.append(Message(number, stored_ns, subject, body))
@@ -209,6 +214,57 @@ def _releases(random: Random) -> Iterator[Event]:
         fact = random.choices(told, (6, 6, 6, 1))[0]
         name = ev.Identifier(f"release-{number}")
         yield Event(name, random.choice((AMS, FRA, IAD, SYD)), fact)
+
+
+def _decisions(random: Random) -> Iterator[Event]:
+    """Yield decisions about few images, how each went on, and starts after them."""
+    shop, target = Repository("acme/shop"), FRA
+    for number in range(DECISIONS):
+        image = digest(f"{shop}-{random.randrange(RELEASES // 6)}")
+        name = ev.Identifier(f"copy-{number}")
+        subject = ev.ReplicationSubject(name, shop, image, target)
+        starts, newer = (FRA, SYD)[: random.choice((1, 2))], 2**41 + number
+        planned = ev.ReplicationPlanned(
+            subject, AMS, 1000, trigger_sequence=newer, start_regions=starts
+        )
+        withheld = ev.ReplicationWithheld(
+            subject,
+            1000,
+            trigger_sequence=newer,
+            start_regions=starts,
+            cause=random.choice(list(ev.WithholdReason)),
+        )
+        removal = ev.EvictionPlanned(
+            name, shop, image, target, ev.Text("unused for long"), start_regions=starts
+        )
+        begun = ev.ReplicationStarted(subject, attempt=1)
+        ends: tuple[tuple[Fact, ...], ...] = (
+            (planned,),
+            (planned, begun),
+            (planned, begun, ev.ReplicationCompleted(subject, 1000, SECOND)),
+            (
+                planned,
+                begun,
+                ev.ReplicationFailed(subject, cause=random.choice(CAUSES)),
+            ),
+            (planned, ev.ReplicationExpired(subject)),
+            (planned, ev.ReplicationCancelled(subject)),
+            (withheld,),
+            (withheld, planned),
+            (removal,),
+            (removal, ev.EvictionCancelled(name, target)),
+            (removal, ev.ContentEvicted(shop, (image,), eviction_id=name)),
+        )
+        started = ev.MachineStarted(
+            image,
+            shop,
+            ev.Identifier(f"judged-{number % 40}"),
+            image_wait_ns=random.choice((None, SECOND)),
+            cache=ev.CacheKind.REMOTE,
+        )
+        told: tuple[Fact, ...] = (*random.choice(ends), started, started)
+        for step, fact in enumerate(told):
+            yield Event(ev.Identifier(f"decision-{number}-{step}"), FRA, fact)
 
 
 def _messages(random: Random, told: list[Event]) -> Iterator[Message]:

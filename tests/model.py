@@ -24,6 +24,7 @@ from placement.core.event import (
     OwnershipDeclared,
     Recorded,
     RecordedMessage,
+    ReplicationRequested,
     SetAside,
     StartsRequested,
     TagMoved,
@@ -31,8 +32,10 @@ from placement.core.event import (
     TransferMeasured,
 )
 from tests.model_content import Content, Known, Row, When
+from tests.model_decisions import Decisions
 from tests.model_learning import Learned
 from tests.model_orders import Orders
+from tests.model_payoff import Payoff
 from tests.model_read import descriptors_in, regions_in
 from tests.model_use import Limited, Usage, key_of, kind_of
 
@@ -52,6 +55,7 @@ class Limits:
     policies: int = 16
     versions_open: int = 256
     shapes: int = 10_000
+    start_days: int = 2**18
 
 
 @dataclass
@@ -70,8 +74,16 @@ class Model:
         self.use = Usage(self.content, Limited(requests), Limited(stopped))
         versions, shapes = self.limits.versions_open, self.limits.shapes
         self.learned = Learned(self.content, self.use, versions, shapes)
-        decisions, policies = self.limits.decisions, self.limits.policies
-        self.orders = Orders(self.content, self.use, decisions, policies)
+        self.orders = Orders(self.content, self.use, self.limits.policies)
+        most = self.limits.decisions
+        self.decisions = Decisions(self.content, self.use, self.orders, most)
+        self.payoff = Payoff(
+            self.content,
+            self.use,
+            self.learned,
+            self.decisions,
+            self.limits.start_days,
+        )
 
     def fold(self, message: RecordedMessage) -> None:
         """Hear every event of *message*, each once."""
@@ -131,7 +143,7 @@ class Model:
             self.add("late")
         self.apply(When(item.event, region, item.time_ns, order_ns, stored_ns, late))
 
-    def apply(self, when: When) -> None:  # noqa: C901, PLR0912 - one fact a line
+    def apply(self, when: When) -> None:  # noqa: C901, PLR0912, PLR0915 - one fact a case
         """Hand the fact to what it is about."""
         match when.event.fact:
             case ContentPushed() as fact:
@@ -143,6 +155,7 @@ class Model:
                 self.content.replicate(when, fact)
             case ContentEvicted() as fact:
                 self.content.evict(when, fact)
+                self.decisions.evicted(when, fact)
             case TagMoved() as fact:
                 self.content.move(when, fact)
                 self.learned.tag(when, fact.repository, fact.digest, fact.tag)
@@ -151,9 +164,13 @@ class Model:
             case OwnershipDeclared() as fact:
                 self.content.declare(when, fact)
             case ContentPulled() as fact:
-                self.learned.pull(when, self.use.pull(when, fact), fact.tag)
+                pull = self.use.pull(when, fact)
+                self.payoff.pull(when, fact, pull)
+                self.learned.pull(when, pull, fact.tag)
             case MachineStarted() as fact:
-                self.learned.start(when, self.use.start(when, fact), fact.tag)
+                start = self.use.start(when, fact)
+                self.payoff.start(when, fact, start)
+                self.learned.start(when, start, fact.tag)
             case MachineStopped() as fact:
                 self.use.halt(when, fact)
             case MachinesCounted() as fact:
@@ -164,13 +181,17 @@ class Model:
                 self.use.request(when, fact)
             case TransferMeasured() as fact:
                 self.use.measure(when, fact)
-            case TickPassed():
-                pass
+            case ReplicationRequested() as fact:
+                self.use.want(when, fact)
+            case TickPassed(tick_number=number):
+                before = self.counters.get("tick_number", 0)
+                self.counters["tick_number"] = max(before, number)
             case EventQuarantined(sequence=sequence, batch_index=index):
                 key = f"{sequence}\0{index}\0QUARANTINED".encode()
                 self.aside.put(key, when.time_ns)
             case _:
-                self.orders.steer(when)
+                if not self.decisions.hear(when):
+                    self.orders.operate(when)
 
     def rows(self) -> Iterator[Row]:
         """Yield everything as the fold's canonical rows."""
@@ -184,3 +205,5 @@ class Model:
         yield from self.use.rows()
         yield from self.learned.rows()
         yield from self.orders.rows()
+        yield from self.decisions.rows()
+        yield from self.payoff.rows()

@@ -112,6 +112,13 @@ class Content:
         self.places.add(self.name(repository, digest))
         return repository, digest
 
+    def meant(self, repository: str, reference: str) -> str:
+        """Return the digest that a reference means now; empty for an unknown tag."""
+        if ":" in reference:
+            return reference
+        pointer = self.tags.get((repository, reference))
+        return pointer.digest if pointer else ""
+
     def name(self, repository: str, digest: str) -> tuple[str, str]:
         """Remember that there are such a repository and such a digest."""
         self.repositories.setdefault(repository, Owner())

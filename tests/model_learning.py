@@ -26,6 +26,8 @@ class Version(NamedTuple):
     app: App
     shape: str
     order_ns: int
+    number: int
+    """How many versions of the app were pushed by then."""
 
 
 class Trial(NamedTuple):
@@ -93,7 +95,8 @@ class Learned:
         place = (use.repository, use.digest)
         version = self.version_of(place)
         burst = self.bursts.get((use.app, use.region), [0, 0, 0])
-        if self.starts(version.place if version else place, use.region) > 1:
+        images = self.images(version.place) if version else [place]
+        if self.starts(images, use.region) > 1:
             burst[1] += 0 <= use.time_ns - burst[2] <= 60 * SECOND_NS
             return
         began = [burst[0] + 1, burst[1] + 1, max(burst[2], use.time_ns)]
@@ -113,7 +116,8 @@ class Learned:
             shape = ""
         self.shapes.add(shape)
         self.latest[app] = place
-        self.versions.append(Version(place, app, shape, when.stored_ns))
+        number = self.pushes[app]
+        self.versions.append(Version(place, app, shape, when.stored_ns, number))
         return self.versions[-1]
 
     def version_of(self, place: Place) -> Version | None:
@@ -136,9 +140,9 @@ class Learned:
         children = dict.fromkeys(child for child, _ in known.references)
         return [place, *((repository, child) for child in children if child != digest)]
 
-    def starts(self, place: Place, region: str) -> int:
-        """Return how often a version was used in a region."""
-        wanted = set(self.images(place))
+    def starts(self, images: list[Place], region: str) -> int:
+        """Return how often any of a version's *images* was used in a region."""
+        wanted = set(images)
         kind = "start" if self.use.starts_said else "pull"
         uses = [u for u in self.use.uses if (u.region, u.kind) == (region, kind)]
         return sum((u.repository, u.digest) in wanted for u in uses)
@@ -150,7 +154,7 @@ class Learned:
         oldest_ns = max(1, when.time_ns - 120 * DAY_NS)
         for region, said in self.content.regions.items():
             live = said.last_start_ns >= oldest_ns
-            if live and not self.starts(version.place, region):
+            if live and not self.starts(self.images(version.place), region):
                 known = self.known(version.app, region)
                 opened = (known, when.stored_ns, when.time_ns)
                 self.trials.append(Trial(version, region, trigger, *opened))
@@ -206,7 +210,7 @@ class Learned:
             yield ("burst", "\0".join(app), region, *counted)
         for v in self.versions:
             named = (*v.place, "\0".join(v.app), v.shape.encode())
-            yield ("version", *named, v.order_ns)
+            yield ("version", *named, v.order_ns, v.number)
         for t in self.trials:
             asked = (*t.version.place, t.trigger, t.region)
             yield ("trial", *asked, t.known, t.order_ns, t.time_ns)

@@ -8,6 +8,7 @@ from placement.core.event import (
     ContentReplicated,
     ContentUnpinned,
     Event,
+    EvictionCancelled,
     EvictionPlanned,
     Fact,
     InventoryTaken,
@@ -29,7 +30,7 @@ from placement.core.event import (
 from placement.core.oci import Descriptor
 
 
-def regions_in(event: Event) -> list[str | None]:
+def regions_in(event: Event) -> list[str | None]:  # noqa: C901 - one kind a case
     """Return every region that an event names."""
     named: tuple[str | None, ...] = ()
     match event.fact:
@@ -47,13 +48,20 @@ def regions_in(event: Event) -> list[str | None]:
         ):
             named = (source,)
         case (
-            ReplicationPlanned(subject=subject, source_region=source)
-            | ReplicationStarted(subject=subject, source_region=source)
+            ReplicationPlanned(
+                subject=subject, source_region=source, start_regions=starts
+            )
+            | ReplicationWithheld(
+                subject=subject, source_region=source, start_regions=starts
+            )
         ):
+            named = (subject.target_region, source, *starts)
+        case ReplicationStarted(subject=subject, source_region=source):
             named = (subject.target_region, source)
+        case EvictionPlanned(target_region=target, start_regions=starts):
+            named = (target, *starts)
         case (
-            ReplicationWithheld(subject=subject)
-            | ReplicationCompleted(subject=subject)
+            ReplicationCompleted(subject=subject)
             | ReplicationFailed(subject=subject)
             | ReplicationCancelled(subject=subject)
             | ReplicationExpired(subject=subject)
@@ -61,7 +69,7 @@ def regions_in(event: Event) -> list[str | None]:
             named = (subject.target_region,)
         case (
             ReplicationRequested(target_region=target)
-            | EvictionPlanned(target_region=target)
+            | EvictionCancelled(target_region=target)
             | RegionChanged(target_region=target)
         ):
             named = (target,)

@@ -14,6 +14,7 @@ from placement.core.event import (
     MachinesCounted,
     MachineStarted,
     MachineStopped,
+    ReplicationRequested,
     StartsRequested,
     TransferMeasured,
 )
@@ -63,6 +64,16 @@ class Score(NamedTuple):
     p90_ns: int
 
 
+class Judgement(NamedTuple):
+    """How a machine's last start was: what it waited, plus one, and who tells why."""
+
+    outcome: int = 0
+    waited: int = 0
+    decision_id: str = ""
+    decision_ns: int = 0
+    """The decision's order: another one may have the same id, later."""
+
+
 @dataclass
 class Machine:
     """What is known of one machine."""
@@ -72,6 +83,7 @@ class Machine:
     started_ns: int = 0
     stopped_ns: int = 0
     seen_ns: int = 0
+    judgement: Judgement = field(default_factory=Judgement)
 
     @property
     def runs(self) -> bool:
@@ -89,6 +101,11 @@ class Usage:
     uses: list[Use] = field(default_factory=list)
     starts_said: int = 0
     requested: dict[tuple[App, str], int] = field(default_factory=dict)
+    awaited: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    wanted: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
+    """When a copy was asked for last, and by when."""
+    meant: dict[bytes, tuple[str, str, str]] = field(default_factory=dict)
+    """What a request was taken for."""
     withdrawn: dict[tuple[App, str], int] = field(default_factory=dict)
     scores: dict[tuple[str, str], list[Score]] = field(
         default_factory=lambda: defaultdict(list)
@@ -146,6 +163,7 @@ class Usage:
         if when.order_ns > machine.started_ns:
             machine.region, machine.place = when.region, place
             machine.started_ns = when.order_ns
+            machine.judgement = Judgement()
         self.note(machine)
         return machine
 
@@ -193,9 +211,33 @@ class Usage:
         if not self.first(when, "StartsRequested", fact.request_id):
             return
         app = self.content.own(when, fact.repository)
-        for region in () if when.late else fact.regions:
-            key = (app, self.content.hear_of(region))
-            self.requested[key] = max(self.requested.get(key, 0), when.time_ns)
+        if when.late:
+            return
+        digest = self.content.meant(fact.repository, fact.reference)
+        if digest:
+            self.content.place(fact.repository, digest)
+        for region in map(self.content.hear_of, fact.regions):
+            if digest:
+                image = (str(fact.repository), digest, region)
+                self.awaited[image] = max(self.awaited.get(image, 0), when.time_ns)
+            else:
+                key = (app, region)
+                self.requested[key] = max(self.requested.get(key, 0), when.time_ns)
+
+    def want(self, when: When, fact: ReplicationRequested) -> None:
+        """What the reference points to at this moment is wanted in the region."""
+        if not self.first(when, "ReplicationRequested", fact.request_id):
+            return
+        self.content.own(when, fact.repository)
+        target = self.content.hear_of(fact.target_region)
+        digest = self.content.meant(fact.repository, fact.reference)
+        if not digest:
+            return
+        copy = (*self.content.place(fact.repository, digest), target)
+        asked = (when.time_ns, fact.deadline_time_ns or 0)
+        if when.time_ns > self.wanted.get(copy, (0, 0))[0]:
+            self.wanted[copy] = asked
+        self.meant[key_of(f"ReplicationRequested {fact.request_id}")] = copy
 
     def withdraw(self, when: When, fact: AppWithdrawn) -> None:
         """The app no longer belongs into the region, unless that is old news."""
@@ -212,6 +254,7 @@ class Usage:
         if key in self.requests:
             return False
         self.requests.put(key, when.time_ns)
+        self.meant.pop(key, None)
         return True
 
     def measure(self, when: When, fact: TransferMeasured) -> None:
@@ -237,12 +280,11 @@ class Usage:
         """Yield everything as the fold's canonical rows."""
         yield from self._use_rows()
         yield from self._demand_rows()
-        for key, m in self.machines.items():
-            place = m.place if m.started_ns else ("", "")
-            times = (m.started_ns, m.stopped_ns, m.seen_ns)
-            yield ("machine", key, *place, m.region, *times)
         yield from (("stopped", key) for key in self.stopped)
-        yield from (("request", key, time) for key, time in self.requests.items())
+        for key, time_ns in self.requests.items():
+            yield ("request", key, time_ns, *self.meant.get(key, ("", "", "")))
+        yield from (("wanted", *copy, *asked) for copy, asked in self.wanted.items())
+        yield from (("awaited", *image, at) for image, at in self.awaited.items())
         for (source, target), kept in self.transfers.items():
             yield ("route", source, target, len(kept))
             for number, values in list(enumerate(kept))[-TRANSFERS:]:

@@ -71,6 +71,8 @@ AGES_NS: Final = (
 """How long before it is stored an event happens: the limits, and one past them."""
 STEPS_NS: Final = (SECOND_NS, SECOND_NS, 1, 0, 61 * SECOND_NS, HOUR_NS, 9 * DAY_NS, -2)
 """How long after the message before it a message is stored; clocks do go back."""
+CALM_AGES_NS: Final = (0, 0, 0, 0, 1, 30 * SECOND_NS, DAY_NS + 1)
+CALM_STEPS_NS: Final = (SECOND_NS, SECOND_NS, SECOND_NS, 1, 61 * SECOND_NS, 31 * DAY_NS)
 
 
 def examples(count: int) -> settings:
@@ -152,11 +154,16 @@ facts: Final[SearchStrategy[Fact]] = st.one_of(*FACT_STRATEGIES.values())
 
 
 @st.composite
-def events(draw: DrawFn, of: SearchStrategy[Fact] = facts, ids: int = 2**40) -> Event:
+def events(
+    draw: DrawFn,
+    of: SearchStrategy[Fact] = facts,
+    ids: int = 2**40,
+    where: Sequence[Region] = REGIONS,
+) -> Event:
     """Draw an event of one of the facts *of*, with one of so many *ids*."""
     return Event(
         ev.Identifier(f"e-{draw(st.integers(0, ids))}"),
-        draw(_BY_TYPE[Region]),
+        draw(st.sampled_from(where)),
         draw(of),
         draw(st.none() | times),
         draw(_BY_TYPE[ev.Name]),
@@ -167,22 +174,31 @@ def events(draw: DrawFn, of: SearchStrategy[Fact] = facts, ids: int = 2**40) -> 
 
 @st.composite
 def logs(
-    draw: DrawFn, of: SearchStrategy[Fact] = facts, most: int = 12
+    draw: DrawFn,
+    of: SearchStrategy[Fact] = facts,
+    most: int = 12,
+    where: Sequence[Region] = REGIONS,
+    *,
+    calm: bool = False,
 ) -> list[RecordedMessage]:
-    """Draw up to *most* messages as the log holds them: late, repeated, set aside."""
+    """Draw up to *most* messages as the log holds them: late, repeated, set aside.
+
+    Of a *calm* log most are neither late nor far apart.
+    """
+    steps, ages = (CALM_STEPS_NS, CALM_AGES_NS) if calm else (STEPS_NS, AGES_NS)
     stored_ns = START_NS
     sequence = 0
     found = []
     for _ in range(draw(st.integers(1, most))):
         sequence += draw(st.sampled_from([1, 1, 1, 5]))
-        stored_ns += draw(st.sampled_from(STEPS_NS))
+        stored_ns += draw(st.sampled_from(steps))
         items: list[Recorded | SetAside] = []
         for index in range(draw(st.sampled_from([1, 1, 2, 4]))):
             if draw(st.integers(0, 19)) == 0:
                 items.append(SetAside(sequence, index, stored_ns, "BYTES_UNREADABLE"))
                 continue
-            time_ns = stored_ns - draw(st.sampled_from(AGES_NS))
-            event = draw(events(of, ids=40))
+            time_ns = stored_ns - draw(st.sampled_from(ages))
+            event = draw(events(of, 2**40 if calm else 40, where))
             items.append(Recorded(sequence, index, time_ns, stored_ns, event))
         mark = b"%016d" % sequence
         found.append(RecordedMessage(sequence, stored_ns, mark, tuple(items)))
@@ -204,6 +220,133 @@ def topologies(draw: DrawFn) -> Topology:
         for code in codes
     }
     return Topology(regions, draw(st.sampled_from(storing)))
+
+
+# Decisions that meet: about two images and their layer, for starts in two regions.
+
+DECIDING_REGIONS: Final[Sequence[Region]] = [AMS, FRA]
+_SHOP: Final = Repository("acme/web")
+_LAYER, _IMAGE, _INDEX = (
+    Descriptor(DIGESTS[n], TYPES[DIGESTS[n]], 9) for n in (0, 2, 4)
+)
+_decided = st.sampled_from([c.digest for c in (_IMAGE, _IMAGE, _LAYER, _INDEX)])
+_started = st.sampled_from([c.digest for c in (_IMAGE, _IMAGE, _IMAGE, _INDEX)])
+_copy_ids = st.sampled_from([ev.Identifier(f"copy-{n}") for n in range(5)])
+_targets = st.sampled_from(DECIDING_REGIONS)
+_starts = st.sampled_from([(AMS, FRA), (AMS, FRA), (FRA,)])
+_subjects = st.builds(
+    ev.ReplicationSubject, _copy_ids, st.just(_SHOP), _decided, _targets
+)
+_waits = st.sampled_from([None, 0, 1, 5 * SECOND_NS])
+_worth: Final[dict[str, SearchStrategy[Any]]] = {
+    "transfer_bytes": st.integers(0, 9),
+    "trigger": values_of(ev.ReplicationTrigger),
+    "trigger_sequence": st.integers(0, 7),
+    "policy": values_of(ev.Name),
+    "start_regions": _starts,
+    "probability": st.sampled_from([-1.0, 0.0, 1 / 3, 0.5000005, 1.0, 7.5]),
+    "saved_duration_ns": _waits,
+    "expected_duration_ns": _waits,
+    "reason": values_of(ev.Name),
+}
+_planned = st.builds(
+    ev.ReplicationPlanned,
+    _subjects,
+    _targets,
+    expire_time_ns=st.none() | times,
+    priority=st.integers(1, 4),
+    **_worth,
+)
+_withheld = st.builds(
+    ev.ReplicationWithheld,
+    _subjects,
+    source_region=st.none() | _targets,
+    cause=values_of(ev.WithholdReason),
+    **_worth,
+)
+_progress: SearchStrategy[Fact] = st.one_of(
+    st.builds(
+        ev.ReplicationStarted, _subjects, st.none() | _targets, st.integers(0, 2)
+    ),
+    st.builds(ev.ReplicationCompleted, _subjects, st.integers(0, 9), _waits),
+    st.builds(
+        ev.ReplicationFailed,
+        _subjects,
+        attempt=st.integers(0, 2),
+        retryable=st.booleans(),
+        cause=values_of(ev.FailureCause),
+    ),
+    st.builds(ev.ReplicationCancelled, _subjects),
+    st.builds(ev.ReplicationExpired, _subjects),
+)
+_removals: SearchStrategy[Fact] = st.one_of(
+    st.builds(
+        ev.EvictionPlanned,
+        _copy_ids,
+        st.just(_SHOP),
+        _decided,
+        _targets,
+        reason=st.sampled_from([ev.Text(t) for t in ("", " ", "unused for 90 days")]),
+        reclaimed_bytes=st.integers(0, 9),
+        start_regions=_starts,
+        trigger_sequence=st.integers(0, 7),
+        expire_time_ns=st.none() | times,
+    ),
+    st.builds(ev.EvictionCancelled, _copy_ids, _targets),
+    st.builds(
+        ev.ContentEvicted,
+        st.just(_SHOP),
+        _decided.map(lambda one: (one,)),
+        eviction_id=st.none() | _copy_ids,
+    ),
+)
+_uses: SearchStrategy[Fact] = st.one_of(
+    st.builds(
+        ev.MachineStarted,
+        _started,
+        st.just(_SHOP),
+        st.sampled_from([ev.Identifier("m1"), ev.Identifier("m2")]),
+        request_time_ns=st.none() | times,
+        image_wait_ns=_waits,
+        source_region=st.none() | _targets,
+        cache=st.sampled_from([ev.CacheKind.REMOTE, *ev.CacheKind]),
+    ),
+    st.builds(
+        ev.ContentPulled,
+        _started,
+        st.just(_SHOP),
+        st.just(Tag("v1")),
+        pull_duration_ns=_waits,
+        media_type=st.just(ev.Name(MANIFEST)),
+    ),
+)
+_images: SearchStrategy[Fact] = st.sampled_from(
+    [
+        ev.ContentPushed(_IMAGE, _SHOP, None, (_LAYER,)),
+        ev.ContentPushed(_INDEX, _SHOP, Tag("v1"), (_IMAGE,)),
+        ev.ContentPushed(_LAYER, _SHOP),
+        ev.ReplicationPaused((AMS,)),
+        ev.ReplicationPaused((), ev.Operation(expire_time_ns=ev.TimeNs(START_NS + 9))),
+        ev.ReplicationResumed((AMS,)),
+    ]
+)
+deciding_facts: Final[SearchStrategy[Fact]] = st.one_of(
+    _planned,
+    _planned,
+    _withheld,
+    _progress,
+    _progress,
+    _removals,
+    _uses,
+    _uses,
+    _images,
+)
+"""Decisions that open, are refused, carried out and judged; ids are few."""
+
+
+def deciding_logs(most: int = 20) -> SearchStrategy[list[RecordedMessage]]:
+    """Return logs of decisions, and of starts in the regions that they are for."""
+    return logs(deciding_facts, most, DECIDING_REGIONS, calm=True)
 
 
 NOW_NS: Final = START_NS + 40 * DAY_NS

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+from placement.core.decisions import decision_status
 from placement.core.estimate import Duration
 from placement.core.fetch import Fetch, plan_fetch
 from placement.core.graph import variants
@@ -67,7 +68,7 @@ def arrival_of(network: Network, owner: Row, digest: Digest, fetch: Fetch) -> Ar
     placement = state.placements.find(PAIR.pack(owner, state.find_digest(digest)))
     if ABSENT in (region, placement):
         return Arrival.UNWANTED
-    status = state.decision_status(placement, region)
+    status = decision_status(state, placement, region)
     moving = any(
         _begun(network, owner, content.content, region) for content in fetch.contents
     )

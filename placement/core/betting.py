@@ -54,7 +54,7 @@ def open_trials(state: State, version: Row) -> list[Trial]:
     row = state.versions.find(version_key(version))
     if row == ABSENT:
         return []
-    app, shape, _ = map(Row, state.versions.values(row))
+    app, shape, *_ = map(Row, state.versions.values(row))
     newest: dict[Row, tuple[int, list[Trial]]] = {}
     for key in state.indexes.trials.of_version(version):
         _, trigger, word = TRIPLE.unpack(key)

@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from operator import itemgetter
 
+from placement.core.folds.progress import OPEN
 from placement.core.folds.versions import version_record
 from placement.core.state import State
 from placement.core.tables import cells
+from placement.core.tables.decided import DecisionIndex
 from placement.core.tables.indexes import Indexes
 from placement.core.tables.keys import PAIR, TRIPLE
 from placement.core.tables.table import Row
 
+_WITHHELD = frozenset({cells.DecisionStatus.WITHHELD, cells.DecisionStatus.DEFERRED})
 PackedChunk = tuple[str, int, bytes]
 """Table, number, packed rows."""
 
@@ -70,11 +73,31 @@ def _indexes(state: State) -> Indexes:  # noqa: C901 - one loop a table
         original = state.digests.get(row, cells.Digest.ORIGINAL)
         if original:
             indexes.add_conversion(Row(original - 1), row)
-    for _, row in state.decisions.rows():
-        status, _, source, *_ = state.decisions.values(row)
-        if status == cells.DecisionStatus.STARTED and source:
-            indexes.add_flow(Row(source - 1), row)
+    for key, _ in state.wanted.rows():
+        indexes.add_wanted(*map(Row, PAIR.unpack(key)))
+    for key, _ in state.awaited.rows():
+        indexes.add_awaited(*map(Row, PAIR.unpack(key)))
+    _index_decisions(state, indexes.decisions)
     return indexes
+
+
+def _index_decisions(state: State, index: DecisionIndex) -> None:
+    by_age = sorted(
+        (state.decisions.get(row, cells.Decision.ORDER), row)
+        for _, row in state.decisions.rows()
+    )
+    for _, row in by_age:
+        status, about, source, target, *_ = state.decisions.values(row)
+        owner, _ = PAIR.unpack(state.placements.key(Row(about)))
+        index.add(row, (Row(owner), Row(about)), Row(target))
+        removal = state.decisions.get(row, cells.Decision.KIND) == cells.EVICTION
+        if status in OPEN:
+            index.open(row, removal=removal)
+        if status == cells.DecisionStatus.STARTED and source:
+            index.add_flow(Row(source - 1), row)
+        if not removal and status not in _WITHHELD:
+            time_ns = state.decisions.get(row, cells.Decision.TIME)
+            index.add_planned(row, Row(target), time_ns)
 
 
 def _index_trials(state: State, indexes: Indexes) -> None:

@@ -20,6 +20,7 @@ from placement.core.facts.content import (
     TransferMeasured,
 )
 from placement.core.facts.decisions import (
+    EvictionCancelled,
     EvictionPlanned,
     ReplicationCancelled,
     ReplicationCompleted,
@@ -55,6 +56,7 @@ from placement.core.facts.values import (
     Document,
     DurationNs,
     Factor,
+    FailureCause,
     Identifier,
     Name,
     Operation,
@@ -64,6 +66,7 @@ from placement.core.facts.values import (
     Text,
     TimeNs,
     TransferOutcome,
+    WithholdReason,
 )
 from placement.core.topology import Region
 
@@ -82,9 +85,11 @@ __all__ = [
     "DurationNs",
     "Event",
     "EventQuarantined",
+    "EvictionCancelled",
     "EvictionPlanned",
     "Fact",
     "Factor",
+    "FailureCause",
     "Identifier",
     "InventoryAbsence",
     "InventoryContent",
@@ -122,6 +127,7 @@ __all__ = [
     "TimeNs",
     "TransferMeasured",
     "TransferOutcome",
+    "WithholdReason",
 ]
 
 Fact = (
@@ -148,6 +154,7 @@ Fact = (
     | ReplicationCancelled
     | ReplicationExpired
     | EvictionPlanned
+    | EvictionCancelled
     | RegionChanged
     | ReplicationPaused
     | ReplicationResumed
@@ -217,6 +224,7 @@ def regions_named(event: Event) -> list[Region]:
         found.append(getattr(fact, name, None))  # noqa: PERF401 - one name a line
     found.extend(getattr(fact, "regions", ()))
     found.extend(getattr(fact, "target_regions", ()))
+    found.extend(getattr(fact, "start_regions", ()))
     subject = getattr(fact, "subject", None)
     if isinstance(subject, ReplicationSubject):
         found.append(subject.target_region)

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final
 
+from placement.core.decisions import decision_at, judging
 from placement.core.folds.description import platform_key
-from placement.core.folds.steering import EVERYWHERE
+from placement.core.folds.orders import EVERYWHERE
+from placement.core.folds.progress import last_decided
 from placement.core.folds.versions import open_classes
 from placement.core.state import State
-from placement.core.tables.keys import PAIR, TRIAL_REGIONS, TRIPLE
+from placement.core.tables.keys import PAIR, START_DAY, TRIAL_REGIONS, TRIPLE
 from placement.core.tables.outcomes import (
     OUTCOME_KEY,
     Kept,
@@ -24,11 +26,22 @@ from placement.core.tables.outcomes import (
     lag_codes,
     newest_first,
 )
-from placement.core.tables.table import Row
+from placement.core.tables.table import ABSENT, Row
 
 CanonicalRow = tuple[str | int | bytes, ...]
 
 _SUM_BYTES: Final = 32
+_NAMED_OTHERWISE: Final = (
+    "row",
+    "placement",
+    "source",
+    "target",
+    "start_regions",
+    "sequence",
+)
+"""Of a decision: written by name, or no part of what was decided."""
+_POSITIONS: Final = frozenset({b"duplicate", b"tick_sequence"})
+"""Counters that depend on what was stored twice."""
 
 
 def fingerprint(state: State) -> str:
@@ -56,19 +69,23 @@ def canonical_rows(state: State) -> Iterator[CanonicalRow]:
     yield from _transfers(state)
     yield from _calibration(state)
     yield from _decisions(state)
+    yield from _start_days(state)
     yield from _orders(state)
 
 
 def _vocabulary(state: State) -> Iterator[CanonicalRow]:
     for key, row in state.counters.rows():
-        if key != b"duplicate":
+        if key not in _POSITIONS:
             yield ("counter", key, state.counters.get(row, 0))
     for key, _ in state.event_ids.rows():
         yield ("event_id", key)
     for key, row in state.set_aside.rows():
         yield ("set_aside", key, state.set_aside.get(row, 0))
     for key, row in state.requests.rows():
-        yield ("request", key, state.requests.get(row, 0))
+        time, placement, target = state.requests.values(row)
+        asked = (*_placement(state, placement - 1),) if placement else ("", "")
+        where = _region(state, target) if placement else ""
+        yield ("request", key, time, *asked, where)
     for key, row in state.regions.rows():
         yield ("region", key, *state.regions.values(row))
     for key, row in state.repositories.rows():
@@ -133,9 +150,9 @@ def _learned(state: State) -> Iterator[CanonicalRow]:
         where = _region(state, region)
         yield ("burst", _app(state, app), where, *state.bursts.values(row))
     for key, row in state.versions.rows():
-        app, shape, order = state.versions.values(row)
+        app, shape, *rest = state.versions.values(row)
         named = _placement(state, int.from_bytes(key, "little"))
-        yield ("version", *named, _app(state, app), state.shapes.key(Row(shape)), order)
+        yield ("version", *named, _app(state, app), state.shapes.key(Row(shape)), *rest)
     for key, row in state.trials.rows():
         version, trigger, word = TRIPLE.unpack(key)
         order, time, *_ = state.trials.values(row)
@@ -169,10 +186,10 @@ def _trigger(state: State, trigger: int) -> str:
 
 def _machines(state: State) -> Iterator[CanonicalRow]:
     for key, row in state.machines.rows():
-        placement, region, started, stopped, seen = state.machines.values(row)
-        named = _placement(state, placement) if started else ("", "")
-        where = _region(state, region)
-        yield ("machine", key, *named, where, started, stopped, seen)
+        placement, region, *told, _ = state.machines.values(row)
+        named = _placement(state, placement) if told[0] else ("", "")
+        judged = _decision(state, judging(state, row))
+        yield ("machine", key, *named, _region(state, region), *told, judged)
     for key, _ in state.stopped.rows():
         yield ("stopped", key)
 
@@ -195,20 +212,40 @@ def _calibration(state: State) -> Iterator[CanonicalRow]:
     for key, row in state.wanted.rows():
         placement, region = PAIR.unpack(key)
         named = [*_placement(state, placement), _region(state, region)]
-        yield ("wanted", *named, state.wanted.get(row, 0))
+        time, _, deadline = state.wanted.values(row)
+        yield ("wanted", *named, time, deadline)
+    for key, row in state.awaited.rows():
+        placement, region = PAIR.unpack(key)
+        named = [*_placement(state, placement), _region(state, region)]
+        yield ("awaited", *named, state.awaited.get(row, 0))
 
 
 def _decisions(state: State) -> Iterator[CanonicalRow]:
-    for key, row in state.decisions.rows():
-        status, placement, source, target, *rest = state.decisions.values(row)
-        named = _placement(state, placement)
-        origin = _region(state, source - 1) if source else ""
-        where = _region(state, target)
-        yield ("decision", key, status, *named, origin, where, *rest)
+    for _, row in state.decisions.rows():
+        about = decision_at(state, row)
+        named = _placement(state, about.placement)
+        where = (about.source or "", about.target, " ".join(about.start_regions))
+        told = about._asdict() | {"status": int(about.status)}
+        for name in _NAMED_OTHERWISE:
+            del told[name]
+        yield ("decision", *named, *where, *told.values())
     for key, row in state.decided.rows():
         digest, target = PAIR.unpack(key)
+        trigger, _, failures = state.decided.values(row)
         named = (state.digest_at(Row(digest)), _region(state, target))
-        yield ("decided", *named, state.decided.get(row, 0))
+        last = _decision(state, last_decided(state, row))
+        yield ("decided", *named, trigger, last, failures)
+
+
+def _decision(state: State, row: Row) -> bytes:
+    return b"" if row == ABSENT else state.decisions.key(row)
+
+
+def _start_days(state: State) -> Iterator[CanonicalRow]:
+    for key, row in state.start_days.rows():
+        app, region, outcome, day = START_DAY.unpack(key)
+        named = (_app(state, app), _region(state, region))
+        yield ("start_day", *named, outcome, day, *state.start_days.values(row))
 
 
 def _orders(state: State) -> Iterator[CanonicalRow]:

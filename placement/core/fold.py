@@ -19,6 +19,7 @@ from placement.core.event import (
     ContentReplicated,
     ContentUnpinned,
     EventQuarantined,
+    EvictionCancelled,
     EvictionPlanned,
     Fact,
     InventoryTaken,
@@ -47,14 +48,25 @@ from placement.core.event import (
     TransferMeasured,
     regions_named,
 )
-from placement.core.folds import demand, learning, presence, steering, transfers
+from placement.core.folds import (
+    decisions,
+    demand,
+    due,
+    learning,
+    orders,
+    payoff,
+    presence,
+    progress,
+    requests,
+    transfers,
+)
 from placement.core.folds.description import contradicts
 from placement.core.folds.presence import At
 from placement.core.state import State
 from placement.core.tables.table import ABSENT
 from placement.core.topology import REGION_COUNT_MAX
 
-FOLD_VERSION: Final = 2
+FOLD_VERSION: Final = 3
 """Raised whenever a fact comes to mean something else; another version folds anew."""
 
 FRESH_NS: Final = 10 * 1_000_000_000
@@ -82,6 +94,7 @@ def fold_steps(state: State, message: RecordedMessage) -> Iterator[None]:
     """
     assert message.sequence > state.sequence, "the log goes forward only"
     state.indexes.changes.begin(state.sequence, message.sequence)
+    state.indexes.decisions.changes.begin(state.sequence, message.sequence)
     for item in message.items:
         if isinstance(item, SetAside):
             set_aside(state, item)
@@ -161,6 +174,7 @@ SteeringFact = (
     | ReplicationCancelled
     | ReplicationExpired
     | EvictionPlanned
+    | EvictionCancelled
     | RegionChanged
     | ReplicationPaused
     | ReplicationResumed
@@ -178,18 +192,20 @@ def evolve(state: State, at: At, fact: Fact) -> None:  # noqa: C901, PLR0912 - a
     match fact:
         case ContentPushed():
             presence.content_pushed(state, at, fact)
+            due.content_pushed(state, at, fact)
             learning.content_pushed(state, at, fact)
         case ContentPulled():
             pull = demand.content_pulled(state, at, fact)
-            learning.content_pulled(state, at, pull, fact.tag)
+            learning.content_pulled(state, at, fact, pull)
         case TagMoved():
             presence.tag_moved(state, at, fact)
             learning.tag_moved(state, at, fact)
         case StartsRequested():
-            demand.starts_requested(state, at, fact)
+            requests.starts_requested(state, at, fact)
         case MachineStarted():
-            start = demand.machine_started(state, at, fact)
-            learning.machine_started(state, at, start, fact.tag)
+            run = demand.machine_started(state, at, fact)
+            payoff.machine_started(state, at, fact, run)
+            learning.machine_started(state, at, run.start, fact.tag)
         case MachineStopped():
             demand.machine_stopped(state, at, fact)
         case MachinesCounted():
@@ -206,6 +222,7 @@ def evolve(state: State, at: At, fact: Fact) -> None:  # noqa: C901, PLR0912 - a
             presence.content_replicated(state, at, fact)
         case ContentEvicted():
             presence.content_evicted(state, at, fact)
+            progress.content_evicted(state, at, fact)
         case OwnershipDeclared():
             presence.ownership_declared(state, at, fact)
         case _:
@@ -215,28 +232,32 @@ def evolve(state: State, at: At, fact: Fact) -> None:  # noqa: C901, PLR0912 - a
 def _steer(state: State, at: At, fact: SteeringFact) -> None:  # noqa: C901, PLR0912 - a table
     match fact:
         case ReplicationRequested():
-            steering.replication_requested(state, at, fact)
-        case ReplicationPlanned() | ReplicationWithheld():
-            steering.replication_planned(state, at, fact)
+            requests.replication_requested(state, at, fact)
+        case ReplicationPlanned():
+            decisions.replication_planned(state, at, fact)
+        case ReplicationWithheld():
+            decisions.replication_withheld(state, at, fact)
         case ReplicationStarted():
-            steering.replication_started(state, at, fact)
+            progress.replication_started(state, at, fact)
         case ReplicationCompleted():
-            steering.replication_completed(state, at, fact)
+            progress.replication_completed(state, at, fact)
         case ReplicationFailed() | ReplicationCancelled() | ReplicationExpired():
-            steering.replication_ended(state, at, fact)
+            progress.replication_ended(state, at, fact)
         case EvictionPlanned():
-            steering.eviction_planned(state, at, fact)
+            decisions.eviction_planned(state, at, fact)
+        case EvictionCancelled():
+            progress.eviction_cancelled(state, at, fact)
         case RegionChanged():
-            steering.region_changed(state, at, fact)
+            orders.region_changed(state, at, fact)
         case ReplicationPaused() | ReplicationResumed():
-            steering.replication_held(state, at, fact)
+            orders.replication_held(state, at, fact)
         case ContentPinned() | ContentUnpinned():
-            steering.content_held(state, at, fact)
+            orders.content_held(state, at, fact)
         case PolicyChanged():
-            steering.policy_changed(state, at, fact)
+            orders.policy_changed(state, at, fact)
         case TickPassed():
-            pass  # the message's own time has advanced the state
+            due.tick_passed(state, at, fact.tick_number)
         case EventQuarantined():
-            steering.event_quarantined(state, at, fact)
+            orders.event_quarantined(state, at, fact)
         case _:
             assert_never(fact)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from placement.core.arrival import Expectation, expect
+from placement.core.decisions import decision_status
 from placement.core.demand import app_demand
 from placement.core.errors import (
     ContentUnknownError,
@@ -200,7 +201,7 @@ def _wanting(network: Network, owner: Row, digest: Row) -> set[Row]:
         if row != ABSENT
         and (
             state.wanted.find(PAIR.pack(placement, row)) != ABSENT
-            or state.decision_status(placement, row)
+            or decision_status(state, placement, row)
             in {DecisionStatus.PLANNED, DecisionStatus.STARTED}
         )
     }

@@ -16,81 +16,24 @@ from placement.core.oci import (
     content_kind,
 )
 from placement.core.tables import cells
-from placement.core.tables.cells import DecisionStatus, ReplicaPhase, column_names
+from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.indexes import Indexes
-from placement.core.tables.keys import (
-    DECISIONS_REMEMBERED,
-    EVENT_IDS_REMEMBERED,
-    PAIR,
-    REQUESTS_REMEMBERED,
-    SET_ASIDE_REMEMBERED,
-    STOPPED_REMEMBERED,
-    TRIAL_COLUMNS,
-    tag_key,
-)
-from placement.core.tables.outcomes import (
-    APP_OUTCOMES,
-    POOLED_OUTCOMES,
-    outcome_columns,
-)
+from placement.core.tables.keys import PAIR, tag_key
 from placement.core.tables.records import ReplicaRecord, TagPointer
-from placement.core.tables.table import ABSENT, Row, Table
+from placement.core.tables.schema import Tables
+from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
 
 
-class State:
+class State(Tables):
     """All that has been folded, at *sequence*."""
 
     def __init__(self) -> None:
         """Begin before the first message."""
+        super().__init__()
         self.sequence = self.store_time_ns = 0
         self.message_hash = b""
-        self.counters = Table("counters", ("count",))
-        self.event_ids = Table("event_ids", (), EVENT_IDS_REMEMBERED)
-        self.set_aside = Table("set_aside", ("time",), SET_ASIDE_REMEMBERED)
-        self.regions = Table("regions", column_names(cells.Region))
-        self.repositories = Table("repositories", column_names(cells.Repository))
-        self.apps = Table("apps", column_names(cells.App))
-        self.media_types = Table("media_types", ())
-        self.platforms = Table("platforms", ())
-        self.digests = Table("digests", column_names(cells.Digest))
-        self.edges = Table("edges", column_names(cells.Edge))
-        self.placements = Table("placements", ())
-        self.replicas = Table("replicas", column_names(cells.Replica))
-        self.cleared = Table("cleared", column_names(cells.Cleared))
-        self.uses = Table("uses", column_names(cells.Use))
-        self.tags = Table("tags", column_names(cells.Tag))
-        self.demand = Table("demand", column_names(cells.Demand))
-        self.memberships = Table("memberships", column_names(cells.Membership))
-        self.shapes = Table("shapes", ())
-        self.organizations = Table("organizations", ())
-        self.bursts = Table("bursts", column_names(cells.Burst))
-        self.versions = Table("versions", column_names(cells.Version))
-        self.trials = Table("trials", TRIAL_COLUMNS)
-        self.app_outcomes = Table("app_outcomes", outcome_columns(APP_OUTCOMES))
-        self.pooled_outcomes = Table(
-            "pooled_outcomes", outcome_columns(POOLED_OUTCOMES)
-        )
-        self.machines = Table("machines", column_names(cells.Machine))
-        self.stopped = Table("stopped", (), STOPPED_REMEMBERED)
-        self.requests = Table("requests", ("time",), REQUESTS_REMEMBERED)
-        self.routes = Table("routes", ("transfers",))
-        self.transfers = Table("transfers", column_names(cells.Transfer))
-        self.decisions = Table(
-            "decisions", column_names(cells.Decision), DECISIONS_REMEMBERED
-        )
-        self.calibration = Table("calibration", column_names(cells.Calibration))
-        self.wanted = Table("wanted", ("time",))
-        self.decided = Table("decided", ("trigger", "decision"))
-        self.pins = Table("pins", column_names(cells.Order))
-        self.pauses = Table("pauses", column_names(cells.Order))
-        self.policies = Table("policies", column_names(cells.Order))
         self.indexes = Indexes()
-
-    def tables(self) -> dict[str, Table]:
-        """Return every table by name, in a fixed order."""
-        found = (value for value in vars(self).values() if isinstance(value, Table))
-        return {table.name: table for table in found}
 
     # Rows of things by their names; adding is for the fold alone.
 
@@ -247,27 +190,6 @@ class State:
         """Return an app's organization and name."""
         organization, name = self.apps.key(app).decode().split("\0")
         return organization, name
-
-    def decision_status(self, placement: Row, region: Row) -> DecisionStatus | None:
-        """Return how far the latest decision to copy it into *region* has come."""
-        key = PAIR.pack(self.content_of(placement), region)
-        row = self.decided.find(key)
-        decision = 0 if row == ABSENT else self.decided.get(row, 1)
-        if not decision:
-            return None
-        status, about, _, target, *_ = self.decisions.values(Row(decision - 1))
-        # A decision that was forgotten has left its row to another one.
-        same = (about, target) == (placement, region)
-        return DecisionStatus(status) if same else None
-
-    def flow_count(self, source: Row) -> int:
-        """Return how many decided copies are leaving *source* now."""
-        wanted = (DecisionStatus.STARTED, source + 1)
-        return sum(
-            (status, origin) == wanted
-            for decision in self.indexes.flows_from(source)
-            for status, _, origin, *_ in [self.decisions.values(decision)]
-        )
 
     def region_state(self, region: Region, now_ns: int) -> RegionState:
         """Return what operators said of *region*; ACTIVE unless they said otherwise."""

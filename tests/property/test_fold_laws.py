@@ -12,17 +12,30 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from placement.core import event as ev
-from placement.core.chunks import take_dirty
+from placement.core.chunks import load, take_dirty
 from placement.core.event import Event, Recorded, RecordedMessage
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION, fold
 from placement.core.state import State
+from placement.core.tables.indexes import Indexes
+from placement.core.tables.table import Row
 from placement.ports import Checkpoint, CheckpointHeader, Chunk
 from placement.runtime.checkpoint import state_of
 from tests.builders import DAY_NS, SECOND_NS, START_NS, folded_log, rows_of
-from tests.strategies import events, examples, logs
+from tests.strategies import (
+    DECIDING_REGIONS,
+    FACT_STRATEGIES,
+    deciding_facts,
+    deciding_logs,
+    events,
+    examples,
+    logs,
+)
 
 flags: st.SearchStrategy[bool] = st.booleans()
+requests: st.SearchStrategy[ev.Fact] = st.one_of(
+    FACT_STRATEGIES[ev.ReplicationRequested], FACT_STRATEGIES[ev.StartsRequested]
+)
 
 
 # Any cut of a log into messages.
@@ -171,3 +184,45 @@ def test_save_load_and_the_rest_equal_the_whole(
     assert restored.sequence == whole.sequence
     assert restored.store_time_ns == whole.store_time_ns
     assert restored.message_hash == whole.message_hash
+
+
+@examples(150)
+@given(
+    logs(st.one_of(deciding_facts, requests), 20, DECIDING_REGIONS, calm=True),
+    st.data(),
+)
+def test_indexes_of_a_checkpoint_are_those_of_the_fold(
+    log: list[RecordedMessage], data: st.DataObject
+) -> None:
+    """What is derived from the rows is the same, however the rows came to be."""
+    folded, restored = folded_log(log), State()
+
+    load(restored, take_dirty(folded))
+
+    assert looked_up(restored) == looked_up(folded)
+    later = data.draw(deciding_logs(), label="after the restart")
+    for message in later:
+        for state in (folded, restored):
+            fold(state, at_sequence(message, message.sequence + 1000))
+    assert looked_up(restored) == looked_up(folded)
+    assert fingerprint(restored) == fingerprint(folded)
+
+
+def looked_up(state: State) -> list[object]:
+    """Return all that the indexes of decisions and requests say."""
+    indexes: Indexes = state.indexes
+    decisions = indexes.decisions
+    regions = [Row(row) for row in range(len(state.regions))]
+    placements = [Row(row) for row in range(len(state.placements))]
+    owners = [Row(row) for row in range(len(state.repositories))]
+    return [
+        [decisions.about(owner) for owner in owners],
+        [decisions.of(placement) for placement in placements],
+        [decisions.planned_into(region) for region in regions],
+        [sorted(decisions.copies_into(region)) for region in regions],
+        [sorted(decisions.removals_from(region)) for region in regions],
+        [sorted(decisions.flows_from(region)) for region in regions],
+        decisions.open_targets(),
+        [indexes.wanted_of(placement) for placement in placements],
+        [indexes.awaited_of(placement) for placement in placements],
+    ]

@@ -14,7 +14,7 @@ from placement.core.fold import fold
 from placement.core.state import State
 from placement.core.tables.table import Table
 from tests.model import Limits, Model
-from tests.strategies import FACT_STRATEGIES, FACTS, examples, logs
+from tests.strategies import FACT_STRATEGIES, FACTS, deciding_logs, examples, logs
 
 CONTENT = (
     ev.ContentPushed,
@@ -46,6 +46,7 @@ SMALL = Limits(
     policies=2,
     versions_open=2,
     shapes=2,
+    start_days=2,
 )
 LEARNING = (
     ev.ContentPushed,
@@ -64,7 +65,7 @@ def of(*kinds: type) -> SearchStrategy[Fact]:
 def small_state() -> State:
     """Return a state that forgets as much as SMALL says."""
     state = State()
-    for name in ("event_ids", "set_aside", "requests", "stopped"):
+    for name in ("event_ids", "set_aside", "requests", "stopped", "start_days"):
         columns = getattr(state, name).columns
         setattr(state, name, Table(name, columns, getattr(SMALL, name)))
     state.decisions = Table("decisions", state.decisions.columns, SMALL.decisions)
@@ -124,11 +125,37 @@ def test_fold_forgets_as_the_model_does(
 ) -> None:
     """With room for four regions and two of everything else, both forget the same."""
     log = data.draw(logs(of(*kinds)))
+    fold_little(log)
+
+
+@examples(200)
+@given(deciding_logs())
+def test_decisions_are_opened_carried_out_and_judged_as_the_model_does(
+    log: list[RecordedMessage],
+) -> None:
+    """About few images, by few ids: most are refused, and starts find the others."""
+    state, model = State(), Model()
+
+    for message in log:
+        fold(state, message)
+        model.fold(message)
+        assert_agree(state, model)
+
+
+@examples(120)
+@given(deciding_logs())
+def test_decisions_are_forgotten_as_the_model_does(log: list[RecordedMessage]) -> None:
+    """What a row was about before never shows through."""
+    fold_little(log)
+
+
+def fold_little(log: list[RecordedMessage]) -> None:
+    """Fold *log* into a state and a model with little room, and compare them."""
     state, model = small_state(), Model(SMALL)
 
     with (
         patch("placement.core.fold.REGION_COUNT_MAX", SMALL.regions),
-        patch("placement.core.folds.steering.POLICIES_REMEMBERED", SMALL.policies),
+        patch("placement.core.folds.orders.POLICIES_REMEMBERED", SMALL.policies),
         patch("placement.core.folds.trials.VERSIONS_OPEN_MAX", SMALL.versions_open),
         patch("placement.core.folds.versions.VERSIONS_OPEN_MAX", SMALL.versions_open),
         patch("placement.core.folds.trials.SHAPES_MAX", SMALL.shapes),

@@ -57,7 +57,7 @@ def expected(state: State, region: Region = SYD) -> Expectation:
 
 def wanted(state: State) -> list[tuple[object, ...]]:
     """Return what is wanted where, and since when."""
-    return [row[2:] for row in canonical_rows(state) if row[0] == "wanted"]
+    return [row[2:5] for row in canonical_rows(state) if row[0] == "wanted"]
 
 
 def test_image_nobody_asked_for_is_unwanted_and_would_take_so_long() -> None:

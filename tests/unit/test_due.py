@@ -2,20 +2,25 @@
 
 from placement.core.due import REQUEST_NS, RUNNING_NS, due_trials
 from placement.core.event import Event, StartsRequested
-from placement.core.oci import Tag
+from placement.core.oci import Digest, Tag
 from placement.core.state import State
 from placement.core.tables.cells import StartClass
 from placement.core.topology import Region
 from tests.builders import (
     AMS,
     FRA,
+    INDEX,
     MANIFEST,
     SECOND_NS,
     START_NS,
     SYD,
     WEB,
     A,
+    B,
+    C,
+    descriptor,
     event,
+    fold_in,
     folded,
     pulled,
     pushed,
@@ -25,16 +30,19 @@ from tests.builders import (
 
 V1 = Tag("v1")
 PUSH = pushed("a", AMS, media_type=MANIFEST, tag=V1)
+PLATFORM = descriptor("a", media_type=MANIFEST)
 
 
-def asked(*regions: Region) -> Event:
+def asked(*regions: Region, reference: Digest | Tag = V1) -> Event:
     """Return somebody's request for starts."""
-    return event(AMS, StartsRequested(WEB, V1, regions))
+    return event(AMS, StartsRequested(WEB, reference, regions))
 
 
-def due(state: State, now_ns: int = START_NS + 60 * SECOND_NS) -> dict[str, StartClass]:
+def due(
+    state: State, now_ns: int = START_NS + 60 * SECOND_NS, digest: Digest = A
+) -> dict[str, StartClass]:
     """Return what is due of the image, by region."""
-    trials = due_trials(state, state.find_placement(WEB, A), now_ns)
+    trials = due_trials(state, state.find_placement(WEB, digest), now_ns)
     assert [trial.region for trial in trials] == sorted(t.region for t in trials)
     return {state.region_at(trial.region): trial.known for trial in trials}
 
@@ -48,6 +56,50 @@ def test_requested_starts_are_due_until_they_come() -> None:
 
     assert before == {SYD: StartClass.REQUESTED, FRA: StartClass.REQUESTED}
     assert after == {SYD: StartClass.RUNNING, FRA: StartClass.REQUESTED}
+
+
+V2_PUSH = pushed("b", AMS, media_type=MANIFEST, tag=Tag("v2"))
+
+
+def due_of(state: State, digest: Digest) -> dict[str, StartClass]:
+    """Return what is due of an image a minute after the log began, by region."""
+    return due(state, START_NS + 60 * SECOND_NS, digest)
+
+
+def test_rollback_makes_the_older_image_due() -> None:
+    """Its digest is asked for, or its tag, while another version is the newest."""
+    state = folded(PUSH, V2_PUSH, asked(SYD, reference=A), asked(FRA, reference=V1))
+
+    requested = StartClass.REQUESTED
+    assert due_of(state, A) == {SYD: requested, FRA: requested}
+    assert due_of(state, B) == {}
+
+
+def test_tag_that_is_to_come_is_asked_for_before_its_image_is_pushed() -> None:
+    """The next version is due where starts were asked for, and no older one."""
+    state = folded(PUSH, asked(SYD, reference=Tag("v2")))
+    assert due_of(state, A) == {}
+
+    fold_in(state, V2_PUSH)
+
+    assert due_of(state, A) == {}
+    assert due_of(state, B) == {SYD: StartClass.REQUESTED}
+
+
+def test_request_is_met_by_a_platform_of_the_image() -> None:
+    """Machines name the manifest that they run, and requests the index."""
+    index = pushed("c", AMS, media_type=INDEX, references=[PLATFORM], tag=Tag("v3"))
+    told = [PUSH, index, asked(SYD, reference=C)]
+
+    assert due_of(folded(*told), C) == {SYD: StartClass.REQUESTED}
+    assert due_of(folded(*told, started("a", SYD)), C) == {}
+
+
+def test_request_is_made_again_after_its_starts_came() -> None:
+    """A second request for the same image is due until it is met too."""
+    state = folded(PUSH, asked(SYD), started("a", SYD), asked(SYD), stopped("m1", SYD))
+
+    assert due_of(state, A) == {SYD: StartClass.REQUESTED}
 
 
 def test_request_is_forgotten_after_a_day() -> None:

@@ -173,3 +173,38 @@ def test_chunk_of_another_version_is_whole(name: str) -> None:
     """Only whole columns may be missing."""
     with pytest.raises(ValueError, match="of table t is"):
         Table("t", ("one", "two")).load(spoiled_chunks()[name], of_this_version=False)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 7, 13])
+def test_bounded_table_gives_its_newest_rows_first(count: int) -> None:
+    """Whether or not it has begun to forget."""
+    table = filled(count, capacity=5)
+
+    found = [table.get(row, 0) for row in table.newest_first()]
+
+    assert found == list(range(count))[-5:][::-1]
+
+
+@pytest.mark.parametrize("count", [5, 8, 13])
+def test_bounded_table_goes_on_after_a_row(count: int) -> None:
+    """With what was added before it, as often as it is asked."""
+    table = filled(count, capacity=5)
+    found, row = [], next(table.newest_first())
+
+    while True:
+        found.append(table.get(row, 0))
+        older = list(table.newest_first(row))
+        if not older:
+            break
+        row = older[0]
+
+    assert found == list(range(count))[-5:][::-1]
+
+
+def test_newest_rows_are_the_same_after_a_restart() -> None:
+    """The order is that of the log, not of this process."""
+    table, again = filled(8, capacity=5), Table("t", ("one", "two"), 5)
+
+    again.load([body for _, body in table.take_dirty()])
+
+    assert list(again.newest_first()) == list(table.newest_first())

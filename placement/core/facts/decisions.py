@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from placement.core.facts.values import (
     DurationNs,
     Factor,
+    FailureCause,
     Identifier,
     Name,
     ReplicationTrigger,
     Text,
     TimeNs,
+    WithholdReason,
 )
 from placement.core.oci import Digest, Platform, Repository, Tag
 from placement.core.topology import Region
@@ -54,11 +56,18 @@ class ReplicationPlanned:
     expire_time_ns: TimeNs | None = None
     policy: Name = Name("")
     request_id: Identifier | None = None
+    start_regions: tuple[Region, ...] = ()
+    probability: float = 0.0
+    saved_duration_ns: DurationNs | None = None
+    expected_duration_ns: DurationNs | None = None
+    priority: int = 0
+    reason: Name = Name("")
+    explanation: Text = Text("")
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicationWithheld:
-    """A copy was due and withheld, as the control group."""
+    """A copy was due and withheld; *cause* says why."""
 
     subject: ReplicationSubject
     transfer_bytes: int = 0
@@ -66,6 +75,14 @@ class ReplicationWithheld:
     trigger_sequence: int = 0
     factors: tuple[Factor, ...] = ()
     policy: Name = Name("")
+    source_region: Region | None = None
+    start_regions: tuple[Region, ...] = ()
+    probability: float = 0.0
+    saved_duration_ns: DurationNs | None = None
+    expected_duration_ns: DurationNs | None = None
+    cause: WithholdReason = WithholdReason.UNSPECIFIED
+    reason: Name = Name("")
+    explanation: Text = Text("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,7 @@ class ReplicationFailed:
     reason: Text = Text("")
     attempt: int = 0
     retryable: bool = False
+    cause: FailureCause = FailureCause.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +144,17 @@ class EvictionPlanned:
     reclaimed_bytes: int = 0
     factors: tuple[Factor, ...] = ()
     policy: Name = Name("")
+    start_regions: tuple[Region, ...] = ()
+    explanation: Text = Text("")
+    trigger_sequence: int = 0
+    expire_time_ns: TimeNs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvictionCancelled:
+    """A decided removal was called off."""
+
+    eviction_id: Identifier
+    target_region: Region
+    reason: Text = Text("")
+    actor: Name = Name("")

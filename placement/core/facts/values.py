@@ -67,6 +67,27 @@ class ReplicationTrigger(IntEnum):
     FIRST_LAYER = 4
     REQUEST = 5
     REPAIR = 6
+    SWEEP = 7
+    PIN = 8
+
+
+class WithholdReason(IntEnum):
+    """Why a copy was withheld."""
+
+    UNSPECIFIED = 0
+    CONTROL_GROUP = 1
+    OBSERVE_ONLY = 2
+    OVER_BUDGET = 3
+
+
+class FailureCause(IntEnum):
+    """Why a copy failed."""
+
+    UNSPECIFIED = 0
+    SOURCE = 1
+    TARGET = 2
+    CONTENT_GONE = 3
+    CONTENT_CORRUPT = 4
 
 
 class RegionState(IntEnum):

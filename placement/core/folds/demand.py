@@ -16,7 +16,6 @@ from placement.core.event import (
     MachinesCounted,
     MachineStarted,
     MachineStopped,
-    StartsRequested,
 )
 from placement.core.folds.presence import At, own
 from placement.core.folds.transfers import Transfer, keep
@@ -39,6 +38,14 @@ class Start(NamedTuple):
     app: Row
     region: Row
     times: int
+
+
+class Run(NamedTuple):
+    """A machine that was reported to run; *start* is None where that is old news."""
+
+    placement: Row
+    machine: Row
+    start: Start | None
 
 
 def content_pulled(state: State, at: At, fact: ContentPulled) -> Start | None:
@@ -72,19 +79,19 @@ def content_pulled(state: State, at: At, fact: ContentPulled) -> Start | None:
     return Start(placement, app, client, state.uses.get(use, cells.Use.PULLS))
 
 
-def machine_started(state: State, at: At, fact: MachineStarted) -> Start | None:
+def machine_started(state: State, at: At, fact: MachineStarted) -> Run:
     """Count one start, unless it is old news, and remember that the machine runs."""
     placement = state.placement_row(fact.repository, fact.digest)
     app = own(state, at, state.repository_row(fact.repository))
     state.add_count("machine_started")
-    _run(state, at, machine_key(fact.machine_id), placement)
+    machine = _run(state, at, machine_key(fact.machine_id), placement)
     if fact.source_region is not None and fact.cache is not CacheKind.HOST:
         source = state.region_row(fact.source_region)
         wait_ns = fact.image_wait_ns or 0
         keep(state, at, Transfer(source, at.region, fact.transferred_bytes, wait_ns))
     calibrate(state, at, fact)
     if at.late:
-        return None
+        return Run(placement, machine, None)
     use = use_row(state, placement, at.region)
     state.uses.increase(use, cells.Use.STARTS)
     state.uses.raise_to(use, cells.Use.LAST_TIME, at.time_ns)
@@ -95,7 +102,8 @@ def machine_started(state: State, at: At, fact: MachineStarted) -> Start | None:
     if not first or at.time_ns < first:
         state.memberships.set(member, cells.Membership.FIRST_START, at.time_ns)
     count_hour(state, at, app, at.region, cells.Demand.STARTS)
-    return Start(placement, app, at.region, state.uses.get(use, cells.Use.STARTS))
+    times = state.uses.get(use, cells.Use.STARTS)
+    return Run(placement, machine, Start(placement, app, at.region, times))
 
 
 def calibrate(state: State, at: At, fact: MachineStarted) -> None:
@@ -140,22 +148,9 @@ def machines_counted(state: State, at: At, fact: MachinesCounted) -> None:
     # In an order that a restart does not change: the first to stop is forgotten first.
     for key in sorted(state.indexes.machines_in(at.region)):
         row = state.machines.find(key)
-        _, _, started, stopped, counted = state.machines.values(row)
+        _, _, started, stopped, counted, *_ = state.machines.values(row)
         if started > stopped and started < scan_ns and counted < mark_ns:
             _stop(state, key, scan_ns)
-
-
-def starts_requested(state: State, at: At, fact: StartsRequested) -> None:
-    """Remember where the app is about to start."""
-    if fact.request_id is not None and not first_request(state, at, fact.request_id):
-        return
-    repository = state.repository_row(fact.repository)
-    app = own(state, at, repository)
-    if at.late:
-        return
-    for region in fact.regions:
-        member = member_row(state, app, state.region_row(region))
-        state.memberships.raise_to(member, cells.Membership.LAST_REQUEST, at.time_ns)
 
 
 def app_withdrawn(state: State, at: At, fact: AppWithdrawn) -> None:
@@ -186,6 +181,9 @@ def _run(state: State, at: At, key: bytes, placement: Row) -> Row:
         state.machines.set(row, cells.Machine.REGION, at.region)
     state.machines.set(row, cells.Machine.PLACEMENT, placement)
     state.machines.set(row, cells.Machine.STARTED, at.order_ns)
+    if state.machines.get(row, cells.Machine.OUTCOME):
+        for told in (cells.Machine.OUTCOME, cells.Machine.WAIT, cells.Machine.DECISION):
+            state.machines.set(row, told, 0)
     _count_running(state, row, 1)
     return row
 
@@ -212,14 +210,16 @@ def _forget(state: State, key: bytes) -> None:
 
 
 def _runs(state: State, machine: Row) -> bool:
-    _, _, started, stopped, _ = state.machines.values(machine)
-    return started > stopped
+    machines = state.machines
+    started = machines.get(machine, cells.Machine.STARTED)
+    return started > machines.get(machine, cells.Machine.STOPPED)
 
 
 def _count_running(state: State, machine: Row, by: int) -> None:
     if not _runs(state, machine):
         return
-    placement, region, *_ = state.machines.values(machine)
+    placement = state.machines.get(machine, cells.Machine.PLACEMENT)
+    region = state.machines.get(machine, cells.Machine.REGION)
     use = use_row(state, Row(placement), Row(region))
     state.uses.increase(use, cells.Use.RUNNING, by)
 
@@ -262,13 +262,3 @@ def count_hour(
         for cell, value in zip(cells.Demand, (hour, 0, 0), strict=True):
             state.demand.set(row, cell, value)
     state.demand.increase(row, column)
-
-
-def first_request(state: State, at: At, request_id: str) -> bool:
-    """Say whether a request of this kind is new, and remember it."""
-    key = machine_key(f"{type(at.event.fact).__name__} {request_id}")
-    if state.requests.find(key) != ABSENT:
-        return False
-    row, _ = state.requests.add(key)
-    state.requests.set(row, 0, at.time_ns)
-    return True

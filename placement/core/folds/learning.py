@@ -3,7 +3,8 @@
 Where no scheduler reports machine starts, pulls of manifests stand in for them.
 """
 
-from placement.core.event import ContentPushed, TagMoved
+from placement.core.event import ContentPulled, ContentPushed, TagMoved
+from placement.core.folds import payoff
 from placement.core.folds.demand import Start
 from placement.core.folds.presence import At, own
 from placement.core.folds.trials import version_started, version_tagged
@@ -29,10 +30,13 @@ def machine_started(state: State, at: At, start: Start | None, tag: Tag | None) 
         version_started(state, at, start, tag)
 
 
-def content_pulled(state: State, at: At, pull: Start | None, tag: Tag | None) -> None:
+def content_pulled(
+    state: State, at: At, fact: ContentPulled, pull: Start | None
+) -> None:
     """Let an image's pull stand in for a start where nobody reports any."""
     if pull is not None and not state.count("machine_started"):
-        version_started(state, at, pull, tag)
+        payoff.content_pulled(state, at, fact, pull)
+        version_started(state, at, pull, fact.tag)
 
 
 def _tagged(

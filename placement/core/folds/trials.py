@@ -14,6 +14,7 @@ from typing import Final
 from placement.core.counts import DAY_NS
 from placement.core.folds.bursts import burst_began, burst_went_on
 from placement.core.folds.demand import Start
+from placement.core.folds.due import trials_opened
 from placement.core.folds.outcomes import SharedKeys, outcome_keys
 from placement.core.folds.presence import At
 from placement.core.folds.versions import (
@@ -109,7 +110,8 @@ def _add_version(state: State, placement: Row, app: Row, shape: str) -> VersionR
         full = len(state.shapes) >= SHAPES_MAX
         found = state.shapes.find_or_add((NO_TAG if full else shape).encode())
     version = VersionRecord(placement, app, found, state.latest_order_ns)
-    state.versions.set_all(row, version[1:])
+    pushes = state.apps.get(app, cells.App.PUSHES)
+    state.versions.set_all(row, (*version[1:], pushes))
     state.apps.set(app, cells.App.NEWEST, placement + 1)
     owner, _ = PAIR.unpack(state.placements.key(placement))
     state.indexes.add_version(Row(owner), placement)
@@ -140,6 +142,7 @@ def _open(state: State, at: At, version: VersionRecord, trigger: int) -> None:
         row, _ = state.trials.add(key)
         state.trials.set_all(row, (order_ns, at.time_ns, *classes))
         trials.add(version, key, order_ns)
+    trials_opened(state, at, version.placement, trigger)
     _close_oldest(state, at, version.app)
 
 

@@ -25,7 +25,7 @@ CLASSES: Final = tuple(StartClass)
 def version_record(state: State, version: Row) -> VersionRecord:
     """Return what is kept of a version, which must be one."""
     row = state.versions.find(version_key(version))
-    app, shape, order_ns = state.versions.values(row)
+    app, shape, order_ns, _ = state.versions.values(row)
     return VersionRecord(version, Row(app), Row(shape), order_ns)
 
 

@@ -1,6 +1,7 @@
 """The columns of every table, by position, and what their codes mean."""
 
 from enum import IntEnum
+from typing import Final
 
 
 class ReplicaPhase(IntEnum):
@@ -23,6 +24,26 @@ class DecisionStatus(IntEnum):
     CANCELLED = 5
     EXPIRED = 6
     COMPLETED = 7
+    DEFERRED = 8
+    """Over budget: the only one that may become PLANNED after all."""
+
+
+class StartOutcome(IntEnum):
+    """Whether a machine found its image in its region, and if not, why."""
+
+    LOCAL = 1
+    UNKNOWN = 2
+    NEVER_PREDICTED = 3
+    PREDICTED_LATE = 4
+    EVICTED = 5
+    COPY_FAILED = 6
+    COPY_EXPIRED = 7
+    COPY_UNUSED = 8
+    CANCELLED = 9
+    CONTROL_GROUP = 10
+    OBSERVE_ONLY = 11
+    OVER_BUDGET = 12
+    SOURCE_UNHEALTHY = 13
 
 
 class Region(IntEnum):
@@ -41,9 +62,12 @@ class App(IntEnum):
 
 
 class Version(IntEnum):
-    """Of ``versions``; key: placement. ORDER: when it was pushed, or first seen."""
+    """Of ``versions``; key: placement. ORDER: when it was pushed, or first seen.
 
-    APP, SHAPE, ORDER = range(3)
+    NUMBER: how many versions of the app were pushed by then, this one included.
+    """
+
+    APP, SHAPE, ORDER, NUMBER = range(4)
 
 
 class Trial(IntEnum):
@@ -131,9 +155,13 @@ class Burst(IntEnum):
 
 
 class Machine(IntEnum):
-    """Of ``machines``; key: the id's hash. Runs while STARTED > STOPPED."""
+    """Of ``machines``; key: the id's hash. Runs while STARTED > STOPPED.
+
+    Of its last start: OUTCOME, a StartOutcome; WAIT, plus one; DECISION: row plus one.
+    """
 
     PLACEMENT, REGION, STARTED, STOPPED, SEEN = range(5)
+    OUTCOME, WAIT, DECISION = range(5, 8)
 
 
 class Calibration(IntEnum):
@@ -149,9 +177,51 @@ class Transfer(IntEnum):
 
 
 class Decision(IntEnum):
-    """Of ``decisions``; key: the id. SOURCE: row plus one."""
+    """Of ``decisions``; key: the id. SOURCE, POLICY, REASON: row plus one.
+
+    KIND: a ReplicationTrigger, or EVICTION, whose BYTES are negative. PROBABILITY: in
+    millionths. CAUSE: a WithholdReason or FailureCause. REGIONS_0 and on: the start
+    regions that it is for, sixty bits each. USED: the first start in one of them after
+    it was decided; STARTS: of that burst; WAITED of those said what they WAIT, in all.
+    ORDER: the log's time of the decision, which no other event shares.
+    """
 
     STATUS, PLACEMENT, SOURCE, TARGET, BYTES, TRIGGER, TIME, CHANGE, ATTEMPT = range(9)
+    SEQUENCE, KIND, EXPIRE, PRIORITY, PROBABILITY, SAVED, EXPECTED = range(9, 16)
+    MOVED, TOOK, POLICY, REASON, CAUSE, COMPLETE, USED = range(16, 23)
+    STARTS, WAITED, WAIT, ORDER = range(23, 27)
+    REGIONS_0, REGIONS_1, REGIONS_2, REGIONS_3 = range(27, 31)
+
+
+EVICTION: Final = 100
+"""The KIND of a decision to remove content; a ReplicationTrigger is less."""
+
+
+class Decided(IntEnum):
+    """Of ``decided``; key: digest, target. DECISION: the last one's row, plus one.
+
+    TRIGGER: the latest that opened one. FAILURES: in a row, expiries too.
+    """
+
+    TRIGGER, DECISION, FAILURES = range(3)
+
+
+class Wanted(IntEnum):
+    """Of ``wanted``; key: placement, target. What somebody asked to have copied."""
+
+    TIME, SEQUENCE, DEADLINE = range(3)
+
+
+class Request(IntEnum):
+    """Of ``requests``; key: the id's hash. PLACEMENT: of a wanted copy, plus one."""
+
+    TIME, PLACEMENT, TARGET = range(3)
+
+
+class StartDay(IntEnum):
+    """Of ``start_days``; key: app, start region, StartOutcome, day since 1970."""
+
+    STARTS, WAITED, WAIT = range(3)
 
 
 class Order(IntEnum):

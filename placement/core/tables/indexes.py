@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from placement.core.tables.agenda import Agenda
 from placement.core.tables.changes import Changes
+from placement.core.tables.decided import DecisionIndex
 from placement.core.tables.table import Row
 from placement.core.tables.trials import OpenTrials
 
@@ -12,7 +14,9 @@ class Indexes:
 
     def __init__(self) -> None:
         """Begin empty, as the tables do."""
+        self.agenda = Agenda()
         self.changes = Changes()
+        self.decisions = DecisionIndex()
         self.trials = OpenTrials()
         self._by_repository: dict[Row, list[Row]] = {}
         self._by_digest: dict[Row, list[Row]] = {}
@@ -20,9 +24,10 @@ class Indexes:
         self._users: dict[Row, list[Row]] = {}
         self._tags: dict[Row, list[Row]] = {}
         self._machines: dict[Row, dict[bytes, None]] = {}
-        self._flows: dict[Row, dict[Row, None]] = {}
         self._conversions: dict[Row, list[Row]] = {}
         self._members: dict[Row, list[Row]] = {}
+        self._wanted: dict[Row, list[Row]] = {}
+        self._awaited: dict[Row, list[Row]] = {}
         self._versions: dict[Row, list[Row]] = {}
 
     def add_placement(self, row: Row, repository: Row, digest: Row) -> None:
@@ -49,18 +54,6 @@ class Indexes:
     def drop_machine(self, region: Row, key: bytes) -> None:
         """Forget that a machine is in a region."""
         del self._machines[region][key]
-
-    def add_flow(self, source: Row, decision: Row) -> None:
-        """Index a copy that began to leave *source*."""
-        self._flows.setdefault(source, {})[decision] = None
-
-    def drop_flow(self, source: Row, decision: Row) -> None:
-        """Forget a copy that left *source*, if it is known."""
-        self._flows.get(source, {}).pop(decision, None)
-
-    def flows_from(self, source: Row) -> list[Row]:
-        """Return the decisions whose copies began to leave *source*."""
-        return list(self._flows.get(source, ()))
 
     def add_conversion(self, original: Row, converted: Row) -> None:
         """Index a digest that a copy made of another one."""
@@ -109,3 +102,19 @@ class Indexes:
     def members_of(self, app: Row) -> Sequence[Row]:
         """Return the start regions with any demand for an app."""
         return self._members.get(app, ())
+
+    def add_wanted(self, placement: Row, target: Row) -> None:
+        """Index the first request to copy a placement into a region."""
+        self._wanted.setdefault(placement, []).append(target)
+
+    def wanted_of(self, placement: Row) -> Sequence[Row]:
+        """Return the regions that somebody ever asked to copy a placement into."""
+        return self._wanted.get(placement, ())
+
+    def add_awaited(self, placement: Row, region: Row) -> None:
+        """Index the first request for starts of this very image in a start region."""
+        self._awaited.setdefault(placement, []).append(region)
+
+    def awaited_of(self, placement: Row) -> Sequence[Row]:
+        """Return the start regions where starts of this very image were asked for."""
+        return self._awaited.get(placement, ())

@@ -14,7 +14,10 @@ SET_ASIDE_REMEMBERED: Final = 10_000
 POLICIES_REMEMBERED: Final = 16
 TRANSFERS_PER_ROUTE: Final = 32
 VOCABULARY_MAX: Final = 1_000
-"""Media types and platforms by name; further ones are kept as unknown."""
+"""Media types, platforms, policies and reasons; further ones are kept as unknown."""
+START_DAYS_REMEMBERED: Final = 2**18
+REGION_BITS: Final = 60
+"""Regions of one column of a decision's start regions."""
 
 TRIAL_REGIONS: Final = 60
 """Regions of one row of trials: fifteen in each of four columns."""
@@ -31,6 +34,7 @@ SHAPES_MAX: Final = 10_000
 
 PAIR: Final = Struct("<II")
 TRIPLE: Final = Struct("<III")
+START_DAY: Final = Struct("<IIII")
 
 
 def tag_key(repository: Row, tag: Tag) -> bytes:

@@ -5,6 +5,7 @@ they mean. Rows travel to and from a checkpoint in chunks of CHUNK_ROWS.
 """
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from typing import Final, NewType
@@ -135,6 +136,23 @@ class Table:
     def rows(self) -> Iterator[tuple[bytes, Row]]:
         """Yield each key and its row, in no order that means anything."""
         yield from self._rows.items()
+
+    def newest_first(self, after: Row = ABSENT) -> Iterator[Row]:
+        """Yield the rows of a table with a capacity, the latest added first.
+
+        Only those that were added before row *after*, if one is given. What is added
+        meanwhile may be missed.
+        """
+        assert self._capacity is not None, "only a bounded table knows its rows' ages"
+        count, newest = len(self._keys), self._added - 1
+        first = 0 if after == ABSENT else (newest - after) % self._capacity + 1
+        for age in range(first, count):
+            yield Row((newest - age) % self._capacity)
+
+    def tally(self, column: int) -> Counter[int]:
+        """Return of a table with a capacity how many rows hold each integer there."""
+        assert self._capacity is not None, "rows of other tables may be free"
+        return Counter(self._columns[column])
 
     def take_dirty(self, count_max: int | None = None) -> list[tuple[int, bytes]]:
         """Return the packed chunks that changed since they were taken, by number.

@@ -3,12 +3,9 @@
 from collections import deque
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from placement.core.tables.table import Row
-
-OPENED_MAX: Final = 65_536
-"""Versions with new trials that wait to be planned; the oldest are left out."""
 
 
 class EndedTrial(NamedTuple):
@@ -36,7 +33,6 @@ class OpenTrials:
         """Begin with none."""
         self.ended: list[EndedTrial] | None = None
         """What ended since it was emptied; None while nobody wants to know."""
-        self._opened: dict[Row, None] = {}
         self._versions: dict[Row, dict[Row, VersionRecord]] = {}
         self._keys: dict[Row, dict[bytes, int]] = {}
         self._ages: deque[tuple[int, Row, bytes]] = deque()
@@ -45,9 +41,6 @@ class OpenTrials:
         """Index a trial that was opened at *order_ns*, after all that are indexed."""
         version = about.placement
         self._add_version(about)
-        self._opened[version] = None
-        if len(self._opened) > OPENED_MAX:
-            del self._opened[next(iter(self._opened))]
         self._keys.setdefault(version, {})[key] = order_ns
         self._ages.append((order_ns, version, key))
 
@@ -76,12 +69,6 @@ class OpenTrials:
         """Tell whoever wants to know that a trial has an outcome."""
         if self.ended is not None:
             self.ended.append(EndedTrial(version, region, trigger, hit))
-
-    def take_opened(self) -> list[Row]:
-        """Return the versions with trials that are new since the last call."""
-        opened = list(self._opened)
-        self._opened.clear()
-        return opened
 
     def versions_of(self, app: Row) -> list[Row]:
         """Return the versions of *app* with open trials, the oldest version first."""

@@ -1,6 +1,7 @@
 """``placement preview``: what would be copied where, and why."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import rich_click as click
 from rich.console import RenderableType
@@ -8,6 +9,7 @@ from rich.text import Text
 
 from placement.cli import output
 from placement.cli.output import Answer
+from placement.cli.policy_file import is_file, policy_text
 from placement.cli.reference import ImageName, parse_name
 from placement.cli.session import Session, pass_session, session_options
 from placement.client import PlacementClient
@@ -20,7 +22,12 @@ COLUMNS = ("image", "copy", "moves>", "takes p50>", "a start saves>", "why")
 @click.command()
 @click.argument("image", metavar="[IMAGE]", default="")
 @click.option("--target", default="", metavar="REGION", help="Only into this region.")
-@click.option("--policy", default="", metavar="POLICY", help="default or set_60d.")
+@click.option(
+    "--policy",
+    default="",
+    metavar="FILE|NAME",
+    help="A TOML file, default or set_60d; otherwise the policy in force.",
+)
 @click.option(
     "--limit", type=click.IntRange(1, 1_000), default=100, help="At most so many."
 )
@@ -35,18 +42,24 @@ def preview(session: Session, image: str, target: str, policy: str, limit: int) 
     name = parse_name(image) if image else None
     if target:
         parse_region(target, "--target")
+    content = ""
+    if is_file(policy):
+        policy, content = "", policy_text(Path(policy))
     answer = session.ask(
-        lambda client: previewed(client, name, target, policy=policy, limit=limit)
+        lambda client: previewed(
+            client, name, target, policy=policy, content=content, limit=limit
+        )
     )
     output.emit(session, answer, tables)
 
 
-async def previewed(
+async def previewed(  # noqa: PLR0913 - the fields of the request
     client: PlacementClient,
     name: ImageName | None,
     target: str,
     *,
     policy: str = "",
+    content: str = "",
     limit: int = 0,
 ) -> Answer:
     """Return the copies that are wanted: of one image, a repository, or all."""
@@ -55,6 +68,7 @@ async def previewed(
         (name.reference or "") if name else "",
         target,
         policy=policy,
+        policy_content=content,
         max_replication_count=limit,
     )
     return plain(response)

@@ -11,6 +11,8 @@ class PlacementError(Exception):
     """
 
     reason = "UNKNOWN"
+    retry_delay_ms: int | None = None
+    """When the same call may succeed, where the error itself knows that."""
 
     def __init__(self, message: str, **metadata: str) -> None:
         """Keep *metadata* for the caller."""
@@ -208,5 +210,9 @@ class RegionUnknownError(PlacementError):
 
 def clipped(value: object, length: int = 80) -> str:
     """Return *value* as at most *length* printable ASCII characters."""
-    shown = ascii(value) if isinstance(value, str) else ascii(str(value))
+    try:
+        shown = ascii(str(value))
+    # Of a number of many thousand digits, or of what is nested too deep.
+    except (ValueError, RecursionError):
+        shown = f"({type(value).__name__} too long to show)"
     return shown if len(shown) <= length else shown[: length - 3] + "..."

@@ -1,7 +1,8 @@
 """What an operator may choose: how outcomes are weighed, and which bets are worth it.
 
 A policy is a TOML file of the keys below; what it leaves out is as in the default. It
-never changes what is folded, so another policy needs no replay.
+never changes what is folded, so another policy needs no replay. The same file may hold
+what a planner keeps to, whatever pays: ``core/deciding/guardrails.py`` reads that.
 """
 
 import tomllib
@@ -15,6 +16,8 @@ BREAK_EVEN: Final = "break_even"
 SET_60D: Final = "set_60d"
 RULES: Final = (BREAK_EVEN, SET_60D)
 NAME_LENGTH_MAX: Final = 64
+GUARDRAIL_KEYS: Final = ("mode", "holdout_fraction", "limits", "keep", "residency")
+"""What else a policy's file may hold; only whoever decides about copies reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +124,30 @@ STATIC: Final = Policy(name=SET_60D, rule=SET_60D)
 BUILT_IN: Final = {policy.name: policy for policy in (DEFAULT, STATIC)}
 
 
-def parse_policy(text: str, field: str = "policy") -> Policy:
-    """Return the policy that *text*, a TOML file, defines; raises PolicyInvalidError.
-
-    *field* is what the error names before the key.
-    """
+def document(text: str, field: str) -> Mapping[str, object]:
+    """Return what *text*, a TOML file, says; raises PolicyInvalidError for *field*."""
     try:
-        given = tomllib.loads(text)
+        return tomllib.loads(text)
     # Of what is too deep or too long the parser says so in other words.
     except (ValueError, RecursionError) as error:
         remedy = f"give a TOML file of keys and numbers: {error}"
         raise PolicyInvalidError(field, text, remedy) from error
+
+
+def parse_policy(text: str, field: str = "policy") -> Policy:
+    """Return the policy that *text*, a TOML file, defines; raises PolicyInvalidError.
+
+    *field* is what the error names before the key. Guardrails are left to their own
+    parser.
+    """
+    said = document(text, field)
+    given = {key: said[key] for key in said if key not in GUARDRAIL_KEYS}
     known = {key.name for key in fields(Policy)}
-    for key in given:
+    for key, value in given.items():
         if key not in known:
-            remedy = f"leave it out, or give one of {', '.join(sorted(known))}"
-            raise PolicyInvalidError(
-                f"{field}.{key[:NAME_LENGTH_MAX]}", given[key], remedy
-            )
+            keys = ", ".join(sorted({*known, *GUARDRAIL_KEYS}))
+            remedy = f"leave it out, or give one of {keys}"
+            raise PolicyInvalidError(f"{field}.{key[:NAME_LENGTH_MAX]}", value, remedy)
     texts = {key: _text(field, key, given[key]) for key in given if key not in LIMITS}
     numbers = {key: _number(field, key, given[key]) for key in given if key in LIMITS}
     return Policy(**texts, **numbers)  # type: ignore[arg-type] # texts and numbers apart

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator
 
+import grpc
 import pytest
 
 from placement.api import replication_servicer
+from placement.core.event import Document, Name, PolicyChanged
 from placement.core.oci import Repository, Tag
 from placement.v1 import basis_pb2
 from placement.v1 import replication_service_pb2 as pb
-from placement.wire.fields import nanoseconds
+from placement.wire.fields import DOCUMENT_LENGTH_MAX, nanoseconds
 from tests.builders import (
     AMS,
     API,
@@ -20,10 +22,11 @@ from tests.builders import (
     WEB,
     descriptor,
     digest,
+    event,
     pushed,
     started,
 )
-from tests.serving import Service, serving
+from tests.serving import Service, refused, serving
 
 SMALL, LARGE = 1_000_000, 900_000_000
 REQUEST = pb.PreviewReplicationsRequest
@@ -156,6 +159,84 @@ async def test_images_beyond_the_limit_are_counted_and_not_considered(
 
     assert copies(answer) == [(API, SYD)]
     assert answer.omitted_count == 1
+
+
+async def test_policy_in_force_is_the_one_that_previews(service: Service) -> None:
+    """Its numbers, its residency and its name; another name keeps its residency."""
+    text = '[[residency]]\nrepositories = ["acme/web"]\ndeny = ["syd"]'
+    order = PolicyChanged(Name("careful"), Document(text))
+    await service.stage.happen(event(IAD, order))
+
+    answer = await preview(service)
+    named = await preview(service, policy="set_60d")
+
+    assert answer.policy == "careful"
+    assert (WEB, SYD) not in copies(answer)
+    assert {(WEB, FRA), (API, SYD)} <= set(copies(answer))
+    assert named.policy == "set_60d"
+    assert (WEB, SYD) not in copies(named)
+    assert (WEB, FRA) in copies(named)
+
+
+async def test_policy_may_be_given_whole(service: Service) -> None:
+    """Instead of the one in force, which it neither adds to nor changes."""
+    before = await preview(service)
+    thrifty = 'name = "thrifty"\nkappa_bytes_per_second = 0'
+    europe = '[[residency]]\nrepositories = ["*"]\nallow = ["ams", "fra"]'
+    nowhere = '[[residency]]\nrepositories = ["*"]\nallow = ["mars"]'
+
+    answer = await preview(service, policy_content=thrifty)
+    kept = await preview(service, policy_content=europe)
+    none = await preview(service, policy_content=nowhere)
+
+    assert (copies(answer), answer.policy) == ([], "thrifty")
+    assert {copy.target_region for copy in kept.replications} == {FRA}
+    assert kept.policy == "unnamed"
+    assert copies(none) == []
+    assert copies(await preview(service)) == copies(before)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "field"),
+    [
+        (
+            {"policy_content": "kappa = 1"},
+            "POLICY_INVALID",
+            "policy_content.kappa",
+        ),
+        (
+            {"policy_content": "[limits]\nmin_copies = 0"},
+            "POLICY_INVALID",
+            "policy_content.limits.min_copies",
+        ),
+        ({"policy": "best"}, "POLICY_UNKNOWN", "policy"),
+        (
+            {"policy": "default", "policy_content": "patience = 0"},
+            "INPUT_INVALID",
+            "policy_content",
+        ),
+        (
+            {"policy_content": "#" * (DOCUMENT_LENGTH_MAX + 1)},
+            "LIMIT_INVALID",
+            "policy_content",
+        ),
+    ],
+)
+async def test_policy_that_cannot_be_meant_is_refused(
+    service: Service, fields: dict[str, str], reason: str, field: str
+) -> None:
+    """By its reason and the key at fault."""
+    refusal = await refused(preview(service, **fields))
+
+    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert (refusal.info.reason, refusal.info.metadata["field"]) == (reason, field)
+
+
+async def test_longest_policy_is_taken(service: Service) -> None:
+    """As long as one that can be ordered."""
+    answer = await preview(service, policy_content="#" * DOCUMENT_LENGTH_MAX)
+
+    assert answer.replications
 
 
 async def test_nothing_is_wanted_where_nothing_starts() -> None:

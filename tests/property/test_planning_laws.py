@@ -14,10 +14,11 @@ from placement.core.network import Network
 from placement.core.oci import Repository
 from placement.core.planning import plan
 from placement.core.policy import BUILT_IN, Policy
+from placement.core.residency import Residency, ResidencyRule
 from placement.core.state import State
 from placement.core.tables.table import Row
 from placement.core.topology import Topology
-from tests.builders import folded_log
+from tests.builders import TOPOLOGY, folded_log
 from tests.strategies import DIGESTS, NOW_NS, examples, image_facts, logs, topologies
 
 IMAGES = [
@@ -27,6 +28,15 @@ IMAGES = [
 ]
 
 
+residencies = st.lists(
+    st.builds(
+        ResidencyRule,
+        st.sampled_from([("*",), ("acme/*",), ("api",)]),
+        st.lists(st.sampled_from(list(TOPOLOGY.regions)), max_size=3).map(tuple),
+        st.lists(st.sampled_from(list(TOPOLOGY.regions)), max_size=3).map(tuple),
+    ),
+    max_size=2,
+).map(lambda rules: Residency(tuple(rules)))
 policies = st.sampled_from(sorted(BUILT_IN)).map(BUILT_IN.__getitem__)
 
 
@@ -98,6 +108,25 @@ def test_plan_has_a_total_order(
         for candidate in candidates
     ]
     assert all(one < other for one, other in pairwise(keys))
+
+
+@examples(150)
+@given(policies, logs(image_facts(), most=16), topologies(), residencies)
+def test_plan_stays_within_the_rules(
+    policy: Policy,
+    log: list[RecordedMessage],
+    topology: Topology,
+    residency: Residency,
+) -> None:
+    """Whatever drains or is down, no copy goes where a rule does not permit it."""
+    state = folded_log(log)
+    network = Network(state, topology, NOW_NS)
+
+    candidates = plan(network, IMAGES, Forecaster(state, policy), residency)
+
+    for candidate in candidates:
+        repository = candidate.image.repository
+        assert candidate.target in residency.permitted(topology, repository)
 
 
 @examples(100)

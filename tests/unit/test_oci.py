@@ -169,3 +169,11 @@ def test_clipped_keeps_what_fits() -> None:
     assert clipped("x" * 78) == "'" + "x" * 78 + "'"
     assert len(clipped("x" * 79)) == 80
     assert clipped("x" * 79).endswith("...")
+
+
+def test_what_cannot_be_written_is_named_by_its_kind() -> None:
+    """A message about a value must not fail because of the value."""
+    huge = 16**5_000
+
+    assert clipped(huge) == "(int too long to show)"
+    assert clipped([huge]) == "(list too long to show)"

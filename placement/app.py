@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import platform
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from contextlib import (
 )
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -27,14 +29,16 @@ from placement.adapters.sqlite.generations import (
     GenerationSettings,
 )
 from placement.api.server import PlacementServer, ServerSettings, build_server
-from placement.config import Config, load_topology, split_address
-from placement.ports import EventLog, LogUnavailableError
+from placement.config import Config, load_prices, load_topology, split_address
+from placement.ports import CheckpointStore, EventLog, LogUnavailableError
+from placement.runtime.planner import Planner, PlannerSettings
 from placement.runtime.projector import Projector, ProjectorSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
 from placement.runtime.watchdog import watchdog
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.metrics import build_registry
+from placement.telemetry.planning import register_planning
 
 STOP_GRACE_SECONDS = 5.0
 """Calls that are under way when the service is told to stop may take so long."""
@@ -62,14 +66,17 @@ async def serve(config: Config) -> None:
             await stack.enter_async_context(_pages(config, registry, view))
         settings = _projector_settings(config)
         projector = Projector(log, store, view, time.time_ns, settings, records)
-        server = _server(config, log, view)
+        publisher = Publisher(log, view)
+        server = _server(config, view, publisher)
+        planner = _planner(config, view, publisher)
+        register_planning(registry, view, load_topology(config), planner)
         await projector.restore()
         port = await server.start()
         stack.push_async_callback(server.stop, STOP_GRACE_SECONDS)
         blocked = partial(projector.note_blocked, "the event loop stood still")
         stack.enter_context(watchdog(config.watchdog_seconds, blocked))
         log_events.info("service_started", port=port, data_dir=str(config.data_dir))
-        await _run(projector)
+        await _run(projector, planner)
         log_events.info("service_stopping", sequence=view.state.sequence)
 
 
@@ -92,6 +99,20 @@ async def open_log(config: Config, *, may_start: bool) -> AsyncIterator[EventLog
         log = JetStreamLog(settings or await _broker(config, stack))
         stack.push_async_callback(log.close)
         yield log
+
+
+@asynccontextmanager
+async def open_scratch(
+    directory: Path,
+) -> AsyncIterator[tuple[EventLog, CheckpointStore]]:
+    """Give an empty log, over a broker of its own, and a checkpoint in *directory*."""
+    config = Config(data_dir=directory)
+    async with open_log(config, may_start=True) as log:
+        store = _generations(config)
+        try:
+            yield log, store
+        finally:
+            await store.close()
 
 
 async def _broker(config: Config, stack: AsyncExitStack) -> JetStreamSettings:
@@ -143,8 +164,20 @@ def _projector_settings(config: Config) -> ProjectorSettings:
     )
 
 
-def _server(config: Config, log: EventLog, view: View) -> PlacementServer:
+def _planner(config: Config, view: View, publisher: Publisher) -> Planner | None:
+    """Return what decides on copies, or None where this service does not."""
+    if not config.planner.enabled:
+        return None
+    settings = PlannerSettings(
+        name=f"planner-{platform.node()}", tick_seconds=config.planner.tick_seconds
+    )
+    topology = load_topology(config)
+    return Planner(view, topology, publisher, time.time_ns, settings)
+
+
+def _server(config: Config, view: View, publisher: Publisher) -> PlacementServer:
     host, port = split_address(config.listen)
+    topology = load_topology(config)
     settings = ServerSettings(
         host=host,
         port=port,
@@ -154,25 +187,27 @@ def _server(config: Config, log: EventLog, view: View) -> PlacementServer:
         cert_file=config.tls.cert_file,
         key_file=config.tls.key_file,
         client_ca_file=config.tls.client_ca_file,
+        prices=load_prices(config, topology),
     )
-    publisher = Publisher(log, view)
-    return build_server(settings, view, load_topology(config), publisher, time.time_ns)
+    return build_server(settings, view, topology, publisher, time.time_ns)
 
 
-async def _run(projector: Projector) -> None:
-    """Fold until a signal says stop, then save what is folded."""
+async def _run(projector: Projector, planner: Planner | None) -> None:
+    """Fold, and decide, until a signal says stop; then save what is folded."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     folding = asyncio.create_task(projector.run())
+    planning = None if planner is None else asyncio.create_task(planner.run())
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({folding, stopping}, return_when="FIRST_COMPLETED")
         if folding.done():
             await folding  # raises why it cannot go on
     finally:
-        stopping.cancel()
-        folding.cancel()
-        await asyncio.wait({folding, stopping})
+        tasks = {task for task in (folding, planning, stopping) if task is not None}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await projector.finish()

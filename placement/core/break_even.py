@@ -18,6 +18,7 @@ from placement.core.event import Factor
 from placement.core.facts.values import factors_of
 from placement.core.forecast import CERTAIN, Forecaster, Trial
 from placement.core.network import Network
+from placement.core.residency import ANYWHERE, Residency, storage_within
 from placement.core.tables.cells import StartClass
 from placement.core.tables.outcomes import Trigger
 from placement.core.tables.table import ABSENT, Row
@@ -59,35 +60,65 @@ class _Stake:
 
 
 def wanted_by_bets(
-    network: Network, forecaster: Forecaster, image: Image
+    network: Network,
+    forecaster: Forecaster,
+    image: Image,
+    residency: Residency = ANYWHERE,
 ) -> Iterator[Candidate]:
     """Yield the copies of *image* that pay now, by target."""
     state = network.state
     placement = state.find_placement(image.repository, image.digest)
-    if placement == ABSENT:
-        return
-    trials = open_trials(state, placement)
-    trials += due_trials(state, placement, network.now_ns)
+    if placement != ABSENT:
+        trials = open_trials(state, placement)
+        trials += due_trials(state, placement, network.now_ns)
+        yield from bets_on(network, forecaster, image, trials, residency)
+
+
+def bets_on(
+    network: Network,
+    forecaster: Forecaster,
+    image: Image,
+    trials: Sequence[Trial],
+    residency: Residency = ANYWHERE,
+) -> Iterator[Candidate]:
+    """Yield the copies of *image* that pay now if *trials* are all that is asked."""
+    state = network.state
+    permitted = residency.permitted(network.topology, image.repository)
     copies: dict[Row, Copy] = {}
 
     def costs(start: Row) -> CopyCosts | None:
         region = state.region_at(start)
         if region not in network.topology.regions:
             return None
-        copy = copy_into(network, image, network.storage(region), region)
+        target = storage_within(network, region, permitted)
+        if target is None:
+            return None
+        copy = copy_into(network, image, target, region)
         if copy is None:
             return None
         copies[start] = copy
-        return CopyCosts(copy.transfer_bytes, copy.duration.p50_ns / 1e9)
+        return _costs(network, forecaster, copy, region)
 
     shared: dict[Region, list[Wager]] = {}
     for wager in wagers(forecaster, trials, costs):
-        target = network.storage(state.region_at(wager.trial.region))
+        target = copies[wager.trial.region].target
         shared.setdefault(target, []).append(wager)
     for target, found in sorted(shared.items()):
         stake = _stake(copies, found)
         if stake is not None:
             yield _candidate(network, forecaster, image, target, stake)
+
+
+def _costs(
+    network: Network, forecaster: Forecaster, copy: Copy, start: Region
+) -> CopyCosts:
+    """Return what *copy* costs, and what a start in *start* waits without it."""
+    remote_seconds = copy.duration.p50_ns / 1e9
+    if copy.target != network.storage(start):
+        # Not the storage nearest to it: a start has still to fetch it from there.
+        saved_seconds = copy.saved_ns / 1e9
+        remote_seconds = forecaster.policy.local_start_seconds + saved_seconds
+    return CopyCosts(copy.transfer_bytes, remote_seconds)
 
 
 def _stake(copies: dict[Row, Copy], found: Sequence[Wager]) -> _Stake | None:

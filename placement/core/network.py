@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from placement.core.decisions import flow_count
 from placement.core.estimate import Duration
 from placement.core.event import RegionState
 from placement.core.routes import RouteFit, route_fit
@@ -21,6 +22,16 @@ class Network:
     now_ns: int
     _fits: dict[tuple[Region, Region], RouteFit] = field(default_factory=dict)
     _start_ups: dict[tuple[Region, Region], Duration] = field(default_factory=dict)
+    coming: dict[Row, frozenset[Row]] = field(default_factory=dict)
+    """What decided copies bring into a region; filled by who asks, for this answer."""
+    graphs: dict[Row, list[Row]] = field(default_factory=dict)
+    """What an image consists of; filled by who asks, for this answer."""
+    pulls: dict[Row, int] = field(default_factory=dict)
+    """What one machine pulls of an image, in bytes; filled by who asks."""
+    missing_bytes: dict[tuple[Row, Region], int | None] = field(default_factory=dict)
+    """What a region lacks of a placement's image; None: nothing of one platform."""
+    _states: dict[Region, RegionState] = field(default_factory=dict)
+    _storages: dict[Region, Region] = field(default_factory=dict)
     _supplies: dict[Row, tuple[ReplicaRecord, ...]] = field(default_factory=dict)
 
     def route(self, source: Region, target: Region) -> RouteFit:
@@ -34,7 +45,7 @@ class Network:
             limit = self.topology.regions[source].egress_bytes_per_second
             if limit and source != target:
                 row = self.state.regions.find(source.encode())
-                flows = 0 if row == ABSENT else self.state.flow_count(row)
+                flows = 0 if row == ABSENT else flow_count(self.state, row)
                 slowest = max(found.seconds_per_byte, (flows + 1) / limit)
                 found = replace(found, seconds_per_byte=slowest)
             self._fits[source, target] = found
@@ -42,7 +53,11 @@ class Network:
 
     def region_state(self, region: Region) -> RegionState:
         """Return what operators said of *region*."""
-        return self.state.region_state(region, self.now_ns)
+        found = self._states.get(region)
+        if found is None:
+            found = self.state.region_state(region, self.now_ns)
+            self._states[region] = found
+        return found
 
     def serves(self, region: Region) -> bool:
         """Say whether *region* may be a source: in the catalogue, storing, not down."""
@@ -54,7 +69,11 @@ class Network:
 
         Where none is active, the first that drains, and else the first of all.
         """
-        return min(self.topology.serving_order(region), key=self.region_state)
+        found = self._storages.get(region)
+        if found is None:
+            order = self.topology.serving_order(region)
+            found = self._storages[region] = min(order, key=self.region_state)
+        return found
 
     def start_up(self, source: Region, target: Region) -> Duration:
         """Return how long nothing at all takes from *source* to *target*."""

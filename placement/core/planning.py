@@ -11,22 +11,27 @@ from placement.core.copies import Candidate, Image, by_value
 from placement.core.forecast import Forecaster
 from placement.core.network import Network
 from placement.core.policy import SET_60D
+from placement.core.residency import ANYWHERE, Residency
 from placement.core.static_rule import wanted_by_members
 
 
 def plan(
-    network: Network, images: Iterable[Image], forecaster: Forecaster
+    network: Network,
+    images: Iterable[Image],
+    forecaster: Forecaster,
+    residency: Residency = ANYWHERE,
 ) -> list[Candidate]:
     """Return the copies of *images* that the forecaster's policy wants, best first.
 
-    Value is what a copy is expected to save for each byte that it may waste; ties go by
-    repository, digest and target, so the order is total.
+    None goes where *residency* does not permit it. Value is what a copy is expected to
+    save for each byte that it may waste; ties go by repository, digest and target, so
+    the order is total.
     """
     static = forecaster.policy.rule == SET_60D
     found: list[Candidate] = []
     for image in images:
         if static:
-            found += wanted_by_members(network, image)
+            found += wanted_by_members(network, image, residency)
         else:
-            found += wanted_by_bets(network, forecaster, image)
+            found += wanted_by_bets(network, forecaster, image, residency)
     return sorted(found, key=by_value)

@@ -15,6 +15,7 @@ from placement.core.graph import mountable, mounts, pull_bytes, size_of, standin
 from placement.core.network import Network
 from placement.core.oci import Digest, Repository
 from placement.core.tables.cells import ReplicaPhase
+from placement.core.tables.keys import PAIR
 from placement.core.tables.records import ReplicaRecord
 from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
@@ -70,15 +71,16 @@ def rank_sources(network: Network, question: Question, digest: Digest) -> Rankin
         return Ranking(digest, (), (), 0)
     placement = state.find_placement(question.repository, digest)
     records = () if placement == ABSENT else state.replicas_of(placement)
+    size = whole_bytes(network, content)
     found = [
-        _scored(network, question, digest, record)
+        _scored(network, question, placement, record, size)
         for record in records
         if network.serves(record.region) and record.phase >= ReplicaPhase.COMPLETE
     ]
-    ordered = _ordered(found, question, digest)
+    ordered = _ordered(found, question, digest)[: question.source_count_max]
     return Ranking(
         digest,
-        tuple(ordered[: question.source_count_max]),
+        tuple(_source(network, question, one, size) for one in ordered),
         _mountable(network, question, content),
         state.size_bytes(content),
     )
@@ -86,60 +88,91 @@ def rank_sources(network: Network, question: Question, digest: Digest) -> Rankin
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    source: Source
+    """A region that holds the content, and what it is ordered by."""
+
+    region: Region
+    phase: ReplicaPhase
+    duration: Duration
+    missing_bytes: int
+    """Of all that the content refers to; 0 unless it is *lacking*."""
     lacking: bool
     draining: bool
 
 
 def _ordered(
     found: Sequence[_Scored], question: Question, digest: Digest
-) -> list[Source]:
+) -> list[_Scored]:
     shortest: dict[tuple[bool, bool], int] = {}
     for one in found:
         group = (one.lacking, one.draining)
-        p50_ns = one.source.duration.p50_ns
+        p50_ns = one.duration.p50_ns
         shortest[group] = min(shortest.get(group, p50_ns), p50_ns)
 
     def key(one: _Scored) -> tuple[bool, bool, int, bytes, Region]:
         group = (one.lacking, one.draining)
         near_ns = round(shortest[group] * NEAR_EQUAL)
-        p50_ns = max(near_ns, one.source.duration.p50_ns)
-        region = one.source.region
-        named = f"{question.region}\0{digest}\0{region}".encode()
+        p50_ns = max(near_ns, one.duration.p50_ns)
+        named = f"{question.region}\0{digest}\0{one.region}".encode()
         place = blake2b(named, digest_size=8).digest()
-        return (*group, p50_ns, place, region)
+        return (*group, p50_ns, place, one.region)
 
-    return [one.source for one in sorted(found, key=key)]
+    return sorted(found, key=key)
 
 
 def _scored(
-    network: Network, question: Question, digest: Digest, record: ReplicaRecord
+    network: Network,
+    question: Question,
+    placement: Row,
+    record: ReplicaRecord,
+    size: int,
 ) -> _Scored:
-    state, region = network.state, record.region
-    content = state.find_digest(digest)
-    repository = state.find_repository(question.repository)
-    whole = standing(state, repository, content, state.regions.find(region.encode()))
-    size = pull_bytes(state, content)
-    route = network.route(region, question.region)
-    draining = network.region_state(region) is RegionState.DRAINING
-    round_trip_ns = network.topology.round_trip_ns(region, question.region)
+    region = record.region
+    missing_bytes = _missing_bytes(network, placement, region)
+    return _Scored(
+        region,
+        record.phase,
+        network.route(region, question.region).duration(size),
+        missing_bytes or 0,
+        missing_bytes is not None,
+        network.region_state(region) is RegionState.DRAINING,
+    )
+
+
+def _missing_bytes(network: Network, placement: Row, region: Region) -> int | None:
+    """Return what *region* lacks of an image; None: it has all of one platform."""
+    kept, key = network.missing_bytes, (placement, region)
+    if key not in kept:
+        state = network.state
+        owner, content = map(Row, PAIR.unpack(state.placements.key(placement)))
+        row = state.regions.find(region.encode())
+        whole = standing(state, owner, content, row)
+        kept[key] = None if whole.complete else whole.missing_bytes
+    return kept[key]
+
+
+def whole_bytes(network: Network, content: Row) -> int:
+    """Return the bytes that one machine pulls of an image; kept for one answer."""
+    found = network.pulls.get(content)
+    if found is None:
+        found = network.pulls[content] = pull_bytes(network.state, content)
+    return found
+
+
+def _source(network: Network, question: Question, one: _Scored, size: int) -> Source:
+    """Return a source with the factors that speak for and against it."""
+    route = network.route(one.region, question.region)
+    round_trip_ns = network.topology.round_trip_ns(one.region, question.region)
     factors = {
         "transfer_bytes": float(size),
         "round_trip_seconds": round_trip_ns / 1e9,
         "bytes_per_second": 1 / route.seconds_per_byte,
         "sample_count": float(route.sample_count),
-        "complete": float(whole.complete),
-        "missing_at_source_bytes": 0.0 if whole.complete else whole.missing_bytes,
-        "draining": float(draining),
+        "complete": float(not one.lacking),
+        "missing_at_source_bytes": float(one.missing_bytes),
+        "draining": float(one.draining),
     }
-    source = Source(
-        region,
-        question.repository,
-        route.duration(size),
-        record.phase,
-        factors_of(factors),
-    )
-    return _Scored(source, not whole.complete, draining)
+    named = factors_of(factors)
+    return Source(one.region, question.repository, one.duration, one.phase, named)
 
 
 def _mountable(

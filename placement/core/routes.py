@@ -23,12 +23,14 @@ from placement.core.regression import Model, Point, fitted, spreads
 from placement.core.state import State
 from placement.core.tables.keys import PAIR, TRANSFERS_PER_ROUTE, TRIPLE
 from placement.core.tables.table import ABSENT
-from placement.core.topology import Region, Topology
+from placement.core.topology import LOCAL_ROUND_TRIP_MS, Region, Topology
 
 SAMPLES_HALVE_EVERY: Final = 8.0
 HANDFUL: Final = 4
 """Samples that age alone never takes away from a route."""
 IMPOSSIBLE_SPEED_UP: Final = 20.0
+IMPOSSIBLE_SPEED_UP_WITHIN: Final = 200.0
+"""Within a region: a gigabyte in a third of a second was seen, over fast networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +143,10 @@ def _possible(sample: RouteSample, cold: RoutePrior) -> bool:
         return True  # a lower bound can be too low to tell anything, never too fast
     if sample.duration_ns < cold.round_trip_ns:
         return False
+    within = cold.round_trip_ns <= LOCAL_ROUND_TRIP_MS * 1e6
+    speed_up = IMPOSSIBLE_SPEED_UP_WITHIN if within else IMPOSSIBLE_SPEED_UP
     speed = sample.transferred_bytes * 1e9 / sample.duration_ns
-    return speed <= cold.bytes_per_second * IMPOSSIBLE_SPEED_UP
+    return speed <= cold.bytes_per_second * speed_up
 
 
 def _memory_ns(samples: Sequence[RouteSample]) -> int:

@@ -14,6 +14,7 @@ from placement.core.demand import reports_starts, started_within
 from placement.core.event import Factor
 from placement.core.facts.values import factors_of
 from placement.core.network import Network
+from placement.core.residency import ANYWHERE, Residency, storage_within
 from placement.core.state import State
 from placement.core.tables.table import ABSENT
 from placement.core.topology import Region
@@ -31,7 +32,9 @@ class _Want:
     """Start region, last start, number of starts; by region."""
 
 
-def wanted_by_members(network: Network, image: Image) -> Iterator[Candidate]:
+def wanted_by_members(
+    network: Network, image: Image, residency: Residency = ANYWHERE
+) -> Iterator[Candidate]:
     """Yield the copies of *image* that the rule wants now, by target."""
     state = network.state
     repository = state.find_repository(image.repository)
@@ -39,11 +42,14 @@ def wanted_by_members(network: Network, image: Image) -> Iterator[Candidate]:
     if ABSENT in {repository, digest} or state.app_of(repository) == ABSENT:
         return
     app = state.app_of(repository)
+    permitted = residency.permitted(network.topology, image.repository)
     wanted: dict[Region, list[tuple[Region, int, int]]] = {}
     for row, last_ns, count in started_within(state, app, network.now_ns, MEMBER_DAYS):
         region = state.region_at(row)
-        if region in network.topology.regions:
-            target = network.storage(region)
+        if region not in network.topology.regions:
+            continue
+        target = storage_within(network, region, permitted)
+        if target is not None:
             wanted.setdefault(target, []).append((region, last_ns, count))
     for target, members in sorted(wanted.items()):
         want = _Want(image, target, tuple(sorted(members)))

@@ -31,6 +31,7 @@ from placement.runtime.quarantine import (
 )
 from placement.runtime.tokens import Recent
 from placement.wire.events import (
+    DECISIONS_PREFIX,
     decode_items,
     decode_message,
     message_hash,
@@ -131,13 +132,17 @@ class Line:
         hashes = [message_hash(message) for message in read]
         if hashes[-1:] == [own.message_hash]:  # else it was rewound, and has grown
             for message, its_hash in zip(read, hashes, strict=True):
-                self.recent.note(message.sequence, message.body, its_hash)
+                self._note(message, its_hash)
 
     async def _follow(
         self, batches: AsyncIterator[Sequence[Message]], progress: Progress
     ) -> None:
         loop = asyncio.get_running_loop()
+        sure = not self.state.sequence
         async for batch in batches:
+            if batch and not sure:
+                await self._verify_own()
+                sure = True
             self._slice_ends = loop.time() + SLICE_SECONDS
             for message in batch:
                 if not self._open.is_set():
@@ -150,6 +155,23 @@ class Line:
                     progress(self, caught_up=False)
                     await self._let_others_in()
             progress(self, caught_up=not batch)
+
+    async def _verify_own(self) -> None:
+        """Raise LogReplacedError if the log has something else where this state is.
+
+        Of what an earlier run folded the reader knows no more than the number. Before
+        anything that follows is folded, the log may have been rewound, and have grown.
+        """
+        own, found = self.position, None
+        while True:
+            try:
+                found = await self._log.message(own.sequence)
+                break
+            except LogUnavailableError:
+                await asyncio.sleep(RETRY_SECONDS)
+        if found is not None and message_hash(found) != own.message_hash:
+            message = f"message {own.sequence} is another than was folded"
+            raise LogReplacedError(message, epoch=own.epoch, sequence=str(own.sequence))
 
     async def _let_others_in(self) -> None:
         await asyncio.sleep(0)
@@ -196,7 +218,12 @@ class Line:
         if is_quarantine(message) and self._quarantine.learn(message):
             self.tainted = f"message {message.sequence} put one in quarantine"
         yield from fold_steps(self.state, decoded)
-        self.recent.note(message.sequence, message.body, decoded.message_hash)
+        self._note(message, decoded.message_hash)
+
+    def _note(self, message: Message, its_hash: bytes) -> None:
+        self.recent.note(message.sequence, message.body, its_hash)
+        if message.subject.startswith(DECISIONS_PREFIX):
+            self.recent.decided_sequence = message.sequence
 
     def _stepped(self, message: Message, steps: Iterator[None]) -> bool:
         """Do the next of *steps*, if there is one; raises FoldFailedError."""

@@ -8,11 +8,12 @@ from placement.core.event import Event
 from placement.core.fold import event_key
 from placement.core.tables.table import ABSENT
 from placement.faults import FaultPoint, reach
-from placement.ports import Appended, EventLog, LogUnavailableError
+from placement.ports import Appended, EventLog, LogUnavailableError, Message
+from placement.runtime.decision_log import DecisionLog
 from placement.runtime.epochs import Position, identity, succeeding
 from placement.runtime.tokens import body_mark, make_token, message_mark
 from placement.runtime.view import View
-from placement.wire.events import batched, encode_message
+from placement.wire.events import batched, encode_message, is_deciding
 
 
 class Outcome(IntEnum):
@@ -49,13 +50,15 @@ class Publisher:
         """Write into *log*; *view* knows which ids were folded before."""
         self._log = log
         self._view = view
+        self.decisions = DecisionLog(log, view)
 
     async def publish(self, events: Sequence[Event]) -> Published:
         """Store *events* and say what became of each.
 
         All of them are in the epoch that is returned. Raises LogFullError, and
         LogUnavailableError also when the log became another one meanwhile: some may be
-        stored by then, and publishing the same events again is safe.
+        stored by then, and publishing the same events again is safe. Raises
+        LogMovedError where decisions of others get in the way again and again.
         """
         fresh: dict[str, Event] = {}
         repeated: set[int] = set()
@@ -96,6 +99,13 @@ class Publisher:
         )
         return Published(outcomes, epoch, sequence, mark)
 
+    async def stored(self, sequence: int) -> Message | None:
+        """Return what the log holds at *sequence*; None: nothing.
+
+        Raises LogUnavailableError.
+        """
+        return await self._log.message(sequence)
+
     def _folded(self, event_id: str) -> bool:
         if self._view.epoch_broken:  # what was folded is in another log
             return False
@@ -125,4 +135,8 @@ class Publisher:
         """Store *batch*; return where, and the body that was sent."""
         subject, body, message_id = encode_message(batch)
         reach(FaultPoint.BEFORE_APPEND)
-        return await self._log.append(subject, body, message_id), body
+        if is_deciding(batch[0]):
+            append = self.decisions.append_order
+        else:
+            append = self._log.append
+        return await append(subject, body, message_id), body

@@ -91,6 +91,8 @@ class Recent:
         self._marks = array("Q")
         """A ring: of each message its body's mark, then its hash's, as one number."""
         self._first, self._last = 1, 0
+        self.decided_sequence = 0
+        """The last message on the subjects of decisions; 0 when none is known."""
 
     def note(self, sequence: int, body: bytes, message_hash: bytes) -> None:
         """Remember a message; what is not the next one begins anew.

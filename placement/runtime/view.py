@@ -184,6 +184,11 @@ class View:
         """Return the generation of the state and its sequence: it only ever grows."""
         return self.generation, self.state.sequence
 
+    @property
+    def decided_sequence(self) -> int:
+        """Return where the last decision or order is that was folded; 0: not known."""
+        return self._recent.decided_sequence
+
     async def changed(self, after: tuple[int, int]) -> None:
         """Wait until the state is at another ``position`` than *after*."""
         while self.position == after:

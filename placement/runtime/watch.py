@@ -1,13 +1,14 @@
 """Watching a view: who may, when they are told, and when they have to go."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 
 from placement.core.errors import PlacementError
-from placement.core.watched import Interest
+from placement.core.watched import Item, Watchable
 from placement.runtime.view import View
 from placement.runtime.watcher import (
-    Batch,
+    Frame,
     Watcher,
     WatchSettings,
     parse_watch_token,
@@ -46,27 +47,40 @@ class WatchHub:
         """Return how many watches are open."""
         return self._open_count
 
+    @property
+    def stopped(self) -> bool:
+        """Whether every watch is to end."""
+        return self._stopped
+
     def stop(self) -> None:
         """Let every watch end soon; its watcher goes on elsewhere with its token."""
         self._stopped = True
 
+    @contextmanager
+    def seat(self) -> Iterator[None]:
+        """Give one watch its place among all of them; raises WatchLimitError."""
+        if self._open_count >= self._settings.watch_count_max:
+            raise WatchLimitError(self._settings.watch_count_max)
+        self._open_count += 1
+        try:
+            yield
+        finally:
+            self._open_count -= 1
+
     async def watch(
-        self, interest: Interest, resume_token: str = ""
-    ) -> AsyncGenerator[Batch, None]:
+        self, interest: Watchable[Item], resume_token: str = ""
+    ) -> AsyncGenerator[tuple[Item | Frame, ...], None]:
         """Yield batches of what happens to what *interest* means, until stopped.
 
         Close it (``contextlib.aclosing``) when done. Raises TokenInvalidError and
         WatchLimitError when it is first asked.
         """
         resume = parse_watch_token(resume_token) if resume_token else None
-        if self._open_count >= self._settings.watch_count_max:
-            raise WatchLimitError(self._settings.watch_count_max)
-        clock = asyncio.get_running_loop().time
-        if resume is not None and resume.sequence < self._look():
-            resume = resume.void()
-        watcher = Watcher(self._view, interest, resume, self._settings, clock)
-        self._open_count += 1
-        try:
+        with self.seat():
+            clock = asyncio.get_running_loop().time
+            if resume is not None and resume.sequence < self._look():
+                resume = resume.void()
+            watcher = Watcher(self._view, interest, resume, self._settings, clock)
             while not self._stopped:
                 began_s = clock()
                 async with self._turn:
@@ -77,8 +91,6 @@ class WatchHub:
                     yield batch
                 if watcher.idle:
                     await self._rest(watcher, began_s, clock)
-        finally:
-            self._open_count -= 1
 
     def _look(self) -> int:
         """Return before which sequence no token goes on.
@@ -94,7 +106,7 @@ class WatchHub:
         return self._floor
 
     async def _rest(
-        self, watcher: Watcher, began_s: float, clock: Callable[[], float]
+        self, watcher: Watcher[Item], began_s: float, clock: Callable[[], float]
     ) -> None:
         """Wait until there may be something to tell."""
         settings = self._settings

@@ -9,20 +9,20 @@ while it is read is told again before it ends.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final, Generic
 
 from placement.core.errors import TokenInvalidError
 from placement.core.fold import FOLD_VERSION
-from placement.core.tables.changes import Changes
 from placement.core.tables.table import Row
 from placement.core.watched import (
     Bookmark,
-    Interest,
-    Selection,
+    Item,
+    Scene,
     SnapshotBegan,
     SnapshotEnded,
     SnapshotReason,
     Told,
-    Watched,
+    Watchable,
 )
 from placement.runtime.tokens import Token, is_sequence, message_mark, split_mark
 from placement.runtime.view import Basis, ServingState, View
@@ -30,6 +30,9 @@ from placement.runtime.view import Basis, ServingState, View
 WatchItem = Told | Basis
 """What a watcher is told. A Basis comes first, and when its state is another one."""
 Batch = tuple[WatchItem, ...]
+Frame = SnapshotBegan | SnapshotEnded | Bookmark | Basis
+"""What every watcher is told, whatever it watches."""
+TRUSTED: Final = frozenset({ServingState.LIVE, ServingState.DEGRADED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,13 @@ def parse_watch_token(text: str, field: str = "resume_token") -> WatchToken:
     return WatchToken(epoch, int(version), int(sequence), mark)
 
 
-class Watcher:
+class Watcher(Generic[Item]):
     """How far one watcher was told; every step is made at once."""
 
     def __init__(
         self,
         view: View,
-        interest: Interest,
+        interest: Watchable[Item],
         resume: WatchToken | None,
         settings: WatchSettings,
         clock: Callable[[], float],
@@ -107,11 +110,12 @@ class Watcher:
         self._settings = settings
         self._clock = clock
         self._served: ServingState | None = None
-        self._selection: Selection | None = None
+        self._served_s = 0.0
+        self._scene: Scene[Item] | None = None
         """None: it was told nothing yet."""
         self._line: tuple[int, str] | None = None
         """The generation and epoch of what it was told, or found when it came."""
-        self._rows: Iterator[Watched | None] | None = None
+        self._rows: Iterator[tuple[Row, bool]] | None = None
         """What is left to read of a snapshot."""
         self._in_snapshot = False
         self._next = 0
@@ -120,16 +124,17 @@ class Watcher:
         self._marked_at = 0
         self._mark_due = False
 
-    def step(self) -> Batch:
+    def step(self) -> tuple[Item | Frame, ...]:
         """Return what can be told in a slice of time."""
         self.position = self._view.position
         self.idle = True
-        items: list[WatchItem] = []
+        items: list[Item | Frame] = []
         basis = self._view.basis()
-        if basis.state is not self._served:
-            self._served = basis.state
+        held = not self._interest.trusting and basis.state not in TRUSTED
+        if basis.state is not self._served or (held and self._status_due()):
+            self._served, self._served_s = basis.state, self._clock()
             items.append(basis)
-        if not self._view.epoch:
+        if held or not self._view.epoch:
             return tuple(items)  # the log was never reached: there is nothing to tell
         line = (self._view.generation, self._view.epoch)
         if self._line is None:
@@ -137,19 +142,19 @@ class Watcher:
         if line != self._line:
             self._line = line
             self._begin_snapshot(items, SnapshotReason.REPLACED)
-        elif self._selection is None:
+        elif self._scene is None:
             self._begin(items)
-        elif self._changes.lost(self._next):
+        elif self._scene.changes.lost(self._next):
             self._begin_snapshot(items, SnapshotReason.COMPACTED)
-        if self._selection is not None:
-            self._tell(items, self._selection)
+        if self._scene is not None:
+            self._tell(items, self._scene, basis.answer_time_ns)
         return tuple(items)
 
-    @property
-    def _changes(self) -> Changes:
-        return self._view.state.indexes.changes
+    def _status_due(self) -> bool:
+        """Say whether it is time to tell again that nothing can be told."""
+        return self._clock() >= self._served_s + self._settings.bookmark_interval_s
 
-    def _begin(self, items: list[WatchItem]) -> None:
+    def _begin(self, items: list[Item | Frame]) -> None:
         """Go on where the token says, if that can be; otherwise tell all."""
         resume, state = self._resume, self._view.state
         if resume is None:
@@ -157,68 +162,62 @@ class Watcher:
         elif not self._fits(resume):
             self._begin_snapshot(items, SnapshotReason.REPLACED)
         elif resume.sequence <= state.sequence:
-            found = self._changes.position_after(resume.sequence, state.sequence)
+            scene = self._interest.select(state)
+            found = scene.changes.position_after(resume.sequence, state.sequence)
             if found is None:
                 self._begin_snapshot(items, SnapshotReason.COMPACTED)
             else:
-                self._follow(found)
+                self._follow(scene, found)
         # Else it knows more than we do: it is told nothing until we know as much.
 
-    def _begin_snapshot(self, items: list[WatchItem], reason: SnapshotReason) -> None:
-        self._follow(self._changes.end)
-        self._rows = self._all_rows()
+    def _begin_snapshot(
+        self, items: list[Item | Frame], reason: SnapshotReason
+    ) -> None:
+        scene = self._interest.select(self._view.state)
+        self._follow(scene, scene.changes.end)
+        self._rows = scene.rows()
         self._in_snapshot = True
         items.append(SnapshotBegan(reason))
 
-    def _follow(self, position: int) -> None:
-        self._selection = Selection(self._view.state, self._interest)
+    def _follow(self, scene: Scene[Item], position: int) -> None:
+        self._scene = scene
         self._rows, self._in_snapshot = None, False
         self._next = position
         self._mark_due = True
 
-    def _all_rows(self) -> Iterator[Watched | None]:
-        """Yield what a snapshot tells, in the order of rows, those added late too."""
-        selection, row = self._selection, 0
-        assert selection is not None, "a snapshot is of a selection"
-        while row < len(selection.state.placements):
-            yield selection.placement(Row(row))
-            row += 1
-        row = 0
-        while self._interest.tags and row < len(selection.state.tags):
-            yield selection.tag(Row(row))
-            row += 1
-
-    def _tell(self, items: list[WatchItem], selection: Selection) -> None:
+    def _tell(self, items: list[Item | Frame], scene: Scene[Item], now_ns: int) -> None:
         end_s = self._clock() + self._settings.slice_s
         item_count = len(items) + self._settings.batch_item_count
-        for seen in self._pending(selection):
+        for seen in self._pending(scene, now_ns):
             if seen is not None:
                 items.append(seen)
                 self._mark_due = True
             if len(items) >= item_count or self._clock() >= end_s:
                 self.idle = False
                 return
-        if self._changes.last_sequence > selection.state.sequence:
+        state = self._view.state
+        if scene.changes.last_sequence > state.sequence:
             return  # in the middle of a message: no sequence stands for what was told
         if self._in_snapshot:
             self._in_snapshot = False
             items.append(SnapshotEnded())
         self._bookmark(items)
 
-    def _pending(self, selection: Selection) -> Iterator[Watched | None]:
+    def _pending(self, scene: Scene[Item], now_ns: int) -> Iterator[Item | None]:
         """Yield what is not told yet; None where something is none of its business."""
         if self._rows is not None:
-            for seen in self._rows:
+            for row, is_tag in self._rows:
+                seen = scene.look(row, now_ns, is_tag=is_tag)
                 yield None if seen is None or seen.gone else seen
             self._rows = None
-        changes = self._changes
+        changes = scene.changes
         while self._next < changes.end:
             self._next, noted = changes.read(self._next)
             if noted is None:
                 yield None
             else:
                 row, is_tag = noted
-                yield selection.tag(row) if is_tag else selection.placement(row)
+                yield scene.look(row, now_ns, is_tag=is_tag)
 
     def _fits(self, resume: WatchToken) -> bool:
         """Say whether what *resume* stands for is, or may come to be, in this state."""
@@ -237,7 +236,7 @@ class Watcher:
         mark = message_mark(state.message_hash)
         return str(WatchToken(view.epoch, FOLD_VERSION, state.sequence, mark))
 
-    def _bookmark(self, items: list[WatchItem]) -> None:
+    def _bookmark(self, items: list[Item | Frame]) -> None:
         """Tell what was reached, after anything that was told, and now and then."""
         settings, now_s = self._settings, self._clock()
         due = (

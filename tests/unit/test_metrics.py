@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from placement.adapters.memory import MemoryCheckpointStore
+from placement.adapters.memory import MemoryCheckpointStore, MemoryEventLog
 from placement.core.event import Identifier
 from placement.core.state import State
 from placement.ports import (
@@ -20,11 +20,24 @@ from placement.ports import (
     CheckpointUnwritableError,
     Chunk,
 )
+from placement.runtime.planner import Planner
+from placement.runtime.publisher import Publisher
 from placement.runtime.view import ServingState, View
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.listener import health_text
 from placement.telemetry.metrics import build_registry
-from tests.builders import IAD, START_NS, folded, pushed
+from placement.telemetry.planning import register_planning
+from tests.builders import (
+    IAD,
+    LHR,
+    NOWHERE,
+    START_NS,
+    SYD,
+    TOPOLOGY,
+    folded,
+    pushed,
+)
+from tests.deciding import NO_CONTROL_GROUP, Office, release, requested, ruled
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(placement_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
@@ -34,6 +47,9 @@ HEADER = CheckpointHeader("epoch", 7, START_NS, 1, b"")
 def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
     """Return the registry of a whole service over *view*, and its store."""
     registry = build_registry(view, {"made": 2, "failed": 1})
+    log = MemoryEventLog(lambda: START_NS)
+    planner = Planner(view, TOPOLOGY, Publisher(log, view), lambda: START_NS)
+    register_planning(registry, view, TOPOLOGY, planner)
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
 
 
@@ -91,7 +107,7 @@ def test_labels_are_as_documented(view: View) -> None:
         names = {name for each in family.samples for name in each.labels} - {"le"}
         assert names == set(re.findall(r"`(\w+)`", text)), family.name
         values = re.findall(r"\w+", text.partition(":")[2])
-        if values and "tables of the state" not in text:
+        if values and " of the " not in text:  # state's tables, catalogue's regions
             found = {v for each in family.samples for v in each.labels.values()}
             assert found == set(values), family.name
 
@@ -150,6 +166,37 @@ def test_positions_follow_the_view(view: View) -> None:
         state.digests
     )
     assert value(registry, "placement_checkpoint_copies_total", outcome="made") == 2
+
+
+def test_decisions_are_told_by_status_and_region(view: View) -> None:
+    """Two are open, one failed; regions outside of the catalogue have no series."""
+    registry, _ = measured(view)
+    office = Office().tell(ruled(NO_CONTROL_GROUP), *release("v1")).forget()
+    office.tell(requested("v1", LHR), requested("v1", SYD, "r2")).act()
+    office.tell(requested("v1", NOWHERE, "r3"), *release("v2"))
+    office.tell(requested("v2", LHR, "r4")).act()
+    office.fail(office.decisions()[-1])
+
+    view.replace(office.state, "epoch", restored=False)
+
+    statuses = {
+        status: value(registry, "placement_decisions", status=status)
+        for status in ("planned", "failed", "deferred")
+    }
+    assert statuses == {"planned": 2, "failed": 1, "deferred": 0}
+    assert value(registry, "placement_decisions_open", region=LHR) == 1
+    assert value(registry, "placement_decisions_open", region=IAD) == 0
+    nowhere = {"region": str(NOWHERE)}
+    assert registry.get_sample_value("placement_decisions_open", nowhere) is None
+
+
+def test_service_without_a_planner_tells_zero(view: View) -> None:
+    """Its figures are there all the same, so that no alert goes silent."""
+    registry = CollectorRegistry()
+    register_planning(registry, view, TOPOLOGY, None)
+
+    assert value(registry, "placement_planner_decided_total") == 0
+    assert value(registry, "placement_planner_put_off") == 0
 
 
 def test_rebuild_tells_how_far_it_is(view: View) -> None:

@@ -8,7 +8,7 @@ from placement.adapters.memory import MemoryEventLog
 from placement.core.event import Event, Identifier
 from placement.core.fold import fold
 from placement.core.state import State
-from placement.ports import Appended, LogUnavailableError
+from placement.ports import Appended, Expected, LogUnavailableError
 from placement.runtime.publisher import Outcome, Publisher
 from placement.runtime.tokens import body_mark, message_mark
 from placement.runtime.view import View
@@ -33,9 +33,15 @@ def clock() -> int:
 class FickleLog(MemoryEventLog):
     """A log that is replaced after its first append."""
 
-    async def append(self, subject: str, body: bytes, message_id: str) -> Appended:
+    async def append(
+        self,
+        subject: str,
+        body: bytes,
+        message_id: str,
+        expected: Expected | None = None,
+    ) -> Appended:
         """Store, and be gone."""
-        appended = await super().append(subject, body, message_id)
+        appended = await super().append(subject, body, message_id, expected)
         self.replace()
         return appended
 

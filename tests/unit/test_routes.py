@@ -33,12 +33,14 @@ from tests.builders import (
     IAD,
     NOWHERE,
     SECOND_NS,
+    START_NS,
     SYD,
     TOPOLOGY,
     WEB,
     digest,
     event,
     folded,
+    measured,
 )
 
 RTT_NS = 100_000_000
@@ -339,3 +341,13 @@ def test_fit_is_fast_enough_to_be_made_when_asked() -> None:
     seconds = timeit.repeat(lambda: fit(samples, COLD, 0), number=20, repeat=5)
 
     assert statistics.median(seconds) / 20 < 1.5e-3
+
+
+def test_fast_network_within_a_region_is_believed() -> None:
+    """A gigabyte in a third of a second was seen in the wild, within a region."""
+    state = folded(*[measured(SYD, SYD, 1_000_000_000, 0.33) for _ in range(3)])
+
+    fit = route_fit(state, TOPOLOGY, SYD, SYD, START_NS + HOUR_NS)
+
+    assert fit.sample_count == 3
+    assert fit.duration(1_000_000_000).p50_ns < 0.5e9

@@ -24,6 +24,7 @@ from placement.bench.tcp_model import generated_transfers
 from placement.bench.transfers import read_transfers
 from placement.cli import bench_tables as tables
 from placement.cli import output
+from placement.cli.bench_planner import planner
 from placement.cli.session import JSON, Session, output_option, pass_session
 from placement.core.errors import InputError
 
@@ -40,6 +41,9 @@ FilePath = click.Path(dir_okay=False, path_type=Path)
 @click.group()
 def bench() -> None:
     """Measure placement itself."""
+
+
+bench.add_command(planner)
 
 
 @bench.command()

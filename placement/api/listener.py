@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 
 from placement.core.errors import InputError
+from placement.core.reporting.prices import Prices
 from placement.runtime.watcher import WatchSettings
 
 
@@ -32,6 +33,8 @@ class ServerSettings:
     """One in so many of the ordinary calls gets a log line."""
     watch: WatchSettings = field(default_factory=WatchSettings)
     """How many may watch, and how often they are told."""
+    prices: Prices = field(default_factory=Prices)
+    """What reports count money by; without any, nothing costs anything."""
 
 
 def check_settings(settings: ServerSettings) -> None:

@@ -3,31 +3,35 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from placement.api.decision_servicer import DecisionAnswers
 from placement.api.reading import Context, Pace, Reader
+from placement.api.replication_watches import ReplicationWatches
+from placement.api.request_servicer import RequestAnswers
 from placement.core.copies import Candidate, Image, by_value, tagged_images
+from placement.core.deciding.ruling import ruling_in_force
 from placement.core.forecast import Forecaster
 from placement.core.lookup import known_repository, resolve
 from placement.core.network import Network
 from placement.core.oci import Digest, Repository, Tag
 from placement.core.planning import plan
+from placement.core.residency import Residency
 from placement.core.state import State
-from placement.core.topology import Region
+from placement.runtime.publisher import Publisher
+from placement.runtime.watch import WatchHub
 from placement.v1 import replication_service_pb2 as pb
-from placement.v1.replication_service_pb2_grpc import ReplicationServiceServicer
-from placement.wire.requests import (
-    IMAGES_PREVIEWED_MAX,
-    PreviewQuery,
-    decode_preview,
-)
+from placement.wire.preview_requests import PreviewQuery, decode_preview
+from placement.wire.requests import IMAGES_PREVIEWED_MAX
 from placement.wire.service_answers import encode_preview
 
 
-class ReplicationServicer(ReplicationServiceServicer):
-    """Previews copies; changes nothing."""
+class ReplicationServicer(RequestAnswers, DecisionAnswers, ReplicationWatches):
+    """Previews copies; its bases store what is asked for, and tell what was decided."""
 
-    def __init__(self, reader: Reader) -> None:
-        """Answer from what *reader* gives."""
+    def __init__(self, reader: Reader, hub: WatchHub, publisher: Publisher) -> None:
+        """Answer from what *reader* gives, let *hub* watch it, store by *publisher*."""
         self._reader = reader
+        self._hub = hub
+        self._publisher = publisher
 
     async def PreviewReplications(  # noqa: N802 - gRPC's name
         self, request: pb.PreviewReplicationsRequest, context: Context
@@ -39,28 +43,33 @@ class ReplicationServicer(ReplicationServiceServicer):
         basis = await self._reader.settled(query.consistency, context)
         images = images_of(self._reader.state, query.repository, query.reference)
         network = self._reader.network(basis)
-        forecaster = Forecaster(network.state, query.policy)
+        ruling = query.ruling or ruling_in_force(network.state, network.now_ns)
+        policy = query.policy or ruling.policy
         candidates = await self._planned(
-            network, images, forecaster, query.target_region
+            network,
+            images,
+            Forecaster(network.state, policy),
+            ruling.guardrails.residency,
         )
+        target = query.target_region
+        candidates = [one for one in candidates if target in {None, one.target}]
         chosen = within_limits(candidates, query)
         omitted = len(candidates) - len(chosen)
         omitted += await self._count(images)
-        return encode_preview(chosen, omitted, query.policy.name, basis)
+        return encode_preview(chosen, omitted, policy.name, basis)
 
     async def _planned(
         self,
         network: Network,
         images: Iterator[Image],
         forecaster: Forecaster,
-        target: Region | None,
+        residency: Residency,
     ) -> list[Candidate]:
         """Return the copies of the first IMAGES_PREVIEWED_MAX images, best first."""
         pace = Pace()
         found: list[Candidate] = []
         for image in islice(images, IMAGES_PREVIEWED_MAX):
-            wanted = plan(network, [image], forecaster)
-            found.extend(each for each in wanted if target in {None, each.target})
+            found += plan(network, [image], forecaster, residency)
             await pace.step()
         return sorted(found, key=by_value)
 

@@ -13,9 +13,11 @@ from placement.api.event_servicer import EventServicer
 from placement.api.health import Health
 from placement.api.interceptors import AnswerInterceptor
 from placement.api.listener import ServerSettings, check_settings, listen
+from placement.api.operations_servicer import OperationsServicer
 from placement.api.placement_servicer import PlacementServicer
 from placement.api.reading import Reader
 from placement.api.replication_servicer import ReplicationServicer
+from placement.api.report_servicer import ReportServicer
 from placement.core.topology import Topology
 from placement.ports import Clock
 from placement.runtime.publisher import Publisher
@@ -23,8 +25,10 @@ from placement.runtime.view import View
 from placement.runtime.watch import WatchHub
 from placement.v1 import (
     event_service_pb2_grpc,
+    operations_service_pb2_grpc,
     placement_service_pb2_grpc,
     replication_service_pb2_grpc,
+    report_service_pb2_grpc,
 )
 from placement.wire.requests import REQUEST_BYTES_MAX
 from placement.wire.service_answers import SERVICE_NAMES
@@ -62,12 +66,14 @@ class PlacementServer:
         self,
         settings: ServerSettings,
         reader: Reader,
-        events: EventServicer,
+        publisher: Publisher,
+        clock: Clock,
     ) -> None:
-        """Answer from *reader* and store with *events*."""
+        """Answer from *reader*, and store with *publisher*."""
         self._settings = settings
         self._reader = reader
-        self._events = events
+        self._publisher = publisher
+        self._clock = clock
         self._hub = WatchHub(reader.view, settings.watch)
         self._health: Health | None = None
         self._server: grpc.aio.Server | None = None
@@ -90,9 +96,17 @@ class PlacementServer:
             PlacementServicer(self._reader, self._hub), server
         )
         replication_service_pb2_grpc.add_ReplicationServiceServicer_to_server(
-            ReplicationServicer(self._reader), server
+            ReplicationServicer(self._reader, self._hub, self._publisher), server
         )
-        event_service_pb2_grpc.add_EventServiceServicer_to_server(self._events, server)
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(
+            EventServicer(self._publisher, self._clock), server
+        )
+        operations_service_pb2_grpc.add_OperationsServiceServicer_to_server(
+            OperationsServicer(self._reader, self._publisher, self._clock), server
+        )
+        report_service_pb2_grpc.add_ReportServiceServicer_to_server(
+            ReportServicer(self._reader, self._settings.prices), server
+        )
         add_HealthServicer_to_server(health, server)
         if self._settings.reflection:
             health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -122,4 +136,4 @@ def build_server(
     """
     check_settings(settings)
     reader = Reader(view, topology, settings.default_deadline_ms / 1_000)
-    return PlacementServer(settings, reader, EventServicer(publisher, clock))
+    return PlacementServer(settings, reader, publisher, clock)

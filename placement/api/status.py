@@ -5,7 +5,7 @@ metadata. The table is the documentation, and a test holds it against the code.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -131,6 +131,39 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "REGION_UNKNOWN": _absent(
             "the region is not in the catalogue", "GetServiceInfo lists the catalogue"
         ),
+        "MACHINE_UNKNOWN": _absent(
+            "no start of the machine is remembered",
+            "check the machine's id; if it just started, pass the token of its event",
+        ),
+        "REPLICATION_UNKNOWN": _absent(
+            "no decision of that id is remembered",
+            "check the id; ListReplications lists decisions",
+        ),
+        "REPLICATION_CLOSED": Reason(
+            _Code.FAILED_PRECONDITION,
+            "the decision is done with, or was never to be carried out",
+            "GetReplication tells how it ended",
+        ),
+        "REQUEST_UNKNOWN": _absent(
+            "no request of that id is remembered",
+            "check the id; if it was just made, pass the token of its answer",
+        ),
+        "REQUEST_CONFLICT": Reason(
+            _Code.ALREADY_EXISTS,
+            "the request's id was used for another request",
+            "choose a new request_id for what is asked now",
+        ),
+        "RESIDENCY_FORBIDDEN": Reason(
+            _Code.FAILED_PRECONDITION,
+            "the policy in force keeps the repository out of the region",
+            "choose a region that the error lists, or have the policy changed",
+        ),
+        "BUDGET_EXHAUSTED": Reason(
+            _Code.RESOURCE_EXHAUSTED,
+            "a budget of the policy in force is spent",
+            "repeat the same request after the delay, or let an operator raise it",
+            60_000,
+        ),
         "AS_OF_UNSUPPORTED": Reason(
             _Code.UNIMPLEMENTED,
             "this version cannot answer about the past",
@@ -164,6 +197,12 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
             "the log refuses new messages because it is full",
             "let an operator give the log more room, then repeat the same request",
             30_000,
+        ),
+        "LOG_MOVED": _own(
+            _Code.UNAVAILABLE,
+            "another decision or order was stored while this one was made",
+            "repeat the same request: it is decided again by what the log holds now",
+            100,
         ),
         "LOG_REPLACED": _own(
             _Code.FAILED_PRECONDITION,
@@ -219,6 +258,8 @@ def status_of(error: PlacementError) -> grpc.Status:
     if not reason.private:
         metadata |= error.metadata
     message = reason.cause if reason.private else str(error)
+    if error.retry_delay_ms is not None:
+        reason = replace(reason, retry_delay_ms=error.retry_delay_ms)
     status = _status(name, reason, message, metadata)
     if isinstance(error, InputError):
         violation = error_details_pb2.BadRequest.FieldViolation(

@@ -1,6 +1,6 @@
 """PlacementService's watch: what is stored where, and every change of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 
 from placement.api.reading import Context
@@ -8,7 +8,6 @@ from placement.api.streaming import SEND_SECONDS_MAX, SendTimeoutError
 from placement.core.errors import PlacementError
 from placement.core.watched import Bookmark
 from placement.runtime.watch import WatchHub
-from placement.runtime.watcher import Batch
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1.placement_service_pb2_grpc import PlacementServiceServicer
 from placement.wire.watch_answers import encode_told
@@ -50,7 +49,7 @@ class WatchAnswers(PlacementServiceServicer):
                 token = last_token(batch) or token
 
 
-def last_token(batch: Batch) -> str:
+def last_token(batch: Iterable[object]) -> str:
     """Return the token of the last bookmark in *batch*; empty when there is none."""
     tokens = [item.token for item in batch if isinstance(item, Bookmark)]
     return tokens[-1] if tokens else ""

@@ -4,5 +4,12 @@ from placement.client.calls import ClientTls
 from placement.client.client import PlacementClient
 from placement.client.errors import PlacementCallError
 from placement.client.freshness import Freshness
+from placement.client.operations import Operation
 
-__all__ = ["ClientTls", "Freshness", "PlacementCallError", "PlacementClient"]
+__all__ = [
+    "ClientTls",
+    "Freshness",
+    "Operation",
+    "PlacementCallError",
+    "PlacementClient",
+]

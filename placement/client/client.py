@@ -9,19 +9,26 @@ import grpc
 from placement.client.calls import ClientTls, call, open_channel
 from placement.client.estimates import EstimateCalls
 from placement.client.freshness import Freshness, consistency
+from placement.client.operations import OperationCalls
+from placement.client.replications import ReplicationCalls
+from placement.client.reports import ReportCalls
 from placement.client.watching import WatchCalls
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1 import replication_service_pb2 as replication_pb
 from placement.v1.event_service_pb2_grpc import EventServiceStub
+from placement.v1.operations_service_pb2_grpc import OperationsServiceStub
 from placement.v1.placement_service_pb2_grpc import PlacementServiceStub
 from placement.v1.replication_service_pb2_grpc import ReplicationServiceStub
+from placement.v1.report_service_pb2_grpc import ReportServiceStub
 
 TIMEOUT_S = 2.0
 
 
-class PlacementClient(EstimateCalls, WatchCalls):
+class PlacementClient(
+    EstimateCalls, OperationCalls, ReplicationCalls, ReportCalls, WatchCalls
+):
     """Asks one service. Use it as an async context manager.
 
     Every method raises PlacementCallError. While the service is UNAVAILABLE a call is
@@ -42,6 +49,8 @@ class PlacementClient(EstimateCalls, WatchCalls):
         self._channel = open_channel(self._target, self._tls)
         self._placement = PlacementServiceStub(self._channel)
         self._replication = ReplicationServiceStub(self._channel)
+        self._operations = OperationsServiceStub(self._channel)
+        self._reports = ReportServiceStub(self._channel)
         self._events = EventServiceStub(self._channel)
         return self
 
@@ -164,16 +173,21 @@ class PlacementClient(EstimateCalls, WatchCalls):
         target_region: str = "",
         *,
         policy: str = "",
+        policy_content: str = "",
         max_transfer_bytes: int = 0,
         max_replication_count: int = 0,
         **freshness: Unpack[Freshness],
     ) -> replication_pb.PreviewReplicationsResponse:
-        """Return the copies that would be decided now, best value first."""
+        """Return the copies that would be decided now, best value first.
+
+        By a built-in policy's name, by a whole one as TOML, or by the one in force.
+        """
         request = replication_pb.PreviewReplicationsRequest(
             repository=repository,
             reference=reference,
             target_region=target_region,
             policy=policy,
+            policy_content=policy_content,
             max_transfer_bytes=max_transfer_bytes,
             max_replication_count=max_replication_count,
             consistency=consistency(**freshness),

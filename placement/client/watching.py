@@ -7,14 +7,23 @@ handed on as it comes: where its connection breaks, another one begins.
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
+from google.protobuf.message import Message as ProtoMessage
 
 from placement.client.errors import PlacementCallError, call_error
 from placement.v1 import placement_service_pb2 as pb
+from placement.v1 import replication_service_pb2 as replication_pb
 
 if TYPE_CHECKING:  # the name exists for type checkers alone
     from placement.v1.placement_service_pb2_grpc import PlacementServiceAsyncStub
@@ -23,6 +32,12 @@ SILENCE_S: Final = 30.0
 """A bookmark comes every ten seconds; after so long nobody is there."""
 FIRST_WAIT_S: Final = 0.1
 LAST_WAIT_S: Final = 5.0
+
+CHANGES: Final = frozenset({"placement", "tag"})
+"""What of a watcher's items is a change, held until its bookmark has come."""
+
+Watched = Callable[[Any], Any]
+"""A method of a stub that answers with a stream: one call of it."""
 
 _FINAL: Final = frozenset(
     {
@@ -65,35 +80,69 @@ class WatchCalls:
             include_tags=include_tags,
             resume_token=resume_token,
         )
-        progress = Progress(resume_token)
-        clock = asyncio.get_running_loop().time
-        deadline_s, wait_s = clock() + self._timeout_s, FIRST_WAIT_S
-        while True:
-            request.resume_token = progress.resume_token
-            try:
-                async with aclosing(_responses(self._placement, request)) as responses:
-                    async for response in responses:
-                        deadline_s, wait_s = float("inf"), FIRST_WAIT_S
-                        for item in progress.handed_on(response.items):
-                            yield item
-            except PlacementCallError as error:
-                if error.code in _FINAL or clock() + wait_s > deadline_s:
-                    raise
-            progress.broken()
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
-            wait_s = min(2 * wait_s, LAST_WAIT_S)
+        method: Watched = self._placement.WatchPlacements
+        items = followed(method, request, self._timeout_s, CHANGES)
+        async with aclosing(items):
+            async for item in items:
+                yield item
+
+
+async def followed(
+    method: Watched,
+    request: pb.WatchPlacementsRequest | replication_pb.WatchReplicationsRequest,
+    timeout_s: float,
+    kinds: frozenset[str],
+) -> AsyncGenerator[Any, None]:
+    """Yield the items of a watch, however often it has to be begun again.
+
+    *kinds* are those of its items that are changes. Raises as ``kept_up`` does.
+    """
+    progress = Progress(request.resume_token, kinds)
+    async with aclosing(kept_up(method, request, timeout_s)) as responses:
+        async for response in responses:
+            if response is None:
+                progress.broken()
+                request.resume_token = progress.resume_token
+                continue
+            for item in progress.handed_on(response.items):
+                yield item
+
+
+async def kept_up(
+    method: Watched, request: ProtoMessage, timeout_s: float
+) -> AsyncGenerator[Any, None]:
+    """Yield what one call after the other brings, and None where one is over.
+
+    *request* may be changed by then. Raises PlacementCallError when the request is at
+    fault, or when the service was never reached within *timeout_s*.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline_s, wait_s = clock() + timeout_s, FIRST_WAIT_S
+    while True:
+        try:
+            async with aclosing(_responses(method, request)) as responses:
+                async for response in responses:
+                    deadline_s, wait_s = float("inf"), FIRST_WAIT_S
+                    yield response
+        except PlacementCallError as error:
+            if error.code in _FINAL or clock() + wait_s > deadline_s:
+                raise
+        yield None
+        await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
+        wait_s = min(2 * wait_s, LAST_WAIT_S)
 
 
 class Progress:
     """What of a watch may be handed on, and where it goes on."""
 
-    def __init__(self, resume_token: str) -> None:
-        """Go on at *resume_token*; empty: with a snapshot."""
+    def __init__(self, resume_token: str, kinds: frozenset[str]) -> None:
+        """Go on at *resume_token*; empty: with a snapshot. *kinds* are changes."""
         self.resume_token = resume_token
+        self._kinds = kinds
         self._in_snapshot = False
-        self._held: list[pb.WatchItem] = []
+        self._held: list[Any] = []
 
-    def handed_on(self, items: Sequence[pb.WatchItem]) -> Iterator[pb.WatchItem]:
+    def handed_on(self, items: Iterable[Any]) -> Iterator[Any]:
         """Yield what is certain by *items*; changes are held until their bookmark."""
         for item in items:
             kind = item.WhichOneof("item")
@@ -105,7 +154,7 @@ class Progress:
                 held, self._held, self._in_snapshot = self._held, [], False
                 yield from held
                 self.resume_token = item.bookmark.resume_token
-            if kind in {"placement", "tag"} and not self._in_snapshot:
+            if kind in self._kinds and not self._in_snapshot:
                 self._held.append(item)
             elif kind is not None:  # else a newer service's, which we did not ask for
                 yield item
@@ -117,14 +166,14 @@ class Progress:
 
 
 async def _responses(
-    stub: "PlacementServiceAsyncStub", request: pb.WatchPlacementsRequest
-) -> AsyncGenerator[pb.WatchPlacementsResponse, None]:
+    method: Watched, request: ProtoMessage
+) -> AsyncGenerator[Any, None]:
     """Yield what one call brings, until it ends or is silent for too long.
 
     Raises PlacementCallError.
     """
-    started = stub.WatchPlacements(request)
-    responses: AsyncIterator[pb.WatchPlacementsResponse] = aiter(started)
+    started = method(request)
+    responses: AsyncIterator[Any] = aiter(started)
     try:
         while True:
             async with asyncio.timeout(SILENCE_S):

@@ -1,19 +1,59 @@
 """What a watcher sees of the state: placements and tags that it is interested in."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Protocol, TypeVar
 
 from placement.core.oci import Digest, Repository, Tag
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.cells import ReplicaPhase
+from placement.core.tables.changes import Changes
 from placement.core.tables.keys import PAIR
 from placement.core.tables.table import Row
 from placement.core.topology import Region
 
 
+class Seen(Protocol):
+    """One thing that is watched, as it looks now."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether whoever watches may forget it."""
+
+
+Item = TypeVar("Item", bound=Seen)
+Item_co = TypeVar("Item_co", bound=Seen, covariant=True)
+
+
+class Scene(Protocol[Item_co]):
+    """What is watched, in one state."""
+
+    @property
+    def changes(self) -> Changes:
+        """The notes of what changed."""
+
+    def rows(self) -> Iterator[tuple[Row, bool]]:
+        """Yield what a snapshot tells of: a row, and the second part of its note."""
+
+    def look(self, row: Row, now_ns: int, *, is_tag: bool) -> Item_co | None:
+        """Return how the row's looks; None: it is none of the watcher's business."""
+
+
+class Watchable(Protocol[Item_co]):
+    """What can be watched, whatever the state."""
+
+    @property
+    def trusting(self) -> bool:
+        """Whether it is told of a state that is neither LIVE nor DEGRADED."""
+
+    def select(self, state: State) -> Scene[Item_co]:
+        """Return what is watched in *state*."""
+
+
 @dataclass(frozen=True, slots=True)
-class Interest:
+class Interest(Watchable["Watched"]):
     """What is watched; nothing said means all of it.
 
     *regions* choose placements that are in at least one of them, and tell where else
@@ -24,6 +64,15 @@ class Interest:
     regions: frozenset[Region] = frozenset()
     prefixes: tuple[Repository, ...] = ()
     tags: bool = False
+
+    @property
+    def trusting(self) -> bool:
+        """Whether it is told what is known, however old that is."""
+        return True
+
+    def select(self, state: State) -> "Selection":
+        """Return how what is watched looks in *state*."""
+        return Selection(state, self)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -107,12 +156,33 @@ Told = Watched | SnapshotBegan | SnapshotEnded | Bookmark
 
 
 @dataclass
-class Selection:
+class Selection(Scene[Watched]):
     """One interest in one state; it remembers which repositories are meant."""
 
     state: State
     interest: Interest
     _meant: dict[Row, bool] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> Changes:
+        """Return the notes of what changed."""
+        return self.state.indexes.changes
+
+    def rows(self) -> Iterator[tuple[Row, bool]]:
+        """Yield what there is, by row, what is added late too; true is a tag's."""
+        row = 0
+        while row < len(self.state.placements):
+            yield Row(row), False
+            row += 1
+        row = 0
+        while self.interest.tags and row < len(self.state.tags):
+            yield Row(row), True
+            row += 1
+
+    def look(self, row: Row, now_ns: int, *, is_tag: bool) -> Watched | None:
+        """Return how a placement or tag looks; None: it is none of our business."""
+        del now_ns  # it looks the same at any time
+        return self.tag(row) if is_tag else self.placement(row)
 
     def placement(self, row: Row) -> WatchedPlacement | None:
         """Return how a placement looks now; None: it is, and was, none of our business.

@@ -25,13 +25,11 @@ from placement.core.oci import (
     parse_reference,
     parse_repository,
 )
-from placement.core.policy import Policy, named_policy
 from placement.core.topology import REGION_COUNT_MAX, Region, parse_region
 from placement.v1 import basis_pb2 as basis_pb
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import placement_service_pb2 as pb
-from placement.v1 import replication_service_pb2 as replication_pb
 from placement.wire.events import EVENT_BYTES_MAX, FUTURE_NS_MAX, decode_event
 from placement.wire.fields import (
     COUNT_MAX,
@@ -56,13 +54,18 @@ REQUEST_BYTES_MAX: Final = 4 * 1024 * 1024
 """The largest is PublishEvents with pages of inventories: sixteen of the largest."""
 REPLICAS_READ_MAX: Final = 10_000
 """A page of ListReplicas ends after so many, whether they were wanted or not."""
+DECISIONS_READ_MAX: Final = 10_000
+"""A page of ListReplications ends after so many, whether they were wanted or not."""
 IMAGES_PREVIEWED_MAX: Final = 10_000
 """A preview considers so many images; further ones are counted as omitted."""
+REPORT_GROUPS_MAX: Final = 1_000
+"""A report tells so many groups apart; further ones are counted as omitted."""
 REPOSITORY_PREFIXES_MAX: Final = 256
 
 LIMITS: Final[Mapping[str, int]] = MappingProxyType(
     {
         "candidates_length": CANDIDATES_LENGTH_MAX,
+        "decisions_read": DECISIONS_READ_MAX,
         "digests": DIGEST_COUNT_MAX,
         "event_bytes": EVENT_BYTES_MAX,
         "events": PUBLISH_EVENTS_MAX,
@@ -75,6 +78,7 @@ LIMITS: Final[Mapping[str, int]] = MappingProxyType(
         "previewed_images": IMAGES_PREVIEWED_MAX,
         "regions": REGION_COUNT_MAX,
         "replicas_read": REPLICAS_READ_MAX,
+        "report_groups": REPORT_GROUPS_MAX,
         "repository_length": REPOSITORY_LENGTH_MAX,
         "repository_prefixes": REPOSITORY_PREFIXES_MAX,
         "request_bytes": REQUEST_BYTES_MAX,
@@ -137,19 +141,6 @@ class ReplicaQuery:
     consistency: Consistency
 
 
-@dataclass(frozen=True, slots=True)
-class PreviewQuery:
-    """Which copies to consider; None: all, or no limit."""
-
-    repository: Repository | None
-    reference: Digest | Tag | None
-    target_region: Region | None
-    policy: Policy
-    transfer_bytes_max: int | None
-    replication_count_max: int
-    consistency: Consistency
-
-
 def decode_rank(request: pb.RankSourcesRequest) -> RankQuery:
     """Return what is to be ranked; raises InputError and AsOfUnsupportedError."""
     refuse_as_of(request.as_of)
@@ -199,26 +190,6 @@ def decode_list(request: pb.ListReplicasRequest) -> ReplicaQuery:
         parse_repository(request.repository) if request.repository else None,
         bounded(size, "page_size", PAGE_SIZE_MAX) or PAGE_SIZE_DEFAULT,
         request.page_token,
-        decode_consistency(request.consistency),
-    )
-
-
-def decode_preview(request: replication_pb.PreviewReplicationsRequest) -> PreviewQuery:
-    """Return what is to be previewed; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
-    if request.reference and not request.repository:
-        remedy = "name the repository that the reference belongs to"
-        raise InputError("repository", request.repository, remedy)
-    target, count = request.target_region, request.max_replication_count
-    transfer_bytes = bounded(request.max_transfer_bytes, "max_transfer_bytes", None)
-    return PreviewQuery(
-        parse_repository(request.repository) if request.repository else None,
-        parse_reference(request.reference) if request.reference else None,
-        parse_region(target, "target_region") if target else None,
-        named_policy(request.policy),
-        transfer_bytes or None,
-        bounded(count, "max_replication_count", REPLICATION_COUNT_MAX)
-        or REPLICATION_COUNT_DEFAULT,
         decode_consistency(request.consistency),
     )
 

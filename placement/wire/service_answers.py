@@ -12,8 +12,10 @@ from placement.core.event import Event, RegionState
 from placement.core.topology import Region, Topology
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2 as events_pb
+from placement.v1 import operations_service_pb2 as operations_pb
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1 import replication_service_pb2 as replication_pb
+from placement.v1 import report_service_pb2 as report_pb
 from placement.wire.answers import (
     Basis,
     encode_basis,
@@ -25,7 +27,7 @@ from placement.wire.requests import LIMITS
 
 _SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
     service
-    for module in (pb, replication_pb, event_pb)
+    for module in (pb, replication_pb, operations_pb, report_pb, event_pb)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 

@@ -1,7 +1,9 @@
 """What a watcher is told, written once, in responses of a bounded size."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final, cast
+from typing import Final, TypeVar, cast
+
+from google.protobuf.message import Message as ProtoMessage
 
 from placement.core.watched import (
     Bookmark,
@@ -20,23 +22,30 @@ WATCH_RESPONSE_BYTES_MAX: Final = 256 * 1024
 _ITEM_OVERHEAD_BYTES: Final = 6
 """The field's number and length, at the most."""
 
+Proto = TypeVar("Proto", bound=ProtoMessage)
+
 
 def encode_told(
     items: Iterable[Told | Basis],
 ) -> Iterator[pb.WatchPlacementsResponse]:
     """Yield *items* in order, in as few responses as fit."""
-    found: list[pb.WatchItem] = []
+    for found in in_responses(map(encode_item, items)):
+        yield pb.WatchPlacementsResponse(items=found)
+
+
+def in_responses(items: Iterable[Proto]) -> Iterator[list[Proto]]:
+    """Yield the *items* of each response, in order, in as few responses as fit."""
+    found: list[Proto] = []
     size_bytes = 0
-    for item in items:
-        proto = encode_item(item)
+    for proto in items:
         item_bytes = proto.ByteSize() + _ITEM_OVERHEAD_BYTES
         if found and size_bytes + item_bytes > WATCH_RESPONSE_BYTES_MAX:
-            yield pb.WatchPlacementsResponse(items=found)
+            yield found
             found, size_bytes = [], 0
         found.append(proto)
         size_bytes += item_bytes
     if found:
-        yield pb.WatchPlacementsResponse(items=found)
+        yield found
 
 
 def encode_item(item: Told | Basis) -> pb.WatchItem:
@@ -50,12 +59,11 @@ def encode_item(item: Told | Basis) -> pb.WatchItem:
             )
             return pb.WatchItem(tag=tag)
         case SnapshotBegan():
-            reason = cast("pb.SnapshotReason.ValueType", int(item.reason))
-            return pb.WatchItem(snapshot_began=pb.SnapshotBegan(reason=reason))
+            return pb.WatchItem(snapshot_began=encode_snapshot_began(item))
         case SnapshotEnded():
             return pb.WatchItem(snapshot_ended=pb.SnapshotEnded())
         case Bookmark():
-            return pb.WatchItem(bookmark=_bookmark(item))
+            return pb.WatchItem(bookmark=encode_bookmark(item))
         case _:
             return pb.WatchItem(status=encode_basis(item))
 
@@ -76,7 +84,14 @@ def _placement(placement: WatchedPlacement) -> pb.WatchedPlacement:
     )
 
 
-def _bookmark(bookmark: Bookmark) -> pb.WatchBookmark:
+def encode_snapshot_began(began: SnapshotBegan) -> pb.SnapshotBegan:
+    """Return why a snapshot begins."""
+    reason = cast("pb.SnapshotReason.ValueType", int(began.reason))
+    return pb.SnapshotBegan(reason=reason)
+
+
+def encode_bookmark(bookmark: Bookmark) -> pb.WatchBookmark:
+    """Return what was reached, and what goes on from there."""
     proto = pb.WatchBookmark(resume_token=bookmark.token, sequence=bookmark.sequence)
     if bookmark.store_time_ns:
         encode_time(bookmark.store_time_ns, proto.store_time)

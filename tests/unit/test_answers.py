@@ -17,7 +17,6 @@ from placement.core.errors import (
 )
 from placement.core.estimate import Duration
 from placement.core.event import Event
-from placement.core.policy import DEFAULT
 from placement.core.ranking import Ranking, Source
 from placement.core.tables.cells import ReplicaPhase
 from placement.runtime.publisher import Outcome
@@ -28,6 +27,7 @@ from placement.v1 import placement_service_pb2 as pb
 from placement.v1 import replication_service_pb2 as replication_pb
 from placement.wire.answers import encode_arrival, encode_basis, encode_rank
 from placement.wire.page_tokens import FIRST, make_page_token, parse_page_token
+from placement.wire.preview_requests import decode_preview
 from placement.wire.requests import (
     LIMITS,
     PAGE_SIZE_DEFAULT,
@@ -38,7 +38,6 @@ from placement.wire.requests import (
     decode_consistency,
     decode_events,
     decode_list,
-    decode_preview,
     decode_rank,
     refuse_as_of,
 )
@@ -111,7 +110,7 @@ def test_zero_stands_for_the_default() -> None:
     preview = decode_preview(replication_pb.PreviewReplicationsRequest())
     assert preview.replication_count_max == REPLICATION_COUNT_DEFAULT == 100
     assert preview.transfer_bytes_max is None
-    assert preview.policy is DEFAULT
+    assert (preview.policy, preview.ruling) == (None, None)
 
 
 @pytest.mark.parametrize("value", [-1, 11])

@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 import placement
 from placement.api.reading import StateBehindError
+from placement.api.refusals import BudgetExhaustedError
 from placement.api.status import (
     DOMAIN,
     INTERNAL,
@@ -18,6 +19,7 @@ from placement.api.status import (
     crash_status,
     status_of,
 )
+from placement.core.deciding.budgets import Refusal
 from placement.core.errors import (
     DigestInvalidError,
     ManifestUnknownError,
@@ -156,3 +158,14 @@ def test_crash_says_its_id_and_nothing_else() -> None:
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
     assert (info.reason, info.metadata["error_id"]) == (INTERNAL, "0123")
+
+
+def test_error_that_knows_when_to_come_again_says_so() -> None:
+    """Instead of the delay of its reason."""
+    refusal = Refusal("link_bytes_per_hour (9): ams to syd", 90_000_000_000)
+
+    status = packed(status_of(BudgetExhaustedError(refusal, 30_000_500_000)))
+
+    retry = error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(retry) for detail in status.details)
+    assert retry.retry_delay.ToMilliseconds() == 60_000  # 59,999.5, rounded up

@@ -16,6 +16,7 @@ from placement.core.watched import (
     Interest,
     SnapshotEnded,
     SnapshotReason,
+    Watched,
     WatchedPlacement,
 )
 from placement.runtime.view import ServingState, View
@@ -61,7 +62,7 @@ class Stand:
         interest: Interest = ALL,
         resume: WatchToken | None = None,
         settings: WatchSettings | None = None,
-    ) -> Watcher:
+    ) -> Watcher[Watched]:
         """Return a watcher that was told nothing yet."""
         chosen = settings or WatchSettings()
         return Watcher(self.view, interest, resume, chosen, lambda: self.now_s)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from placement.client.watching import Progress
+from placement.client.watching import CHANGES, Progress
 from placement.core.oci import Repository
 from placement.core.tables.cells import ReplicaPhase
 from placement.core.watched import Bookmark, WatchedPlacement, WatchedReplica
@@ -72,7 +72,7 @@ ENDED = pb.WatchItem(snapshot_ended=pb.SnapshotEnded())
 
 def test_changes_are_handed_on_with_their_bookmark() -> None:
     """Until then the connection may break, and they would come again."""
-    progress = Progress("t1")
+    progress = Progress("t1", CHANGES)
 
     early = list(progress.handed_on([change("a")]))
     round_ = list(progress.handed_on([change("b"), bookmark(2), change("c")]))
@@ -84,7 +84,7 @@ def test_changes_are_handed_on_with_their_bookmark() -> None:
 
 def test_changes_of_a_broken_connection_are_forgotten() -> None:
     """The next one brings them again, or what became of them."""
-    progress = Progress("t1")
+    progress = Progress("t1", CHANGES)
     list(progress.handed_on([change("a")]))
 
     progress.broken()
@@ -94,7 +94,7 @@ def test_changes_of_a_broken_connection_are_forgotten() -> None:
 
 def test_snapshot_is_handed_on_as_it_comes_and_voids_the_token() -> None:
     """Whoever breaks off inside of it knows nothing."""
-    progress = Progress("t1")
+    progress = Progress("t1", CHANGES)
 
     found = list(progress.handed_on([change("z"), BEGAN, change("a"), ENDED]))
 
@@ -106,14 +106,14 @@ def test_snapshot_is_handed_on_as_it_comes_and_voids_the_token() -> None:
 
 def test_item_of_a_newer_service_is_left_out() -> None:
     """An item that says nothing to this version."""
-    progress = Progress("")
+    progress = Progress("", CHANGES)
 
     assert list(progress.handed_on([pb.WatchItem()])) == []
 
 
 def test_status_is_handed_on_at_once() -> None:
     """How far the service may be trusted is no change of the state."""
-    progress = Progress("")
+    progress = Progress("", CHANGES)
     status = pb.WatchItem()
     status.status.epoch = A
 

@@ -4,7 +4,7 @@
 environment. Keys are in ``keys``, and README.md lists them.
 """
 
-from placement.config.catalogue import load_topology
+from placement.config.catalogue import load_prices, load_topology
 from placement.config.errors import ConfigError
 from placement.config.keys import (
     SHIPPED_REGIONS_FILE,
@@ -35,6 +35,7 @@ __all__ = [
     "foreign_environment",
     "is_loopback",
     "load_config",
+    "load_prices",
     "load_topology",
     "split_address",
     "unknown_variables",

@@ -1,4 +1,4 @@
-"""The region catalogue: a TOML file becomes a Topology. Its keys: data/README.md."""
+"""The region catalogue and the prices, from their TOML files. Keys: data/README.md."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final
@@ -10,6 +10,7 @@ from placement.config.keys import Config, Section
 from placement.config.loading import read_toml
 from placement.core.candidates import ANY
 from placement.core.errors import InputError
+from placement.core.reporting.prices import Prices, parse_prices
 from placement.core.topology import CatalogueRegion, Region, Topology, parse_region
 
 KEYS: Final = ("home", "aliases", "regions")
@@ -68,6 +69,18 @@ def load_topology(config: Config) -> Topology:
         stated = error.field == "home" and config.home_region
         origin = "home_region" if stated else file
         raise ConfigError([(origin, error)]) from None
+
+
+def load_prices(config: Config, topology: Topology) -> Prices:
+    """Return the prices that *config* names, for the regions of *topology*.
+
+    Raises ConfigError, naming the key, such as ``areas.eu:na``.
+    """
+    tree = read_toml(config.prices_file)
+    try:
+        return parse_prices(tree, topology)
+    except InputError as error:
+        raise ConfigError([(str(config.prices_file), error)]) from None
 
 
 def _regions(tree: Mapping[str, object], file: str) -> dict[Region, CatalogueRegion]:

@@ -19,7 +19,9 @@ from pydantic import (
 from placement.core.errors import InputError
 from placement.faults import Plan
 
-SHIPPED_REGIONS_FILE: Final = Path(__file__).parents[1] / "data" / "regions.toml"
+DATA: Final = Path(__file__).parents[1] / "data"
+SHIPPED_REGIONS_FILE: Final = DATA / "regions.toml"
+SHIPPED_PRICES_FILE: Final = DATA / "prices.toml"
 PORT_MAX: Final = 65_535
 
 
@@ -172,6 +174,18 @@ class CheckpointConfig(Section):
     ] = 900.0
 
 
+class PlannerConfig(Section):
+    """Whether this service decides on copies, and how often it looks at everything."""
+
+    enabled: Annotated[
+        bool, _said("true or false: whether this service decides on copies")
+    ] = True
+    tick_seconds: Annotated[
+        float,
+        _said("seconds between looks at everything, 0.1 to 3600", ge=0.1, le=3600),
+    ] = 60.0
+
+
 class Config(Section):
     """All that an operator may choose. Paths are from the working directory."""
 
@@ -196,8 +210,19 @@ class Config(Section):
     server: Annotated[
         str, _said("the service that commands ask, HOST:PORT; empty: listen")
     ] = ""
+    actor: Annotated[
+        str,
+        _said(
+            "who gives orders to the service, for its log: 1 to 255 characters; empty:"
+            " each order says it",
+            max_length=255,
+        ),
+    ] = ""
     regions_file: Annotated[Path, _said("a region catalogue, TOML")] = (
         SHIPPED_REGIONS_FILE
+    )
+    prices_file: Annotated[Path, _said("prices of transfer and storage, TOML")] = (
+        SHIPPED_PRICES_FILE
     )
     home_region: Annotated[
         str, _said("the region of every fallback; empty: the catalogue's home")
@@ -226,7 +251,7 @@ class Config(Section):
         str,
         AfterValidator(_fault_points),
         _said(
-            "for tests alone: where the service fails, POINT=kill|raise|stall:COUNT,"
+            "for tests alone: where the service fails, POINT=kill|raise|stall|stop:COUNT,"
             " several with commas; empty: nowhere"
         ),
     ] = ""
@@ -234,6 +259,7 @@ class Config(Section):
     client: ClientConfig = ClientConfig()
     nats: NatsConfig = NatsConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    planner: PlannerConfig = PlannerConfig()
 
     @model_validator(mode="after")
     def _guarded(self) -> "Config":

@@ -14,6 +14,7 @@ from placement.config import (
     CONFIG_FILE,
     Config,
     ConfigError,
+    load_prices,
     load_topology,
     unknown_variables,
 )
@@ -38,6 +39,7 @@ def check(session: Session, *, show: bool) -> None:
     """
     found = session.config
     topology = load_topology(found)
+    load_prices(found, topology)
     _check_files(found)
     file = session.config_file or (CONFIG_FILE if CONFIG_FILE.is_file() else None)
     answer: dict[str, object] = {

@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Final
 
 import rich_click as click
-from rich.console import Console, RenderableType
-from rich.rule import Rule
 from rich.text import Text
 
 import placement
 from placement import app
-from placement.cli import output, preview, show, sources
-from placement.cli.demo_service import RunningService, running_service
+from placement.cli import output, replications, show, sources
+from placement.cli.demo_copies import DECIDED_SECONDS_MAX, show_copies
+from placement.cli.demo_service import (
+    LOOK_SECONDS,
+    RunningService,
+    running_service,
+)
 from placement.cli.documents import Reading
 from placement.cli.output import Answer
 from placement.cli.publish import Report, lines, publish_all
+from placement.cli.stage import Stage
 from placement.cli.status import informed
 from placement.cli.translating import Prepared, Translator, rebased
 from placement.client import PlacementClient
@@ -76,37 +80,6 @@ def demo() -> None:
     )
 
 
-class Stage:
-    """Where the demonstration is shown, and where its files are."""
-
-    def __init__(self, screen: Console, directory: Path) -> None:
-        """Show on *screen*; write only into *directory*."""
-        self.directory = directory
-        self._screen = screen
-        self._scene = 0
-
-    def scene(self, title: str, sentence: str, *commands: str) -> None:
-        """Announce what is seen next, and the commands that one would type for it.
-
-        An interrupt that came while a call was ending may have been lost in it: no
-        scene begins after one.
-        """
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
-        self._scene += 1
-        self._screen.print()
-        self._screen.print(Rule(f"{self._scene}. {title}", align="left"))
-        self._screen.print(sentence)
-        for command in commands:
-            self._screen.print(Text(f"$ {command}", style="bold cyan"))
-
-    def show(self, parts: Iterable[RenderableType]) -> None:
-        """Show an answer."""
-        for part in parts:
-            self._screen.print(part)
-
-
 async def _run(stage: Stage) -> None:
     task = asyncio.current_task()
     assert task is not None, "a coroutine that runs is in a task"
@@ -125,6 +98,7 @@ async def _run(stage: Stage) -> None:
         async with PlacementClient(service.target, timeout_s=10.0) as client:
             await _publish(stage, client)
             await _ask(stage, client)
+            await show_copies(stage, client)
             await _compare(stage, client, service)
 
 
@@ -210,12 +184,23 @@ async def _ask(stage: Stage, client: PlacementClient) -> None:
         )
         stage.show(sources.tables(await _ranked(client, region)))
     stage.scene(
-        "What should be copied where, and why",
-        "Each start that had to wait for a far region is a reason; nothing is copied.",
-        "placement preview",
+        "What was decided, and why",
+        "Each start that had to wait for a far region was a reason to decide on a "
+        "copy. Whoever carries copies out is told by WatchReplications.",
+        f"placement replications --repository {MULTI}",
     )
-    stage.show(preview.tables(await preview.previewed(client, None, "")))
+    stage.show(replications.tables(await decided(client)))
     await _elsewhere(stage, client)
+
+
+async def decided(client: PlacementClient) -> Answer:
+    """Return the decisions about MULTI, once there are any."""
+    async with asyncio.timeout(DECIDED_SECONDS_MAX):
+        while True:
+            answer = await replications.listed(client, {"repository": MULTI}, 10)
+            if answer["replications"]:
+                return answer
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _ranked(client: PlacementClient, region: str) -> Answer:

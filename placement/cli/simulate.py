@@ -125,7 +125,9 @@ def simulate(session: Session, /, **options: object) -> None:
     for case, assumed in cases.items():
         own = replace(setting, assumptions=assumed)
         if case:
-            own = replace(own, frontier_of="", with_all_starts=False)
+            own = replace(
+                own, frontier_of="", with_all_starts=False, with_rollbacks=False
+            )
         for name, file in files_of(wanted.traces).items():
             home = parse_region(wanted.home, "--home") if wanted.home else None
             jobs.append(Job(name, file, own, home, wanted.upload))

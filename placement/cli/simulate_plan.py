@@ -1,11 +1,14 @@
 """What a back-test's options mean: traces, policies, and what is assumed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from placement.cli.policy_file import policy_text
+from placement.core.deciding.guardrails import parse_guardrails
+from placement.core.deciding.keep import Keep
 from placement.core.errors import InputError
 from placement.core.policy import DEFAULT, Policy, parse_policy
 from placement.core.topology import Topology, parse_region
@@ -58,6 +61,7 @@ def setting_of(wanted: Wanted, assumptions: Assumptions, topology: Topology) -> 
         Sources(wanted.sources),
         frontier_of=next(iter(policies)) if wants_frontier else "",
         with_all_starts=wanted.all_starts,
+        keeps=_keeps(wanted, policies),
     )
 
 
@@ -80,12 +84,19 @@ def _policies(wanted: Wanted) -> dict[str, Policy]:
     return found
 
 
+def _keeps(wanted: Wanted, policies: Mapping[str, Policy]) -> dict[str, Keep]:
+    """Return what regions keep under each policy: what its file says of it."""
+    found: dict[str, Keep] = {}
+    for file in wanted.policies:
+        keep = parse_guardrails(policy_text(file), f"--policy {file}").keep
+        named = _policy(file).name
+        at_other_kappas = (name for name in policies if name.startswith(f"{named} at "))
+        found |= dict.fromkeys([named, *at_other_kappas], keep)
+    return found
+
+
 def _policy(file: Path) -> Policy:
-    try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        remedy = f"name a readable TOML file ({error})"
-        raise InputError("--policy", str(file), remedy) from None
+    text = policy_text(file)
     policy = parse_policy(text, f"--policy {file}")
     named = "name" in {line.partition("=")[0].strip() for line in text.splitlines()}
     return policy if named else replace(policy, name=file.stem)

@@ -32,6 +32,7 @@ def tables(answer: Answer) -> Iterator[RenderableType]:
     yield from _variants(answer)
     yield from _misses(answer)
     yield from _all_starts(answer)
+    yield from _rollbacks(answer)
     yield from _notes(answer)
 
 
@@ -130,6 +131,24 @@ def _all_starts(answer: Answer) -> Iterator[RenderableType]:
             "waited>",
         )
         yield table(columns, rows, "all starts, repeated ones too")
+        yield Text()
+
+
+def _rollbacks(answer: Answer) -> Iterator[RenderableType]:
+    rows = [
+        (
+            name,
+            policy,
+            f"{known['count']:,}",
+            _percent(known["local_share"]),
+            _number(known["stored_ratio"]),
+        )
+        for name, policies in answer["rollbacks"].items()
+        for policy, known in policies.items()
+    ]
+    if rows:
+        columns = ("trace", "policy", "rollbacks>", "local share>", "stored/current>")
+        yield table(columns, rows, "rollbacks, and what is stored for them")
         yield Text()
 
 

@@ -19,6 +19,7 @@ from placement.core.state import State
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
 from placement.v1.event_service_pb2_grpc import EventServiceStub
+from placement.v1.operations_service_pb2_grpc import OperationsServiceStub
 from placement.v1.placement_service_pb2_grpc import PlacementServiceStub
 from placement.v1.replication_service_pb2_grpc import ReplicationServiceStub
 from placement.wire.events import decode_message
@@ -93,6 +94,11 @@ class Service:
     def replication(self) -> Any:  # noqa: ANN401 - a stub of an aio channel
         """The stub of ReplicationService."""
         return ReplicationServiceStub(self.channel)
+
+    @property
+    def operations(self) -> Any:  # noqa: ANN401 - a stub of an aio channel
+        """The stub of OperationsService."""
+        return OperationsServiceStub(self.channel)
 
     @property
     def events(self) -> Any:  # noqa: ANN401 - a stub of an aio channel

@@ -23,8 +23,13 @@ IMAGE = "sha256:21c99c79109ded3e4e755f5d2d03722a29f9b74a7807d552604c2ebe812f91b7
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
-    """A real service that has folded every captured notification and a start."""
-    with running(RealService(tmp_path_factory.mktemp("service"))) as running_service:
+    """A real service that has folded every captured notification and a start.
+
+    It decides nothing, so that there is something to preview.
+    """
+    directory = tmp_path_factory.mktemp("service")
+    settings = {"PLACEMENT_PLANNER__ENABLED": "false"}
+    with running(RealService(directory, settings=settings)) as running_service:
         files = sorted(map(str, NOTIFICATIONS.glob("*.json")))
         published = ask(
             running_service,
@@ -160,6 +165,26 @@ def test_preview_says_what_where_and_why(service: RealService) -> None:
     assert "no copy is wanted" in run(service, "preview", "--target", "gru").output
 
 
+def test_preview_by_a_policy_in_a_file(service: RealService, tmp_path: Path) -> None:
+    """Whole, with the regions that it permits; a mistake in it is told by its key."""
+    file = tmp_path / "careful.toml"
+    europe = '[[residency]]\nrepositories = ["team/*"]\nallow = ["ams", "fra"]'
+    file.write_text(f'name = "careful"\n{europe}')
+    broken = tmp_path / "broken.toml"
+    broken.write_text("kappa = 1")
+
+    answer = ask(service, "preview", "--policy", str(file))
+    named = ask(service, "preview", "--policy", "set_60d")
+    result = run(service, "preview", "--policy", str(broken))
+
+    assert answer["policy"] == "careful"
+    assert "syd" not in {copy["target_region"] for copy in answer["replications"]}
+    assert named["policy"] == "set_60d"
+    assert "syd" in {copy["target_region"] for copy in named["replications"]}
+    assert result.exit_code == 2
+    assert "policy_content.kappa" in result.stderr
+
+
 def test_replay_beside_the_service_has_its_fingerprint(service: RealService) -> None:
     """The state is a function of the log: the same sequence, the same hash."""
     info = ask(service, "status", "--fingerprint")
@@ -176,7 +201,8 @@ def test_replay_beside_the_service_has_its_fingerprint(service: RealService) -> 
 
 def test_replay_works_when_no_service_runs(tmp_path: Path) -> None:
     """It starts the broker on the data directory for as long as it reads."""
-    with running(RealService(tmp_path / "service")) as service:
+    settings = {"PLACEMENT_PLANNER__ENABLED": "false"}
+    with running(RealService(tmp_path / "service", settings=settings)) as service:
         ask(service, "publish", text=json.dumps(start("m")))
         fingerprint = ask(service, "status", "--fingerprint")["fingerprint"]
         service.stop()

@@ -106,6 +106,21 @@ def test_another_policy_changes_no_fingerprint(trace: Path, tmp_path: Path) -> N
     assert thrifty <= default
 
 
+def test_what_regions_keep_is_the_policys_own(trace: Path, tmp_path: Path) -> None:
+    """Less is stored by a file that keeps less, and roll-backs miss it."""
+    policy = tmp_path / "forgetful.toml"
+    policy.write_text("[keep]\nprevious_versions = 0\ngrace_days = 0\n")
+
+    ours, theirs = figures(trace), figures(trace, "--policy", str(policy))
+
+    kept = ours["rollbacks"]["phalanx"]
+    assert set(kept) == {"pull_through", "default"}
+    assert kept["default"]["stored_ratio"] >= kept["pull_through"]["stored_ratio"]
+    forgetful = theirs["rollbacks"]["phalanx"]["forgetful"]
+    assert 1 <= forgetful["stored_ratio"] < kept["default"]["stored_ratio"]
+    assert forgetful["count"] == kept["default"]["count"]
+
+
 def test_hash_seed_changes_nothing(trace: Path) -> None:
     """The same figures in every process."""
     said = []
@@ -130,7 +145,13 @@ def test_table_and_picture_are_for_people(trace: Path, tmp_path: Path) -> None:
     result = simulate("--trace", f"phalanx={trace}", "--picture", str(picture))
 
     assert result.exit_code == 0, result.output
-    for part in ("first starts", "clairvoyant", "default", "Assumed (data/assumptions"):
+    for part in (
+        "first starts",
+        "clairvoyant",
+        "default",
+        "stored/current",
+        "Assumed (",
+    ):
         assert part in result.stdout
     assert picture.read_text().startswith("<?xml")
 
@@ -256,3 +277,6 @@ def test_whole_histories_meet_the_bars(tmp_path: Path) -> None:
             if point["waste"] <= static["waste"]
         ]
         assert max(affordable) >= static["benefit"], name
+        kept = answer["rollbacks"][name]["default"]
+        assert kept["local_share"] >= 0.95, name
+        assert kept["stored_ratio"] <= 5, name

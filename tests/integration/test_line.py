@@ -8,13 +8,21 @@ from placement.core import fold as folding
 from placement.core.event import Recorded
 from placement.core.fold import FOLD_VERSION
 from placement.core.state import State
-from placement.runtime.line import SMALL_BYTES
+from placement.ports import Message
+from placement.runtime.line import SMALL_BYTES, Line
 from placement.runtime.quarantine import FoldFailedError
 from placement.runtime.tokens import body_mark, make_token
-from placement.wire.events import encode_message
+from placement.wire.events import decode_message, encode_message
 from tests.projecting import QUICK, Host, Run, pushes
 
 EVENT_COUNT = 512
+
+
+async def message_at(host: Host, sequence: int) -> Message:
+    """Return one message of a host's log."""
+    found = await host.log.message(sequence)
+    assert found is not None
+    return found
 
 
 async def folded_counts(run: Run, seen: list[tuple[int, int]]) -> None:
@@ -99,3 +107,25 @@ async def test_tokens_of_the_run_before_are_known_by_their_messages() -> None:
             other = make_token(published.epoch, published.sequence, body_mark(b""))
             assert await again.view.wait_for(published.token, 0)
             assert not await again.view.wait_for(other, 0)
+
+
+async def test_log_that_was_rewound_and_grew_is_noticed_before_anything_is_folded() -> (
+    None
+):
+    """A reader knows its start by the number alone; another message there is a loss."""
+    host, other = Host(), Host()
+    await host.store_each(pushes(3))
+    await other.store_each(pushes(3, 100))
+    state = State()
+    folding.fold(state, decode_message(await message_at(host, 1)))
+    folding.fold(state, decode_message(await message_at(host, 2)))
+    line = Line(other.log, state, (await other.log.status()).epoch, shown=True)
+
+    def passed(line: Line, *, caught_up: bool) -> None:
+        del line, caught_up
+
+    async with asyncio.timeout(10):
+        await line.follow(1, passed)
+
+    assert "another than was folded" in line.lost
+    assert state.sequence == 2

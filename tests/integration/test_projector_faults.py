@@ -19,6 +19,7 @@ from placement.ports import (
     Appended,
     CheckpointHeader,
     Chunk,
+    Expected,
     LogConfigurationError,
     LogStatus,
     Message,
@@ -64,9 +65,15 @@ class ErringLog:
     """So many questions are answered as by a leader that knows nothing yet."""
     misconfigured: bool = False
 
-    async def append(self, subject: str, body: bytes, message_id: str) -> Appended:
+    async def append(
+        self,
+        subject: str,
+        body: bytes,
+        message_id: str,
+        expected: Expected | None = None,
+    ) -> Appended:
         """Store in the real one."""
-        return await self.real.append(subject, body, message_id)
+        return await self.real.append(subject, body, message_id, expected)
 
     def read(
         self, after_sequence: int, epoch: str = ""

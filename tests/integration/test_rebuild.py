@@ -14,6 +14,7 @@ from placement.ports import (
     Checkpoint,
     CheckpointHeader,
     Chunk,
+    Expected,
     LogReplacedError,
     LogStatus,
     Message,
@@ -41,9 +42,15 @@ class SlowLog:
         self.real = real
         self.gate = asyncio.Event()
 
-    async def append(self, subject: str, body: bytes, message_id: str) -> Appended:
+    async def append(
+        self,
+        subject: str,
+        body: bytes,
+        message_id: str,
+        expected: Expected | None = None,
+    ) -> Appended:
         """Store in the real one."""
-        return await self.real.append(subject, body, message_id)
+        return await self.real.append(subject, body, message_id, expected)
 
     async def read(
         self, after_sequence: int, epoch: str = ""

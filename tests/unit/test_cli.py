@@ -143,6 +143,7 @@ def test_pairs_are_read_and_refused() -> None:
         (("wait", "acme/web:v1", "--in", "syd", "--interval", "0s"), "--interval"),
         (("replicas", "--repository", "A"), "--repository"),
         (("preview", "acme/web", "--target", "!"), "--target"),
+        (("preview", "--policy", "nowhere.toml"), "--policy"),
         (("publish", "nowhere.jsonl"), "FILE"),
         (("publish", "--region-map", "a"), "--region-map"),
         (("publish", "--client-region", "a"), "--client-region"),

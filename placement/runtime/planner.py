@@ -42,7 +42,7 @@ BROKEN_SECONDS: Final = 10.0
 CONSIDERED_MAX: Final = 1_000
 """So much is considered in one step: it is done again if others decide meanwhile."""
 PUT_OFF_MAX: Final = 10_000
-RETRIED_MAX: Final = 200
+RETRIED_MAX: Final = 50
 """So many of what was put off are looked at again at a time."""
 
 _DECIDING: Final = frozenset({ServingState.LIVE, ServingState.DEGRADED})

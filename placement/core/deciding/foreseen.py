@@ -39,10 +39,18 @@ def trials_of(desk: Desk, due: Due) -> Sequence[Trial]:
     if state.kind(state.content_of(due.placement)) not in _GRAPH:
         return _of_upload(desk, due.placement)
     found = due_trials(state, due.placement, desk.now_ns)
-    swept = due.trigger is ReplicationTrigger.SWEEP
-    if swept and not (_recent(desk, due.placement) or _failed(desk, due.placement)):
+    if not _is_news(desk, due) and not (
+        _recent(desk, due.placement) or _failed(desk, due.placement)
+    ):
         return found
     return open_trials(state, due.placement) + found
+
+
+def _is_news(desk: Desk, due: Due) -> bool:
+    """Say whether something happened just now; a log read again tells old news."""
+    if due.trigger is ReplicationTrigger.SWEEP:
+        return False
+    return not due.time_ns or due.time_ns > desk.now_ns - RECENT_NS
 
 
 def _of_upload(desk: Desk, placement: Row) -> Sequence[Trial]:

@@ -23,7 +23,8 @@ def content_pushed(state: State, at: At, fact: ContentPushed) -> None:
     if state.kind(digest) not in _GRAPH:
         if not at.late:
             agenda.note_upload(owner, placement)
-            agenda.note(placement, ReplicationTrigger.FIRST_LAYER, at.sequence)
+            why = ReplicationTrigger.FIRST_LAYER
+            agenda.note(placement, why, at.sequence, at.time_ns)
         return
     for child, _ in state.children(digest):
         part = state.placements.find(PAIR.pack(owner, child))
@@ -35,7 +36,7 @@ def trials_opened(state: State, at: At, placement: Row, trigger: int) -> None:
     """Let a version be decided about: it was pushed, or started somewhere."""
     pushed = trigger == Trigger.PUSH
     why = ReplicationTrigger.PUSH if pushed else ReplicationTrigger.START
-    state.indexes.agenda.note(placement, why, at.sequence)
+    state.indexes.agenda.note(placement, why, at.sequence, at.time_ns)
 
 
 def starts_requested(state: State, at: At, owner: Row, placement: Row) -> None:
@@ -43,7 +44,7 @@ def starts_requested(state: State, at: At, owner: Row, placement: Row) -> None:
     agenda, why = state.indexes.agenda, ReplicationTrigger.STARTS_REQUESTED
     asked = agenda.uploads_of(owner) if placement == ABSENT else [placement]
     for each in asked:
-        agenda.note(each, why, at.sequence)
+        agenda.note(each, why, at.sequence, at.time_ns)
 
 
 def tick_passed(state: State, at: At, tick_number: int) -> None:

@@ -21,6 +21,8 @@ class Due(NamedTuple):
     placement: Row
     trigger: ReplicationTrigger
     sequence: int
+    time_ns: int = 0
+    """When that was; 0 means just now."""
 
 
 class Agenda:
@@ -32,10 +34,16 @@ class Agenda:
         self._uploads: dict[Row, dict[Row, None]] = {}
         self._upload_count = 0
 
-    def note(self, placement: Row, trigger: ReplicationTrigger, sequence: int) -> None:
-        """Note that a placement is to be decided about."""
+    def note(
+        self,
+        placement: Row,
+        trigger: ReplicationTrigger,
+        sequence: int,
+        time_ns: int = 0,
+    ) -> None:
+        """Note that a placement is to be decided about, since *time_ns*."""
         self._due.pop((placement, trigger), None)
-        self._due[placement, trigger] = Due(placement, trigger, sequence)
+        self._due[placement, trigger] = Due(placement, trigger, sequence, time_ns)
         if len(self._due) > DUE_MAX:
             del self._due[next(iter(self._due))]
 

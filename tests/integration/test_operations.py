@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import grpc
 import pytest
 
 from placement.api.server import ServerSettings
+from placement.client import Operation, PlacementClient
 from placement.core.deciding.ruling import SHIPPED, parse_ruling
+from placement.core.errors import InputError
 from placement.core.event import Event, Recorded, ReplicationPaused
+from placement.ports import LogUnavailableError
 from placement.runtime.tokens import parse_token
 from placement.v1 import basis_pb2, events_pb2
 from placement.v1 import operations_service_pb2 as pb
@@ -48,7 +51,8 @@ async def folding(service: Service) -> AsyncIterator[None]:
 
     async def fold() -> None:
         while True:
-            await service.stage.fold_all()
+            with suppress(LogUnavailableError):
+                await service.stage.fold_all()
             await asyncio.sleep(0.002)
 
     task = asyncio.create_task(fold())
@@ -313,6 +317,7 @@ async def test_pin_says_its_tags_and_where_it_does_not_hold(service: Service) ->
     (listed,) = (await orders(service)).pins
 
     assert (listed.region, list(listed.excepted_regions)) == ("", [FRA])
+    assert not listed.HasField("expire_time")
     assert list(listed.tags) == [LATEST]
 
 
@@ -622,3 +627,47 @@ async def test_log_that_cannot_be_reached_gives_no_order() -> None:
     assert refusal.code is grpc.StatusCode.UNAVAILABLE
     assert refusal.info.reason == "LOG_UNAVAILABLE"
     assert len(await stored(service)) == 1
+
+
+async def test_client_gives_one_order_however_often_it_has_to_call(
+    service: Service,
+) -> None:
+    """It makes up an id for each order, so that repeating its own call is safe."""
+    ann = Operation("ann", "moving house")
+
+    async with PlacementClient(service.target, timeout_s=10) as client:
+        first = await client.pause_replication(ann, [SYD])
+        second = await client.pause_replication(ann, [SYD])
+        service.stage.log.stop()
+        calling = asyncio.create_task(client.pin_content(WEB, A, ann))
+        await asyncio.sleep(0.2)
+        waited = not calling.done()
+        service.stage.log.resume()
+        third = await calling
+
+    given = [event for _, event in await stored(service)]
+    answers: list[Any] = [first, second, third]
+    assert waited
+    assert [event.event_id for event in given] == [one.event_id for one in answers]
+    assert len({event.event_id for event in given}) == 3
+    assert all(given_by(event).request_id for event in given)
+
+
+def given_by(event: Event) -> Any:  # noqa: ANN401 - of any order
+    """Return who gave the order that *event* holds."""
+    return event.fact.operation  # type: ignore[union-attr]  # orders alone are stored
+
+
+async def test_client_says_which_states_there_are(service: Service) -> None:
+    """Before it asks anybody; a state that there is reaches the service."""
+    ann = Operation("ann", "moving house")
+
+    async with PlacementClient(service.target) as client:
+        with pytest.raises(InputError, match="active, draining, down"):
+            await client.set_region_state(SYD, "gone", ann)
+        await client.set_region_state(SYD, "down", ann)
+        listed = await client.list_orders()
+
+    assert [(one.region, one.state) for one in listed.regions] == [
+        (SYD, events_pb2.REGION_STATE_DOWN)
+    ]

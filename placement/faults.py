@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Final
 
 STALL_SECONDS: Final = 3_600.0
-ACTIONS: Final = ("kill", "raise", "stall")
+ACTIONS: Final = ("kill", "raise", "stall", "stop")
 
 
 class FaultPoint(StrEnum):
@@ -56,6 +56,8 @@ class FaultPoint(StrEnum):
     """Events are about to be stored."""
     AFTER_APPEND_BEFORE_ANSWER = "after_append_before_answer"
     """They are stored; who asked for it does not know."""
+    BEFORE_DECISION = "before_decision"
+    """Decisions are about to be stored, if nothing is decided meanwhile."""
     BEFORE_QUARANTINE = "before_quarantine"
     """A message has failed too often; the fact that says so is not stored."""
     AFTER_QUARANTINE = "after_quarantine"
@@ -125,6 +127,8 @@ class Plan:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "stall":
                 time.sleep(STALL_SECONDS)
+            case "stop":  # until somebody sends SIGCONT
+                os.kill(os.getpid(), signal.SIGSTOP)
             case "raise":
                 message = f"fault point {point}"
                 raise FaultError(message)

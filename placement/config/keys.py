@@ -251,8 +251,8 @@ class Config(Section):
         str,
         AfterValidator(_fault_points),
         _said(
-            "for tests alone: where the service fails, POINT=kill|raise|stall|stop:COUNT,"
-            " several with commas; empty: nowhere"
+            "for tests alone: where the service fails,"
+            " POINT=kill|raise|stall|stop:COUNT, several with commas; empty: nowhere"
         ),
     ] = ""
     tls: TlsConfig = TlsConfig()

@@ -13,7 +13,12 @@ from placement.runtime.decision_log import DecisionLog
 from placement.runtime.epochs import Position, identity, succeeding
 from placement.runtime.tokens import body_mark, make_token, message_mark
 from placement.runtime.view import View
-from placement.wire.events import batched, encode_message, is_deciding
+from placement.wire.events import (
+    batched,
+    encode_message,
+    is_deciding,
+    message_id_of,
+)
 
 
 class Outcome(IntEnum):
@@ -85,8 +90,7 @@ class Publisher:
             found = True
             if appended.sequence > sequence:
                 if appended.duplicate:  # under the same id, but of the same make?
-                    stored = await self._log.message(appended.sequence)
-                    body = stored.body if stored else body
+                    body = await self._stored_body(batch, appended)
                 sequence, mark = appended.sequence, body_mark(body)
             if appended.duplicate:
                 stored_before.update(event.event_id for event in batch)
@@ -105,6 +109,18 @@ class Publisher:
         Raises LogUnavailableError.
         """
         return await self._log.message(sequence)
+
+    async def _stored_body(self, batch: list[Event], appended: Appended) -> bytes:
+        """Return the body of a message that was stored before.
+
+        Raises LogUnavailableError where it is another's: the log lost ours meanwhile.
+        """
+        _, body, message_id = encode_message(batch)
+        stored = await self._log.message(appended.sequence)
+        if stored is not None and message_id_of(stored) != message_id:
+            message = "the log lost what it had stored: publish the events again"
+            raise LogUnavailableError(message, epoch=appended.epoch)
+        return stored.body if stored else body
 
     def _folded(self, event_id: str) -> bool:
         if self._view.epoch_broken:  # what was folded is in another log

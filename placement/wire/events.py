@@ -91,8 +91,6 @@ def fact_name(fact: type) -> str:
 
 _FACTS: Final = {fact_name(fact): class_codec(fact) for fact in get_args(Fact)}
 FACT_NAMES: Final = tuple(_FACTS)
-
-
 _DECIDING_NAMES: Final = frozenset(map(fact_name, DECIDING_FACTS))
 
 
@@ -166,10 +164,25 @@ def encode_message(events: Sequence[Event]) -> tuple[str, bytes, str]:
         body = encode_event(events[0]).SerializeToString(deterministic=True)
         return subject_of(region, fact), body, events[0].event_id
     batch = pb.EventBatch(events=[encode_event(event) for event in events])
-    ids = "\n".join(event.event_id for event in events)
-    message_id = f"batch-{blake2b(ids.encode(), digest_size=16).hexdigest()}"
+    message_id = _batch_id(event.event_id for event in events)
     body = batch.SerializeToString(deterministic=True)
     return subject_of(region, BATCH, deciding=deciding), body, message_id
+
+
+def _batch_id(event_ids: Iterable[str]) -> str:
+    named = "\n".join(event_ids).encode()
+    return f"batch-{blake2b(named, digest_size=16).hexdigest()}"
+
+
+def message_id_of(message: Message) -> str:
+    """Return the id that ``encode_message`` gives what *message* holds; empty: none."""
+    try:
+        if message.subject.endswith(f".{BATCH}"):
+            events = pb.EventBatch.FromString(message.body).events
+            return _batch_id(event.event_id for event in events)
+        return pb.Event.FromString(message.body).event_id
+    except DecodeError:
+        return ""
 
 
 def batched(events: Iterable[Event]) -> Iterator[list[Event]]:

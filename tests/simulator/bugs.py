@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from unittest.mock import patch
 
 from placement.core import fold as folding
@@ -28,6 +28,7 @@ from placement.runtime.watch import WatchHub
 from placement.runtime.watcher import Batch, Watcher, parse_watch_token
 from placement.wire import events
 from placement.wire.events import decode_items
+from tests.simulator.deciding_bugs import DECIDING_BUGS
 from tests.simulator.log import LogConnection
 from tests.simulator.publishers import POISON
 
@@ -202,11 +203,11 @@ def fold_an_unknown_fact() -> Iterator[None]:
 def drop_a_bookmark() -> Iterator[None]:
     """Let each watch forget its third bookmark."""
     original = Watcher._bookmark  # noqa: SLF001 - the seam to break
-    counts: dict[Watcher, int] = {}
+    counts: dict[Watcher[Any], int] = {}
 
-    def broken(watcher: Watcher, items: list[object]) -> None:
+    def broken(watcher: Watcher[Any], items: list[Any]) -> None:
         before = len(items)
-        original(watcher, items)  # type: ignore[arg-type]  # a list of more kinds
+        original(watcher, items)
         if len(items) > before:
             counts[watcher] = counts.get(watcher, 0) + 1
             if counts[watcher] == 3:
@@ -246,6 +247,7 @@ BUGS: Final[dict[str, Plant]] = {
         hand_out_a_basis_before_its_fold,
         fold_an_unknown_fact,
         drop_a_bookmark,
+        *DECIDING_BUGS,
     )
 }
 

@@ -16,8 +16,9 @@ from random import Random
 
 from placement.faults import FaultPoint
 from tests.simulator.cluster import Cluster
-from tests.simulator.log import LogFaults
+from tests.simulator.log import DUPLICATE_WINDOW_NS, LogFaults
 from tests.simulator.replica import Replica
+from tests.simulator.world import SECOND_NS
 
 SAFETY_SECONDS = 30.0
 FAULT_COUNT_MAX = 9
@@ -58,6 +59,7 @@ class Chaos:
             self._crash_at_point,
             self._crash_at_point,
             self._pause,
+            self._freeze,
             self._cut_off,
             self._outage,
             self._fill_disk,
@@ -112,7 +114,15 @@ class Chaos:
         self._world.points.forget(point, replica.name)
 
     async def _pause(self) -> None:
-        replica, seconds = self._some_replica(), self._random.random() * 15
+        await self._stand_still(self._random.random() * 15)
+
+    async def _freeze(self) -> None:
+        """Let a replica outlast every time-out, and the log's memory of ids."""
+        longest = DUPLICATE_WINDOW_NS / SECOND_NS
+        await self._stand_still(longest * (1.1 + self._random.random()))
+
+    async def _stand_still(self, seconds: float) -> None:
+        replica = self._some_replica()
         process = replica.life
         if process is None:
             return

@@ -30,6 +30,7 @@ from tests.simulator.history import (
     placed,
 )
 from tests.simulator.log import Life
+from tests.simulator.promises import broken_promises
 from tests.simulator.reference import Reference
 
 BOOKMARK_SECONDS_MAX = 12.0
@@ -55,6 +56,7 @@ def violations(history: History, *, by_model: bool = True) -> list[str]:
     found += mistakes
     found += _lost(history)
     found += _doubled_effects(history)
+    found += broken_promises(history, final)
     found += _not_converged(history, final)
     if by_model:
         found += _unlike_the_model(history.lives[-1], final)

@@ -1,129 +1,86 @@
 """Those who decide copies and those who make them: decisions are facts in the log.
 
-Every replica decides for itself, from its own state; all must decide the same. A copier
-carries out what is planned for its region, each decision at most once.
+Every replica decides for itself, with the real planner. In each region either a copier
+asks replicas what is open, some of which are behind, or a worker takes the decisions
+from the log itself, as from a work queue. Neither looks whether content is there
+already: what was decided twice is copied twice, and found.
 """
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
-from hashlib import blake2b
+from typing import Final
 
-from placement.core.errors import PlacementError
+from google.protobuf.message import DecodeError
+
+from placement.core.decisions import open_copies
+from placement.core.errors import InputError, PlacementError
 from placement.core.event import (
+    ContentReplicated,
     Event,
+    Fact,
+    FailureCause,
     Identifier,
-    Name,
+    ReplicationCancelled,
     ReplicationCompleted,
+    ReplicationExpired,
+    ReplicationFailed,
     ReplicationPlanned,
+    ReplicationStarted,
     ReplicationSubject,
 )
-from placement.core.oci import Digest, Repository
-from placement.core.state import State
+from placement.core.oci import Descriptor, Digest, Repository
 from placement.core.tables.cells import DecisionStatus
-from placement.core.tables.table import Row
+from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
+from placement.ports import Message
 from placement.runtime.view import ServingState
+from placement.v1 import events_pb2 as pb
+from placement.wire.events import BATCH, DECISIONS_PREFIX, decode_event
 from tests.simulator.cluster import Cluster
 from tests.simulator.history import Effect
 from tests.simulator.publishers import Outbox
 from tests.simulator.replica import Service
-from tests.simulator.workload import REGIONS
+from tests.simulator.workload import WHOLE
 from tests.simulator.world import LostError, World
 
-ROUND_SECONDS = 4.0
-CALL_SECONDS_MAX = 8.0
-POLICY = "copy what a tag points to"
+ROUND_SECONDS: Final = 4.0
+CALL_SECONDS_MAX: Final = 8.0
+COPY_SECONDS_MAX: Final = 4.0
+FAILING: Final = 0.1
+"""The chance that a copy fails."""
+BEHIND: Final = 0.3
+"""The chance that a copier believes a replica that says it may be behind."""
+_CLOSED: Final = frozenset(
+    {DecisionStatus.FAILED, DecisionStatus.CANCELLED, DecisionStatus.EXPIRED}
+)
+COPIERS: Final = "copier-"
+"""The ids of all that is told about copies begin with it."""
 
-Wanted = tuple[Effect, Repository]
 
-
-class Planner:
-    """Lets each replica decide, wherever one is LIVE; it keeps nothing itself."""
+class Planners:
+    """Nobody: the replicas' planners run by themselves. It knows when they are idle."""
 
     async def run(self, cluster: Cluster) -> None:
-        """Ask one replica after another to decide, for ever."""
-        random = cluster.world.random
-        while True:
-            await asyncio.sleep(random.random() * ROUND_SECONDS)
-            with suppress(LostError, PlacementError):
-                await cluster.any_replica().ask(_decide, CALL_SECONDS_MAX)
+        """Do nothing, for ever."""
+        del cluster
+        await asyncio.Event().wait()
 
     def settled(self, cluster: Cluster) -> bool:
-        """Say whether no replica would decide anything more."""
-        return not any(
-            decisions(replica.service.view.state, replica.service.view.epoch)
-            for replica in cluster.replicas
-            if replica.service is not None
-        )
+        """Say whether no planner has anything to decide."""
+        services = (replica.service for replica in cluster.replicas)
+        return all(service is not None and service.planner.idle for service in services)
 
 
-async def _decide(service: Service) -> None:
-    view = service.view
-    if view.serving_state() is ServingState.LIVE:
-        found = decisions(view.state, view.epoch)[:2]
-        if found:
-            await service.publisher.publish(found)
-
-
-def decisions(state: State, epoch: str) -> list[Event]:
-    """Return a copy for each tag into the first region that lacks what it points to."""
-    found = []
-    for _, owner in state.repositories.rows():
-        repository = state.repository_at(owner)
-        for _, pointer in state.tags_in(owner):
-            row = state.find_placement(repository, pointer.digest)
-            there = {record.region for record in state.replicas_of(row)}
-            lacking = [region for region in REGIONS if region not in there]
-            if not there or not lacking:
-                continue
-            event = _planned(
-                repository, pointer.digest, lacking[0], pointer.sequence, epoch
-            )
-            if not _decided(state, event):
-                found.append(event)
-    return found
-
-
-def _planned(
-    repository: Repository, digest: Digest, target: Region, trigger: int, epoch: str
-) -> Event:
-    named = f"{digest}\n{target}\n{trigger}\n{epoch}\n{POLICY}".encode()
-    own_id = Identifier(f"r-{blake2b(named, digest_size=8).hexdigest()}")
-    subject = ReplicationSubject(own_id, repository, digest, target)
-    source = next(region for region in REGIONS if region != target)
-    fact = ReplicationPlanned(
-        subject, source, trigger_sequence=trigger, policy=Name("simulated")
-    )
-    return Event(own_id, target, fact)
-
-
-def _decided(state: State, event: Event) -> bool:
-    """Say whether a decision with as new a trigger was folded for the same copy."""
-    fact = event.fact
-    assert isinstance(fact, ReplicationPlanned), "it is one of ours"
-    key = fact.subject.replication_id.encode()
-    if state.decisions.find(key) >= 0:
-        return True
-    for row in (row for _, row in state.decisions.rows()):
-        _, placement, _, target, _, trigger, *_ = state.decisions.values(row)
-        _, digest = state.placement_at(Row(placement))
-        same = (digest, state.region_at(Row(target))) == (
-            fact.subject.digest,
-            fact.subject.target_region,
-        )
-        if same and trigger >= fact.trigger_sequence:
-            return True
-    return False
-
-
-class Copier:
-    """Makes the copies that are planned for one region."""
+class Carrier:
+    """Makes the copies that are planned for one region, each decision at most once."""
 
     def __init__(self, region: Region) -> None:
-        """Work for *region*; what was done is remembered for ever."""
+        """Work for *region*; what was begun is remembered for ever."""
         self._region = region
-        self._done: set[str] = set()
-        self._outbox = Outbox(f"copier-{region}")
+        self._begun: set[str] = set()
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._outbox = Outbox(f"{COPIERS}{region}")
 
     async def run(self, cluster: Cluster) -> None:
         """Look for work, do it, and tell, for ever."""
@@ -131,53 +88,180 @@ class Copier:
         while True:
             await asyncio.sleep(world.random.random() * ROUND_SECONDS)
             try:
+                await self._look(cluster)
                 if self._outbox.unsettled():
                     await self._outbox.send(cluster)
-                    continue
-                replica = cluster.any_replica()
-                wanted = await replica.ask(self._wanted, CALL_SECONDS_MAX)
-                for effect, repository in wanted:
-                    if effect.decision_id not in self._done:
-                        self._do(world, effect, repository)
-                await self._outbox.look(cluster)
+                else:
+                    await self._outbox.look(cluster)
             except (LostError, PlacementError):
                 pass
 
     def settled(self, cluster: Cluster) -> bool:
         """Say whether everything that it did was told."""
         del cluster
-        return not self._outbox.unsettled()
+        return not self._under_way and not self._outbox.unsettled()
 
-    async def _wanted(self, service: Service) -> list[Wanted]:
-        view = service.view
-        if view.serving_state() is not ServingState.LIVE:
-            return []
-        return open_decisions(view.state, view.epoch, self._region)
+    async def _look(self, cluster: Cluster) -> None:
+        raise NotImplementedError
 
-    def _do(self, world: World, effect: Effect, repository: Repository) -> None:
-        self._done.add(effect.decision_id)
-        world.history.effects.append(effect)
+    def _begin(self, world: World, effect: Effect) -> None:
+        if effect.decision_id in self._begun:
+            return
+        self._begun.add(effect.decision_id)
+        copying = asyncio.create_task(self._copy(world, effect))
+        self._under_way[effect.decision_id] = copying
+
+    def _abandon(self, decision_id: str) -> None:
+        """Stop a copy that was called off: nothing of it arrives."""
+        copying = self._under_way.pop(decision_id, None)
+        if copying is not None:
+            copying.cancel()
+
+    async def _copy(self, world: World, effect: Effect) -> None:
+        repository = Repository(effect.repository)
+        contents = tuple(WHOLE.get(effect.digest, ()))
         subject = ReplicationSubject(
             Identifier(effect.decision_id),
             repository,
             Digest(effect.digest),
             self._region,
         )
-        told = ReplicationCompleted(subject, transferred_bytes=10)
-        own_id = Identifier(f"{effect.decision_id}-done")
-        self._outbox.add(Event(own_id, self._region, told))
+        self._tell(effect, "begun", ReplicationStarted(subject, None, 1))
+        await asyncio.sleep(world.random.random() * COPY_SECONDS_MAX)
+        self._under_way.pop(effect.decision_id, None)
+        if world.random.random() < FAILING:
+            failed = ReplicationFailed(subject, attempt=1, cause=FailureCause.SOURCE)
+            self._tell(effect, "failed", failed)
+            return
+        world.history.effects.append(effect)
+        self._tell(effect, "there", ContentReplicated(contents, repository))
+        moved = _size(contents)
+        self._tell(effect, "done", ReplicationCompleted(subject, moved, attempt=1))
+
+    def _tell(self, effect: Effect, what: str, fact: Fact) -> None:
+        own_id = Identifier(f"{COPIERS}{effect.decision_id}-{what}")
+        self._outbox.add(Event(own_id, self._region, fact))
 
 
-def open_decisions(state: State, epoch: str, region: Region) -> list[Wanted]:
-    """Return what is planned for *region*."""
-    found = []
-    for key, row in state.decisions.rows():
-        status, placement, _, target, _, trigger, *_ = state.decisions.values(row)
-        if status != DecisionStatus.PLANNED or state.region_at(Row(target)) != region:
-            continue
-        repository, digest = state.placement_at(Row(placement))
-        effect = Effect(
-            key.decode(), digest, region, trigger, epoch, f"copier-{region}"
+class Copier(Carrier):
+    """Asks replicas what is open, again and again, as with WatchReplications."""
+
+    async def _look(self, cluster: Cluster) -> None:
+        world = cluster.world
+        anybody = world.random.random() < BEHIND
+        known = list(self._under_way)
+
+        async def handler(service: Service) -> tuple[list[Effect], list[str]]:
+            live = service.view.serving_state() is ServingState.LIVE
+            return self._told(service, known) if live or anybody else ([], [])
+
+        found, over = await cluster.any_replica().ask(handler, CALL_SECONDS_MAX)
+        for decision_id in over:
+            self._abandon(decision_id)
+        for effect in found:
+            self._begin(world, effect)
+
+    def _told(
+        self, service: Service, known: list[str]
+    ) -> tuple[list[Effect], list[str]]:
+        """Return what is open, and which of the *known* decisions are called off."""
+        state, found, over = service.view.state, [], []
+        region = state.regions.find(self._region.encode())
+        records = [] if region == ABSENT else open_copies(state, Row(region))
+        for record in records:
+            repository, digest = state.placement_at(record.placement)
+            found.append(
+                Effect(
+                    record.replication_id,
+                    digest,
+                    self._region,
+                    record.trigger_sequence,
+                    service.view.epoch,
+                    f"copier-{self._region}",
+                    repository,
+                )
+            )
+        for decision_id in known:
+            row = state.decisions.find(decision_id.encode())
+            if row != ABSENT and state.decisions.get(row, 0) in _CLOSED:
+                over.append(decision_id)
+        return found, over
+
+
+class Worker(Carrier):
+    """Takes decisions from the log, in order, as from a JetStream work queue.
+
+    What it was given before a crash of the log it is given again.
+    """
+
+    def __init__(self, region: Region) -> None:
+        """Begin with the first message."""
+        super().__init__(region)
+        self._read = (0, 0)
+        """Which life of the log was read, and how far."""
+
+    async def _look(self, cluster: Cluster) -> None:
+        world, log = cluster.world, cluster.world.log
+        if not log.reachable:
+            return
+        number, position = len(log.lives), self._read[1]
+        if number != self._read[0]:
+            position = 0
+        messages = log.life.messages[position:]
+        self._read = (number, position + len(messages))
+        for message in messages:
+            for event in _events_in(message):
+                self._take(world, event)
+
+    def _take(self, world: World, event: Event) -> None:
+        match event.fact:
+            case ReplicationPlanned(subject=subject) as fact:
+                late = (fact.expire_time_ns or world.now_ns()) < world.now_ns()
+                if subject.target_region == self._region and not late:
+                    self._begin(world, self._effect(world, fact))
+            case (
+                ReplicationCancelled(subject=subject)
+                | ReplicationExpired(subject=subject)
+            ):
+                self._abandon(subject.replication_id)
+            case _:
+                pass
+
+    def _effect(self, world: World, fact: ReplicationPlanned) -> Effect:
+        subject = fact.subject
+        return Effect(
+            subject.replication_id,
+            subject.digest,
+            self._region,
+            fact.trigger_sequence,
+            world.log.life.epoch,
+            f"worker-{self._region}",
+            subject.repository,
         )
-        found.append((effect, repository))
-    return found
+
+
+def _events_in(message: Message) -> Iterator[Event]:
+    """Yield what a message on the decisions' subjects holds, as far as it is readable.
+
+    A worker has a reader of its own: what ends the services' one does not end it.
+    """
+    if not message.subject.startswith(DECISIONS_PREFIX):
+        return
+    batch = message.subject.endswith(f".{BATCH}")
+    with suppress(DecodeError, InputError):
+        protos = (
+            pb.EventBatch.FromString(message.body).events
+            if batch
+            else [pb.Event.FromString(message.body)]
+        )
+        yield from [decode_event(proto) for proto in protos]
+
+
+def _size(contents: tuple[Descriptor, ...]) -> int:
+    return sum(content.size_bytes for content in contents)
+
+
+def carriers(world: World, regions: list[Region]) -> Iterator[Carrier]:
+    """Yield who copies into each of *regions*: a copier or a worker, by chance."""
+    for region in regions:
+        yield world.random.choice([Copier, Worker])(region)

@@ -127,6 +127,7 @@ class Effect:
     trigger_sequence: int
     epoch: str
     by: str
+    repository: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,19 @@ from placement.core.errors import PlacementError
 from placement.core.event import Event, Identifier, Name
 from placement.runtime.publisher import Published
 from placement.runtime.view import ServingState
-from placement.wire.events import encode_message
+from placement.wire.events import encode_message, is_deciding
 from tests.builders import SIZE, digest, pushed
 from tests.simulator.cluster import Cluster
 from tests.simulator.history import Acknowledged
 from tests.simulator.replica import Service
-from tests.simulator.workload import NAMES, REGIONS, REPOSITORIES, TAGS, Workload
+from tests.simulator.workload import (
+    BARE,
+    DISPUTED,
+    REGIONS,
+    REPOSITORIES,
+    TAGS,
+    Workload,
+)
 from tests.simulator.world import LostError, World
 
 CALL_SECONDS_MAX = 8.0
@@ -26,6 +33,8 @@ POISON_SECONDS_MAX = 15.0
 POISON = "poison"
 """The id of the event that ``bugs.poison`` makes fatal."""
 STARTED_AT = "2026-11-18T09:00:00Z"
+AGENT_NAMES = BARE + DISPUTED
+"""What the agent's registry holds: it calls all of it images without layers."""
 
 
 class Outbox:
@@ -81,7 +90,8 @@ class Outbox:
         return [
             event
             for event in events
-            if event.region == first.region and event.event_id not in self._sent
+            if event.event_id not in self._sent
+            and (event.region, is_deciding(event)) == (first.region, is_deciding(first))
         ]
 
     async def look(self, cluster: Cluster) -> None:
@@ -126,16 +136,17 @@ class Publisher:
     def __init__(self, world: World, name: str, event_count: int) -> None:
         """Publish *event_count* events in all."""
         self.outbox = Outbox(name)
-        self._left = event_count
+        self.left = event_count
+        self._kept_count = 0
         self._workload = Workload(world.random, name)
 
     async def run(self, cluster: Cluster) -> None:
         """Make events, and send until all are settled; then look for new epochs."""
         random = cluster.world.random
         while True:
-            if self._left and random.random() < 0.7:
-                for _ in range(min(self._left, random.randint(1, 3))):
-                    self._left -= 1
+            if self.left and random.random() < 0.7:
+                for _ in range(min(self.left, random.randint(1, 3))):
+                    self.left -= 1
                     self.make(cluster.world)
             try:
                 if self.outbox.unsettled():
@@ -150,10 +161,16 @@ class Publisher:
         """Put something that happened into the outbox."""
         self.outbox.add(self._workload.event(world.now_ns()))
 
+    def keep(self, event: Event) -> None:
+        """Put *event* into the outbox, under an id of its own."""
+        self._kept_count += 1
+        own_id = Identifier(f"{self.outbox.name}-{self._kept_count}")
+        self.outbox.add(replace(event, event_id=own_id))
+
     def settled(self, cluster: Cluster) -> bool:
         """Say whether everything was made and is stored."""
         del cluster
-        return not self._left and not self.outbox.unsettled()
+        return not self.left and not self.outbox.unsettled()
 
 
 class Agent(Publisher):
@@ -174,7 +191,7 @@ class Agent(Publisher):
         target = {
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "size": SIZE,
-            "digest": digest(random.choice(NAMES)),
+            "digest": digest(random.choice(AGENT_NAMES)),
             "repository": random.choice(REPOSITORIES),
         }
         if action != "delete":

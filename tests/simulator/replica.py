@@ -5,6 +5,7 @@ A run of it is a process, which dies with all its memory; the disk stays.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,6 +13,7 @@ from typing import TypeVar
 from placement.core.errors import PlacementError
 from placement.core.fingerprint import fingerprint
 from placement.ports import Clock
+from placement.runtime.planner import Planner, PlannerSettings
 from placement.runtime.projector import Projector, ProjectorSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.quarantine import FoldFailedError
@@ -21,9 +23,10 @@ from placement.runtime.watcher import WatchSettings
 from tests.simulator.disk import Disk
 from tests.simulator.history import Ended, Probed, position_of
 from tests.simulator.log import LogConnection
-from tests.simulator.process import Process
+from tests.simulator.process import KilledError, Process
 from tests.simulator.records import DiskRunRecords
 from tests.simulator.store import DiskCheckpointStore
+from tests.simulator.workload import TOPOLOGY
 from tests.simulator.world import LostError, World
 
 Result = TypeVar("Result")
@@ -47,6 +50,7 @@ class Service:
     projector: Projector
     publisher: Publisher
     hub: WatchHub
+    planner: Planner
     serving: asyncio.Task[None] | None = field(default=None, init=False)
 
 
@@ -68,6 +72,7 @@ class Replica:
         interval = world.random.choice([0.5, 2.0, 5.0])
         count = world.random.choice([3, 10, 20_000])
         self._settings = ProjectorSettings(interval, count)
+        self._planning = PlannerSettings(name, world.tick_seconds)
 
     @property
     def clock(self) -> Clock:
@@ -87,12 +92,14 @@ class Replica:
         process = Process(f"{self.name}.{self._run_count}")
         self.service = self._made(process)
         self.service.serving = process.spawn(self._serve(self.service))
+        process.spawn(self._plan(self.service))
 
     def _made(self, process: Process) -> Service:
         connection = LogConnection(self._world.log)
         connection.cut_off = self.cut_off
         view = View(self.clock)
         store = DiskCheckpointStore(self.disk)
+        publisher = Publisher(connection, view)
         return Service(
             process,
             connection,
@@ -100,9 +107,15 @@ class Replica:
             Projector(
                 connection, store, view, self.clock, self._settings, self._records
             ),
-            Publisher(connection, view),
+            publisher,
             WatchHub(view, WATCHING),
+            Planner(view, TOPOLOGY, publisher, self.clock, self._planning),
         )
+
+    async def _plan(self, service: Service) -> None:
+        """Decide until the process ends."""
+        with suppress(KilledError):
+            await service.planner.run()
 
     async def _serve(self, service: Service) -> None:
         """Do what ``app`` does: answer from the checkpoint, fold, end with the log."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,13 @@ import structlog
 from placement.faults import FaultPoint, armed
 from tests.simulator.chaos import Chaos, drawn_log_faults
 from tests.simulator.cluster import Actor, Cluster
-from tests.simulator.deciders import Copier, Planner
+from tests.simulator.deciders import Planners, carriers
 from tests.simulator.history import History
 from tests.simulator.loop import VirtualLoop
 from tests.simulator.publishers import Agent, Poisoner, Publisher, Rogue
 from tests.simulator.readers import Client, Watcher
 from tests.simulator.replica import Replica
+from tests.simulator.steering import Operator, Scheduler
 from tests.simulator.workload import REGIONS
 from tests.simulator.world import SECOND_NS, World
 
@@ -26,9 +28,11 @@ LIVENESS_SECONDS_MAX = 60.0
 """After the last fault, all must be up to date and settled within so long."""
 QUIET_SECONDS = 4.0
 """So long must all be well: a publisher hears of a new epoch after a while."""
-PROBE_SECONDS = 5.0
+PROBE_SECONDS = 8.0
 LOOK_SECONDS = 0.5
 MINUTES_NS = 60 * SECOND_NS
+BUGS_LOGGED = frozenset({"planning_broke"})
+"""What a service logs and goes on after, and what must never happen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def simulate(seed: int, *, poison: bool = False) -> Run:
     collecting = gc.isenabled()
     gc.disable()  # what is collected when must not depend on who ran before us
     try:
-        with _silenced(), armed(world.points.reach):
+        with _silenced(world), armed(world.points.reach):
             seconds = loop.run_until_complete(_live(world, poison=poison))
     finally:
         if collecting:
@@ -72,18 +76,22 @@ def simulate(seed: int, *, poison: bool = False) -> Run:
 
 
 @contextmanager
-def _silenced() -> Iterator[None]:
-    """Let nothing be logged within the block."""
+def _silenced(world: World) -> Iterator[None]:
+    """Let nothing be logged within the block; a planner's bug is a failure."""
+
+    def dropped(
+        _logger: object, _method: str, event: structlog.typing.EventDict
+    ) -> str:
+        if event["event"] in BUGS_LOGGED:
+            world.fail(f"{event['event']}: {traceback.format_exc()}")
+        raise structlog.DropEvent
+
     before = structlog.get_config()
-    structlog.configure(processors=[_drop])
+    structlog.configure(processors=[dropped])
     try:
         yield
     finally:
         structlog.configure(**before)
-
-
-def _drop(_logger: object, _method: str, _event: structlog.typing.EventDict) -> str:
-    raise structlog.DropEvent
 
 
 def _populated(world: World) -> tuple[Cluster, list[Actor]]:
@@ -105,8 +113,10 @@ def _populated(world: World) -> tuple[Cluster, list[Actor]]:
         Client(world, "client-2"),
         Watcher("watcher-1"),
         Watcher("watcher-2"),
-        Planner(),
-        *(Copier(region) for region in REGIONS),
+        Operator(world, "operator", random.randint(0, 6)),
+        Scheduler(world, "scheduler", random.randint(1, 6)),
+        Planners(),
+        *carriers(world, REGIONS),
     ]
     return Cluster(world, replicas), actors
 

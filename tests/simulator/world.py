@@ -15,6 +15,7 @@ from tests.simulator.process import PROCESS
 
 SECOND_NS = 1_000_000_000
 LATENCY_SECONDS_MAX = 0.05
+TICK_SECONDS = [8.0, 20.0, 200.0]
 
 
 class LostError(Exception):
@@ -77,6 +78,8 @@ class World:
         """Whether the log may lose its end in this run."""
         self.points = Points()
         self.log = SimulatedLog(self.now_ns, random, LogFaults())
+        self.tick_seconds = random.choice(TICK_SECONDS)
+        """How often planners let time pass; rarely: what is put off has to be kept."""
 
     def now_ns(self) -> int:
         """Return the time, in nanoseconds since 1970."""

@@ -73,7 +73,7 @@ def test_kill_ends_a_process_without_a_word() -> None:
 )
 def test_plan_refuses_what_it_does_not_know_and_says_what_it_does(text: str) -> None:
     """Points and actions are listed."""
-    with pytest.raises(ValueError, match=r"before_save.*kill, raise, stall"):
+    with pytest.raises(ValueError, match=r"before_save.*kill, raise, stall, stop"):
         Plan(text)
 
 

@@ -12,7 +12,7 @@ from placement.ports import Appended, Expected, LogUnavailableError
 from placement.runtime.publisher import Outcome, Publisher
 from placement.runtime.tokens import body_mark, message_mark
 from placement.runtime.view import View
-from placement.wire.events import decode_message
+from placement.wire.events import decode_message, encode_message
 from tests.builders import AMS, FRA, START_NS, pushed
 
 
@@ -65,6 +65,33 @@ async def test_event_folded_in_another_log_is_not_taken_for_stored() -> None:
 
     with pytest.raises(LogUnavailableError, match="publish the events again"):
         await publisher.publish([FIRST, SECOND])
+
+
+class RewoundLog(MemoryEventLog):
+    """A log that is rewound after it said where an event is, and grows again."""
+
+    async def append(
+        self,
+        subject: str,
+        body: bytes,
+        message_id: str,
+        expected: Expected | None = None,
+    ) -> Appended:
+        """Say that it is stored; what is repeated is lost, and another one there."""
+        appended = await super().append(subject, body, message_id, expected)
+        if appended.duplicate:
+            self.rewind(0)
+            await super().append(*encode_message([SECOND]))
+        return appended
+
+
+async def test_event_lost_after_its_duplicate_was_told_is_not_acknowledged() -> None:
+    """The message that is there now is another one: no token may stand for it."""
+    publisher = Publisher(RewoundLog(clock), view_of("memory-1"))
+    await publisher.publish([FIRST])
+
+    with pytest.raises(LogUnavailableError, match="publish the events again"):
+        await publisher.publish([FIRST])
 
 
 async def test_answer_covers_one_log_only() -> None:

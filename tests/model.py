@@ -185,7 +185,8 @@ class Model:
                 self.use.want(when, fact)
             case TickPassed(tick_number=number):
                 before = self.counters.get("tick_number", 0)
-                self.counters["tick_number"] = max(before, number)
+                if number <= when.order_ns // 10**6 + 60_000:
+                    self.counters["tick_number"] = max(before, number)
             case EventQuarantined(sequence=sequence, batch_index=index):
                 key = f"{sequence}\0{index}\0QUARANTINED".encode()
                 self.aside.put(key, when.time_ns)

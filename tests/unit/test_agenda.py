@@ -198,3 +198,15 @@ def test_uploads_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert agenda.uploads_of(Row(0)) == []
     assert agenda.uploads_of(Row(1)) == [2]
+
+
+def test_tick_of_a_clock_that_is_ahead_ends_no_others() -> None:
+    """It would stop all looks at everything until real time has caught up."""
+    now_ms = START_NS // 1_000_000
+    ahead = event(SYD, TickPassed(now_ms + 10 * 365 * 86_400_000))
+    right = event(SYD, TickPassed(now_ms))
+
+    state = folded(ahead, right)
+
+    assert state.count("tick_number") == now_ms
+    assert state.count("tick_sequence") == 2

@@ -3,6 +3,8 @@
 Derived notes for the agenda; nothing here changes what the log means.
 """
 
+from typing import Final
+
 from placement.core.event import ContentPushed, ReplicationTrigger
 from placement.core.folds.presence import At
 from placement.core.oci import ContentKind
@@ -11,6 +13,8 @@ from placement.core.tables.keys import PAIR
 from placement.core.tables.outcomes import Trigger
 from placement.core.tables.table import ABSENT, Row
 
+MILLISECOND_NS: Final = 1_000_000
+AHEAD_MS: Final = 60_000
 _GRAPH = frozenset({ContentKind.MANIFEST, ContentKind.INDEX})
 
 
@@ -48,7 +52,12 @@ def starts_requested(state: State, at: At, owner: Row, placement: Row) -> None:
 
 
 def tick_passed(state: State, at: At, tick_number: int) -> None:
-    """Remember the last tick, which makes due all that is looked at regularly."""
+    """Remember the last tick, which makes due all that is looked at regularly.
+
+    One that is ahead of the log is of a wrong clock: it must not end all others.
+    """
+    if tick_number > at.order_ns // MILLISECOND_NS + AHEAD_MS:
+        return
     newest = state.counters.find_or_add(b"tick_number")
     if state.counters.raise_to(newest, 0, tick_number):
         row = state.counters.find_or_add(b"tick_sequence")

@@ -18,6 +18,9 @@ DEADLINE_SECONDS = 30.0
 POLL_SECONDS = 0.02
 
 
+PLANS = "PLACEMENT_PLANNER__ENABLED"
+
+
 @dataclass
 class RealService:
     """One ``placement serve``, with its files under *directory*."""
@@ -30,6 +33,8 @@ class RealService:
     port: int = 0
     prefix: Sequence[str] = ()
     """A command that runs it in its own place, such as a tracer."""
+    plans: bool = False
+    """Whether it decides and ticks: else the log holds what a test stored, no more."""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -65,7 +70,7 @@ class RealService:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **self.settings},
+                env={**os.environ, PLANS: str(self.plans).lower(), **self.settings},
                 cwd=self.directory,
             )
 

@@ -3,8 +3,9 @@
 A file opens with a comment. Then come blocks: lines that tell or ask, ``----``, and
 what the questions answer. Each line is stored a second after the one before it;
 ``late=2h`` says that it happened two hours before that, ``id=x`` names the event, and
-``wait 2d`` lets time pass. Words that tell are in ``scenario_words``; those that ask
-are here.
+``wait 2d`` lets time pass, and ``catalogue`` takes the shipped regions instead of the
+tests' six. Words that tell are in ``scenario_words``, those about decisions in
+``scenario_deciding``; those that ask are here.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,6 +29,15 @@ from placement.core.starts import estimate_starts
 from placement.core.state import State
 from placement.core.topology import Region
 from tests.builders import SECOND_NS, START_NS, TOPOLOGY, event, message
+from tests.scenario_deciding import (
+    NOTHING,
+    copies_under_way,
+    copy_begins,
+    copy_ends,
+    decided,
+    decision_line,
+    shipped_catalogue,
+)
 from tests.scenario_words import WORDS, Names, Options, parse_span_ns
 
 FOLDER: Final = Path(__file__).parent / "scenarios"
@@ -43,6 +53,7 @@ class Story:
         self.state = State()
         self.names = Names()
         self.now_ns = START_NS
+        self.topology = TOPOLOGY
 
     def say(self, line: str) -> list[str]:
         """Tell or ask one line; return what is answered."""
@@ -52,6 +63,13 @@ class Story:
         self.now_ns += SECOND_NS
         if word == "wait":
             self.now_ns += parse_span_ns(words[0])
+            return []
+        if word == "catalogue":
+            self.topology = shipped_catalogue()
+            return []
+        if word in COPYING:
+            for fact in COPYING[word](self.state, self.names, words):
+                self._stored([event(Region(words[0]), fact)])
             return []
         if word in QUESTIONS:
             return QUESTIONS[word](self, words)
@@ -70,12 +88,15 @@ class Story:
             told = replace(told, occur_time_ns=TimeNs(happened_ns))
         if "id" in options:
             told = replace(told, event_id=Identifier(options["id"]))
+        self._stored([told])
+
+    def _stored(self, events: Sequence[Event]) -> None:
         sequence = self.state.sequence + 1
-        fold(self.state, message(sequence, told, store_time_ns=self.now_ns))
+        fold(self.state, message(sequence, *events, store_time_ns=self.now_ns))
 
     def network(self) -> Network:
         """Return what a question is asked of, now."""
-        return Network(self.state, TOPOLOGY, self.now_ns)
+        return Network(self.state, self.topology, self.now_ns)
 
     def sources(self, words: Sequence[str]) -> list[str]:
         """``sources region repository name``: from where to pull, best first."""
@@ -104,7 +125,7 @@ class Story:
             digest = self.names.digest(name)
             selection = Selection(Repository(repository), digest, wanted)
             chosen.append(select_image(self.state, selection))
-        candidates = parse_candidates(TOPOLOGY, expression)
+        candidates = parse_candidates(self.topology, expression)
         lines = []
         for one in estimate_starts(self.network(), chosen, candidates, ""):
             waits = "unknown"
@@ -166,6 +187,19 @@ class Story:
             for copy in plan(self.network(), images, Forecaster(self.state, DEFAULT))
         ] or ["nothing"]
 
+    def decide(self, words: Sequence[str]) -> list[str]:
+        """``decide``: what a planner decides now; its decisions are stored."""
+        assert not words
+        events = decided(self.state, self.topology, self.now_ns)
+        if events:
+            self._stored(events)
+        return [decision_line(one, self.names) for one in events] or [NOTHING]
+
+    def copies(self, words: Sequence[str]) -> list[str]:
+        """``copies``: what is on its way, and how long it should still take."""
+        assert not words
+        return copies_under_way(self.state, self.names, self.now_ns) or [NOTHING]
+
     def counters(self, words: Sequence[str]) -> list[str]:
         """``counters``: what was folded, known already, or set aside and why."""
         assert not words
@@ -188,7 +222,11 @@ QUESTIONS: Final[dict[str, Callable[[Story, Sequence[str]], list[str]]]] = {
     "uses": Story.uses,
     "plan": Story.plan,
     "counters": Story.counters,
+    "copies": Story.copies,
+    "decide": Story.decide,
 }
+COPYING: Final = {"begin": copy_begins, "finish": copy_ends}
+"""How a copy that was decided goes on."""
 
 
 def told(text: str) -> str:

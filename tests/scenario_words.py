@@ -23,6 +23,7 @@ from placement.core.event import (
     MachineStopped,
     RegionChanged,
     RegionState,
+    StartsRequested,
     TagMoved,
     TimeNs,
     TransferMeasured,
@@ -153,6 +154,12 @@ def _start(names: Names, _: int, words: Sequence[str], options: Options) -> Fact
     )
 
 
+def _request(_: Names, __: int, words: Sequence[str], options: Options) -> Fact:
+    [repository] = words
+    regions = tuple(map(Region, options["in"].split(",")))
+    return StartsRequested(Repository(repository), Tag(options["tag"]), regions)
+
+
 def _stop(_: Names, __: int, words: Sequence[str], options: Options) -> Fact:
     del options
     [machine] = words
@@ -203,6 +210,7 @@ WORDS: Final[dict[str, Word]] = {
     "tag": _tag,
     "pull": _pull,
     "start": _start,
+    "request": _request,
     "stop": _stop,
     "count": _count,
     "inventory": _inventory,

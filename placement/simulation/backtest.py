@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from placement.core.deciding.keep import Keep
 from placement.core.errors import InputError
 from placement.core.event import Event, Recorded, RecordedMessage
 from placement.core.policy import SET_60D, Policy
@@ -13,6 +14,7 @@ from placement.simulation.baselines import BASELINES
 from placement.simulation.ledger import Sources, all_waits, settle
 from placement.simulation.past import Past, past_of
 from placement.simulation.replay import Instants, Replay
+from placement.simulation.retention import Retention, retention
 from placement.simulation.rules import rules_of
 from placement.simulation.score_from import ScoreFrom
 from placement.simulation.scores import (
@@ -30,6 +32,7 @@ MEGABYTE: Final = 1e6
 FRONTIER_MB_S: Final = (10, 20, 40, 80, 160, 320, 640, 1280)
 """The kappas, in MB/s, at which the frontier of a policy is drawn."""
 PROGRESS_EVERY: Final = 256
+PULL_THROUGH: Final = "pull_through"
 EVERY: Final = ""
 """In place of a subject's name."""
 
@@ -61,6 +64,10 @@ class Setting:
     """The policy whose frontier over kappa is wanted; empty: none."""
     with_all_starts: bool = False
     """Whether repeated starts are looked at as well."""
+    keeps: Mapping[str, Keep] = field(default_factory=dict)
+    """What regions keep under each policy; else the default."""
+    with_rollbacks: bool = True
+    """Whether roll-backs and stored bytes are looked at as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,8 @@ class Outcome:
     fingerprint: str
     stands_in_for_starts: str
     all_starts: Mapping[str, AllStarts]
+    """By policy, where they were wanted."""
+    rollbacks: Mapping[str, Retention] = field(default_factory=dict)
     """By policy, where they were wanted."""
 
 
@@ -156,6 +165,7 @@ def run(setting: Setting, subject: Subject, on_progress: OnProgress) -> Outcome:
         replayed.fingerprint,
         subject.past.stands_in_for_starts,
         _all_starts(setting, world, replayed),
+        _rollbacks(setting, world, replayed),
     )
 
 
@@ -189,6 +199,22 @@ def _all_starts(
         name: all_starts(all_waits(world, settle(world, decided, setting.sources)))
         for name, decided in copies.items()
     }
+
+
+def _rollbacks(
+    setting: Setting, world: World, replayed: Replay
+) -> dict[str, Retention]:
+    """Return what the policies keep, and a cache that keeps by the first one's rule."""
+    if not setting.with_rollbacks:
+        return {}
+    found: dict[str, Retention] = {}
+    for name in setting.policies:
+        keep = setting.keeps.get(name, Keep())
+        if not found:
+            found[PULL_THROUGH] = retention(world, (), keep)
+        if name in replayed.played:
+            found[name] = retention(world, replayed.played[name].copies, keep)
+    return found
 
 
 def _play(replayed: Replay, subject: Subject, on_progress: OnProgress) -> None:

@@ -11,7 +11,7 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
 from threading import Thread
-from typing import Final
+from typing import Any, Final, Protocol, TypeVar
 
 from placement.core.topology import Region
 from placement.simulation.backtest import Outcome, Setting, run, subject_of_trace
@@ -20,6 +20,7 @@ from placement.simulation.trace import read_trace
 POLL_SECONDS: Final = 0.2
 PROCESSES_MAX: Final = 8
 
+Found_co = TypeVar("Found_co", covariant=True)
 Told = tuple[int, float]
 """The number of a job, and how much of it is done, 0 to 1."""
 
@@ -39,6 +40,21 @@ class Job:
         """Return how long it takes, roughly, beside others."""
         return self.file.stat().st_size * (2 if self.setting.frontier_of else 1)
 
+    def run(self, on_progress: Callable[[float], None]) -> Outcome:
+        """Return what the trace comes to; raises InputError for what is wrong in it."""
+        return run_job(self, on_progress)
+
+
+class Task(Protocol[Found_co]):
+    """Something that takes long."""
+
+    @property
+    def size(self) -> int:
+        """Return how long it takes, roughly, beside others."""
+
+    def run(self, on_progress: Callable[[float], None]) -> Found_co:
+        """Return what it finds."""
+
 
 def run_job(job: Job, on_progress: Callable[[float], None]) -> Outcome:
     """Return what one trace comes to; raises InputError for what is wrong with it."""
@@ -56,16 +72,16 @@ def run_job(job: Job, on_progress: Callable[[float], None]) -> Outcome:
 
 
 def run_jobs(
-    jobs: Sequence[Job], on_progress: Callable[[int, float], None]
-) -> list[Outcome]:
-    """Return the outcomes of *jobs*, in their order; the longest one begins first.
+    jobs: Sequence[Task[Found_co]], on_progress: Callable[[int, float], None]
+) -> list[Found_co]:
+    """Return what *jobs* find, in their order; the longest one begins first.
 
     As many run at once as there are processors; with one of either, in this process.
     """
     processes = min(len(jobs), os.cpu_count() or 1, PROCESSES_MAX)
     if processes == 1:
         return [
-            run_job(job, lambda done, number=number: on_progress(number, done))  # type: ignore[misc]  # its own number
+            job.run(lambda done, number=number: on_progress(number, done))  # type: ignore[misc]  # its own number
             for number, job in enumerate(jobs)
         ]
     context = get_context("spawn")
@@ -87,7 +103,7 @@ def run_jobs(
             raise
 
 
-def _told(told: "Queue[Told]", futures: Sequence[Future[Outcome]]) -> Iterator[Told]:
+def _told(told: "Queue[Told]", futures: Sequence[Future[Any]]) -> Iterator[Told]:
     """Yield what the workers tell until all have ended, or one has failed."""
     waiting = True
     while waiting:
@@ -119,7 +135,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(number: int, job: Job) -> Outcome:
+def _work(number: int, job: Task[Found_co]) -> Found_co:
     channel = _channel
     assert channel is not None, "a worker begins with a channel"
-    return run_job(job, lambda done: channel.put((number, done)))
+    return job.run(lambda done: channel.put((number, done)))

@@ -81,18 +81,21 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fill:
+class Fill:
     """In how many seconds a region has all of an image, and what is pulled for that.
 
-    *lacking* takes *pulled_s*; what is not pulled is in flight.
+    *lacking* takes *pulled_s*; what is not pulled is in flight. *alone_bytes*, if any,
+    came to the start by itself, faster than by waiting for what is in flight.
     """
 
     seconds: float
     lacking: list[Part]
     pulled_s: float
+    source: Region | None = None
+    alone_bytes: int = 0
 
 
-_PRESENT: Final = _Fill(0.0, [], 0.0)
+_PRESENT: Final = Fill(0.0, [], 0.0)
 _NEVER_NS: Final = 2**63
 
 
@@ -120,43 +123,51 @@ class Ledger:
             return
         needed = self._world.needed
         wasted = [part for part in lacking if (part, copy.region) not in needed]
-        seconds = self._seconds(version, copy.region, lacking, begin_ns)
-        arrival_ns = begin_ns + _ns(seconds)
+        _, seconds = self._way(version, copy.region, lacking, begin_ns)
+        arrival_ns = begin_ns + ns_of(seconds)
         if begin_ns < version.push_time_ns:
-            committed_s = self._seconds(version, copy.region, [], begin_ns)
-            arrival_ns = max(arrival_ns, version.push_time_ns + _ns(committed_s))
+            _, committed_s = self._way(version, copy.region, [], begin_ns)
+            arrival_ns = max(arrival_ns, version.push_time_ns + ns_of(committed_s))
         self._move(version, copy.region, lacking, wasted, arrival_ns)
 
     def start(self, start: Start, copied_time_ns: int | None = None) -> Wait:
         """Return what *start* waits, having moved what it found missing."""
-        fill = self._fill(start)
-        if fill.lacking:
-            target = self._world.storage[start.region]
-            arrival_ns = start.time_ns + _ns(fill.pulled_s)
-            self._move(start.version, target, fill.lacking, [], arrival_ns)
+        fill = self.fill(start)
+        self.pull(start, fill)
         return self.wait_of(start, fill.seconds, copied_time_ns)
 
     def again(self, start: Start) -> Wait:
         """Return what *start* waits, which is not the first of its pair."""
-        return self.wait_of(start, self._fill(start).seconds)
+        return self.wait_of(start, self.fill(start).seconds)
 
-    def _fill(self, start: Start) -> "_Fill":
+    def pull(self, start: Start, fill: Fill) -> int:
+        """Move what *start* pulls, and return when its region has that."""
+        arrival_ns = start.time_ns + ns_of(fill.pulled_s)
+        if fill.lacking:
+            target = self._world.storage[start.region]
+            self._move(start.version, target, fill.lacking, [], arrival_ns)
+        return arrival_ns
+
+    def fill(self, start: Start) -> Fill:
         """Return how the storage region of *start* comes to have all of its image."""
         version, now_ns = start.version, start.time_ns
         target = self._world.storage[start.region]
         missing = self._missing(version.parts, target, now_ns)
         if not missing:
             return _PRESENT
-        alone_s = self._seconds(version, target, missing, now_ns)
+        source, alone_s = self._way(version, target, missing, now_ns)
         lacking = [part for part in missing if (part, target) not in self._arrivals]
+        missing_bytes = self._bytes(missing)
         if len(lacking) == len(missing):
-            return _Fill(alone_s, lacking, alone_s)
+            return Fill(alone_s, lacking, alone_s, source, missing_bytes)
         pulled_s = 0.0
         if lacking:
-            pulled_s = self._seconds(version, target, lacking, now_ns)
+            _, pulled_s = self._way(version, target, lacking, now_ns)
         arrivals = (self._arrivals.get((part, target), now_ns) for part in missing)
         joined_s = max(pulled_s, (max(arrivals) - now_ns) / SECOND_NS)
-        return _Fill(min(alone_s, joined_s), lacking, pulled_s)
+        if joined_s < alone_s:
+            return Fill(joined_s, lacking, pulled_s, source)
+        return Fill(alone_s, lacking, pulled_s, source, missing_bytes)
 
     def wait_of(
         self, start: Start, fill_s: float, copied_time_ns: int | None = None
@@ -185,12 +196,13 @@ class Ledger:
             and not is_native(part, region, now_ns)
         ]
 
-    def _seconds(
+    def _way(
         self, version: Version, target: Region, parts: list[Part], now_ns: int
-    ) -> float:
-        """Return how long *parts* of *version* take to come to *target*."""
+    ) -> tuple[Region, float]:
+        """Return from where *parts* of *version* come to *target*, in what seconds."""
         rules = self._world.rules
         size_bytes = self._bytes(parts)
+        best = version.home
         best_s = rules.transfer_s(version.home, target, size_bytes)
         if self._sources is Sources.NEAREST:
             for source in self._world.regions:
@@ -198,8 +210,9 @@ class Ledger:
                     continue
                 if not self._missing(version.parts, source, now_ns):
                     seconds = rules.transfer_s(source, target, size_bytes)
-                    best_s = min(best_s, seconds)
-        return best_s
+                    if seconds < best_s:
+                        best, best_s = source, seconds
+        return best, best_s
 
     def _bytes(self, parts: Iterable[Part]) -> int:
         part_bytes = self._world.past.part_bytes
@@ -248,5 +261,6 @@ def all_waits(world: World, ledger: Ledger) -> Iterator[Wait]:
             yield ledger.again(start)
 
 
-def _ns(seconds: float) -> int:
+def ns_of(seconds: float) -> int:
+    """Return seconds in nanoseconds."""
     return round(seconds * SECOND_NS)

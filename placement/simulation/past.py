@@ -3,7 +3,8 @@
 Times are in nanoseconds of unix time.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, NewType
 
 from placement.core.oci import Digest, Repository, Tag
@@ -65,6 +66,8 @@ class Past:
     """What counts as a start; figures say so."""
     left_out_count: int = 0
     """Starts that are not in it, since their push or their region is not known."""
+    contents: Mapping[Digest, Part] = field(default_factory=dict)
+    """The part that each content of a trace is in."""
 
     def span_ns(self) -> tuple[int, int]:
         """Return when the first and the last of it happened; (0, 0) if nothing did."""
@@ -75,11 +78,17 @@ class Past:
 
 
 def past_of(
-    trace: Trace, regions: RegionMap, assumptions: Assumptions, *, upload_s: float = 0.0
+    trace: Trace,
+    regions: RegionMap,
+    assumptions: Assumptions,
+    *,
+    upload_s: float = 0.0,
+    apart: bool = False,
 ) -> Past:
     """Return the past of *trace*; layers are pushed *upload_s* before their manifest.
 
-    Pushes, layers and sizes are those of the synthesis, so that both agree.
+    Pushes, layers and sizes are those of the synthesis, so that both agree. A manifest
+    moves with the layer that is its own, or *apart*, as a part of its own.
     """
     synthesis = Synthesis(trace, regions, assumptions, upload_s=upload_s)
     delta_ns, upload_ns = (
@@ -97,7 +106,7 @@ def past_of(
             regions.home,
             max(1, first_ns - delta_ns - upload_ns),
             max(1, first_ns - delta_ns),
-            _parts(image, parts, part_bytes),
+            _parts(image, parts, part_bytes, apart=apart),
             image.size_bytes,
         )
     starts, removals = [], []
@@ -108,17 +117,22 @@ def past_of(
         else:
             starts.append(Start(time_ns, versions[row.repository, row.tag], region))
     pushed = tuple(versions.values())
-    return Past(pushed, tuple(part_bytes), tuple(starts), tuple(removals))
+    return Past(
+        pushed, tuple(part_bytes), tuple(starts), tuple(removals), contents=parts
+    )
 
 
 def _parts(
-    image: Image, parts: dict[Digest, Part], part_bytes: list[int]
+    image: Image, parts: dict[Digest, Part], part_bytes: list[int], *, apart: bool
 ) -> tuple[Part, ...]:
     """Return the parts of *image*: its shared layers, then its own and its manifest."""
-    *shared, own = image.layers
-    for layer in shared:
-        if layer.digest not in parts:
-            parts[layer.digest] = Part(len(part_bytes))
-            part_bytes.append(layer.size_bytes)
-    part_bytes.append(own.size_bytes + image.manifest.size_bytes)
-    return (*(parts[layer.digest] for layer in shared), Part(len(part_bytes) - 1))
+    contents = (*image.layers, image.manifest)
+    for content in contents:
+        if content == image.manifest and not apart:
+            own = parts[image.layers[-1].digest]
+            part_bytes[own] += content.size_bytes
+            parts[content.digest] = own
+        elif content.digest not in parts:
+            parts[content.digest] = Part(len(part_bytes))
+            part_bytes.append(content.size_bytes)
+    return tuple(dict.fromkeys(parts[content.digest] for content in contents))

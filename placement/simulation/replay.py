@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from placement.core.betting import CopyCosts, open_trials, wagers
-from placement.core.event import RecordedMessage
+from placement.core.event import RecordedMessage, ReplicationTrigger
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import fold
 from placement.core.forecast import Forecaster, Trial
@@ -30,6 +30,7 @@ from placement.simulation.world import World
 
 Instants = Iterable[tuple[int, list[RecordedMessage]]]
 """The messages of a log, one moment at a time, in the order of time."""
+_DECIDED_AT = frozenset({ReplicationTrigger.PUSH, ReplicationTrigger.START})
 _Asked = tuple[Row, Row, int]
 """Version, start region, trigger."""
 
@@ -179,7 +180,9 @@ class Replay:
                 player.decide(version, trials, time_ns)
 
     def _decide(self, time_ns: int) -> None:
-        for row in self._state.indexes.trials.take_opened():
+        taken = self._state.indexes.agenda.take()
+        due = (each.placement for each in taken if each.trigger in _DECIDED_AT)
+        for row in dict.fromkeys(due):
             version = self._world.versions.get(self._state.placement_at(row))
             if version is None:
                 continue

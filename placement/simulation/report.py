@@ -10,6 +10,7 @@ from placement.simulation.calibration import Bin as Reliability
 from placement.simulation.document import Figures, backtest_document
 from placement.simulation.ledger import Sources
 from placement.simulation.picture import Bin, Curve, Picture, Point, shares_within
+from placement.simulation.retention import Retention
 from placement.simulation.scores import (
     KAPPA,
     AllStarts,
@@ -32,8 +33,8 @@ def document(
     """Return *outcomes*, all in one setting, as ``document.py`` describes it.
 
     *kappa* is what a second was worth in regrets. And ``frontier`` by trace,
-    ``fingerprints``, ``stands_in_for_starts`` and, where it was wanted, ``all_starts``
-    by trace and policy.
+    ``fingerprints``, ``stands_in_for_starts`` and, where they were wanted,
+    ``all_starts`` and ``rollbacks`` by trace and policy.
     """
     scores = {outcome.name: outcome.scores for outcome in outcomes}
     found = dict(backtest_document(scores, assumptions, sources, kappa))
@@ -63,7 +64,21 @@ def document(
         for one in outcomes
         if one.all_starts
     }
+    found["rollbacks"] = {
+        one.name: {policy: _rollbacks(kept) for policy, kept in one.rollbacks.items()}
+        for one in outcomes
+        if one.rollbacks
+    }
     return found
+
+
+def _rollbacks(kept: Retention) -> Figures:
+    return {
+        "count": kept.rollbacks,
+        "local": kept.local,
+        "local_share": kept.local_share,
+        "stored_ratio": kept.stored_ratio,
+    }
 
 
 def _all_starts(starts: AllStarts) -> Figures:

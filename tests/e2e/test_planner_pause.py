@@ -88,7 +88,7 @@ def within(times: list[int], first_ns: int, last_ns: int) -> int:
 
 async def test_pause_stops_new_copies_within_two_seconds(tmp_path: Path) -> None:
     """Copies are decided before it and after it, and none while it lasts."""
-    with running(RealService(tmp_path)) as service:
+    with running(RealService(tmp_path, plans=True)) as service:
         config = Config(data_dir=service.data_dir)
         async with (
             PlacementClient(service.target, timeout_s=10) as client,

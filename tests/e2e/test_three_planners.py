@@ -178,6 +178,7 @@ async def three_services(
                 directory / f"service-{number}",
                 ("--nats-url", server.url),
                 {"PLACEMENT_PLANNER__TICK_SECONDS": TICK_SECONDS},
+                plans=True,
             )
             for number in range(SERVICES)
         ]

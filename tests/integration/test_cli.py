@@ -28,8 +28,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealService]:
     It decides nothing, so that there is something to preview.
     """
     directory = tmp_path_factory.mktemp("service")
-    settings = {"PLACEMENT_PLANNER__ENABLED": "false"}
-    with running(RealService(directory, settings=settings)) as running_service:
+    with running(RealService(directory)) as running_service:
         files = sorted(map(str, NOTIFICATIONS.glob("*.json")))
         published = ask(
             running_service,
@@ -201,8 +200,7 @@ def test_replay_beside_the_service_has_its_fingerprint(service: RealService) -> 
 
 def test_replay_works_when_no_service_runs(tmp_path: Path) -> None:
     """It starts the broker on the data directory for as long as it reads."""
-    settings = {"PLACEMENT_PLANNER__ENABLED": "false"}
-    with running(RealService(tmp_path / "service", settings=settings)) as service:
+    with running(RealService(tmp_path / "service")) as service:
         ask(service, "publish", text=json.dumps(start("m")))
         fingerprint = ask(service, "status", "--fingerprint")["fingerprint"]
         service.stop()

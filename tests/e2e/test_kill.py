@@ -38,6 +38,8 @@ QUICK_CHECKPOINTS = {
     "PLACEMENT_CHECKPOINT__INTERVAL_SECONDS": "0.1",
 }
 
+PAGE_BYTES = 4_096
+
 
 def events(count: int, seed: int) -> list[Event]:
     """Return seeded events of every common kind, with many repeats of few names."""
@@ -164,10 +166,11 @@ async def test_events_stored_again_change_nothing(tmp_path: Path) -> None:
         server.kill()
 
 
-def flip_a_bit(file: Path) -> None:
-    """Damage the middle of *file*."""
+def flip_bits(file: Path) -> None:
+    """Damage the middle of each page of *file*: some hold nothing any more."""
     body = bytearray(file.read_bytes())
-    body[len(body) // 2] ^= 0x10
+    for middle in range(PAGE_BYTES // 2, len(body), PAGE_BYTES):
+        body[middle] ^= 0x10
     file.write_bytes(body)
 
 
@@ -193,14 +196,14 @@ async def test_damaged_checkpoint_is_refused_and_rebuilt(tmp_path: Path) -> None
         with running(service):
             await an_older_generation(service)
             service.stop()
-        flip_a_bit(service.data_dir / "checkpoint.sqlite")
+        flip_bits(service.data_dir / "checkpoint.sqlite")
         with running(service):
             assert await reported(service) == await undisturbed(server)
             service.stop()
         assert "checkpoint_fell_back" in service.output()
         assert "checkpoint_refused" not in service.output()
         for file in service.data_dir.glob("checkpoint*.sqlite"):
-            flip_a_bit(file)
+            flip_bits(file)
 
         with running(service):
             assert await reported(service) == await undisturbed(server)

@@ -185,7 +185,7 @@ class Model:
                 self.use.want(when, fact)
             case TickPassed(tick_number=number):
                 before = self.counters.get("tick_number", 0)
-                if number <= when.order_ns // 10**6 + 60_000:
+                if number <= when.order_ns // 10**6 + 7_200_000:
                     self.counters["tick_number"] = max(before, number)
             case EventQuarantined(sequence=sequence, batch_index=index):
                 key = f"{sequence}\0{index}\0QUARANTINED".encode()

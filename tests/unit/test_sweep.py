@@ -1,4 +1,4 @@
-"""The regular look: what is tagged, new, asked for or pinned, since the last tick."""
+"""The regular look: what is new, runs, is asked for or pinned, since the last tick."""
 
 from placement.core.deciding.sweep import (
     VERSIONS_LOOKED_AT,
@@ -6,10 +6,29 @@ from placement.core.deciding.sweep import (
     sweep_of,
     sweep_of_requests,
 )
-from placement.core.event import ReplicationTrigger, TickPassed
-from placement.core.oci import Repository
+from placement.core.event import (
+    InventoryContent,
+    InventoryTaken,
+    ReplicationTrigger,
+    TickPassed,
+    TimeNs,
+)
+from placement.core.oci import Repository, Tag
 from placement.core.tables.table import Row
-from tests.builders import API, IAD, LHR, WEB, digest, event, pushed, tagged
+from tests.builders import (
+    API,
+    IAD,
+    LHR,
+    MANIFEST,
+    START_NS,
+    WEB,
+    descriptor,
+    digest,
+    event,
+    pushed,
+    started,
+    tagged,
+)
 from tests.deciding import Office, pinned, release, requested
 
 
@@ -23,26 +42,33 @@ def looked_at(office: Office, repository: Repository = WEB) -> list[str]:
     ]
 
 
-def test_what_tags_point_to_is_looked_at() -> None:
-    """However old: a tag is what people start."""
+def test_long_history_costs_no_more_than_a_short_one() -> None:
+    """Of versions whose tags are alike only the newest are looked at."""
     office = Office()
     for number in range(6):
         office.tell(*release(f"v{number}"))
 
-    assert sorted(looked_at(office)) == [f"v{number}" for number in range(6)]
+    assert len(looked_at(office)) == VERSIONS_LOOKED_AT
+    assert set(looked_at(office)) == {"v3", "v4", "v5"}
 
 
-def test_of_what_no_tag_points_to_the_newest_are() -> None:
-    """The tag moved on with each version."""
+def test_newest_of_each_shape_of_tags_is_looked_at() -> None:
+    """A release stays current while ever newer candidates come."""
+    office = Office().tell(pushed("v0", IAD, media_type=MANIFEST, tag=Tag("stable")))
+    for number in range(1, 6):
+        office.tell(*release(f"v{number}"))
+
+    assert set(looked_at(office)) == {"v0", "v3", "v4", "v5"}
+
+
+def test_what_machines_run_is_looked_at() -> None:
+    """However old: it may run where it is not stored, once a region is added."""
     office = Office()
     for number in range(6):
-        office.tell(*release(f"v{number}"), tagged("latest", f"v{number}", IAD))
-        office.tell(tagged(f"v{number}", "v0", IAD))
+        office.tell(*release(f"v{number}"))
+    office.tell(started("v1", LHR))
 
-    found = looked_at(office)
-
-    assert len(found) == VERSIONS_LOOKED_AT + 1
-    assert set(found) == {"v0", "v3", "v4", "v5"}
+    assert set(looked_at(office)) == {"v1", "v3", "v4", "v5"}
 
 
 def test_each_is_looked_at_once() -> None:
@@ -98,3 +124,17 @@ def test_repository_without_images_has_nothing_to_look_at() -> None:
     office = Office().tell(pushed("a", IAD, API))
 
     assert looked_at(office, API) == []
+
+
+def test_what_was_there_before_anybody_watched_is_looked_at() -> None:
+    """An inventory tells of images that nobody saw pushed."""
+    contents = [
+        InventoryContent(
+            descriptor(f"v{n}", media_type=MANIFEST), WEB, (), (Tag(f"v{n}"),)
+        )
+        for n in range(5)
+    ]
+    taken = InventoryTaken(TimeNs(START_NS), complete=True, contents=tuple(contents))
+    office = Office().tell(event(IAD, taken))
+
+    assert set(looked_at(office)) == {"v2", "v3", "v4"}

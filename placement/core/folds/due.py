@@ -14,7 +14,7 @@ from placement.core.tables.outcomes import Trigger
 from placement.core.tables.table import ABSENT, Row
 
 MILLISECOND_NS: Final = 1_000_000
-AHEAD_MS: Final = 60_000
+AHEAD_MS: Final = 2 * 3_600_000
 _GRAPH = frozenset({ContentKind.MANIFEST, ContentKind.INDEX})
 
 

@@ -23,7 +23,7 @@ from placement.core.errors import PlacementError
 from placement.core.event import Event, ReplicationTrigger
 from placement.core.tables.agenda import Due
 from placement.core.tables.table import Row
-from placement.core.topology import Topology
+from placement.core.topology import Region, Topology
 from placement.ports import Clock, LogMovedError
 from placement.runtime.publisher import Publisher
 from placement.runtime.rounds import Rounds
@@ -44,6 +44,9 @@ CONSIDERED_MAX: Final = 1_000
 PUT_OFF_MAX: Final = 10_000
 RETRIED_MAX: Final = 50
 """So many of what was put off are looked at again at a time."""
+
+BUDGET_REPLICAS_MAX: Final = 50_000
+"""With more replicas in all, storage budgets are not kept: a look would take long."""
 
 _DECIDING: Final = frozenset({ServingState.LIVE, ServingState.DEGRADED})
 
@@ -206,12 +209,25 @@ class Planner:
                 events = [*events, *upkeep(desk, target, self._settings.name)]
         if not events and self._rounds.clearing is not None:
             # By itself: what leaves must know of every copy that is decided.
-            region, self._rounds.clearing = self._rounds.clearing, None
-            removals = removable(desk.network, desk.guardrails, region)
-            events = list(planned_removals(desk, removals, self._settings.name))
+            events = self._removals(desk, self._rounds.clearing)
         if events:
             await self._store(events, basis)
         self._keep(desk, found)
+
+    def _removals(self, desk: Desk, region: Region) -> list[Event]:
+        """Return what of some repositories leaves *region*; the next step goes on.
+
+        A storage budget is of the whole region, which is looked at in one go: only
+        where that is quick.
+        """
+        owners: list[Row] | None = self._rounds.owners(desk.state)
+        if desk.guardrails.keep.budget_bytes(region) is not None:
+            if len(desk.state.replicas) <= BUDGET_REPLICAS_MAX:
+                owners, self._rounds.clearing = None, None
+            elif self._rounds.clearing is None:
+                log_events.warning("storage_budget_not_kept", region=region)
+        removals = removable(desk.network, desk.guardrails, region, owners)
+        return list(planned_removals(desk, removals, self._settings.name))
 
     async def _wants(self, desk: Desk, due: list[Due]) -> list[Want]:
         """Return what is wanted of all that is *due*, letting others in."""

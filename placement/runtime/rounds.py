@@ -12,6 +12,8 @@ from placement.core.tables.table import Row
 from placement.core.topology import Region, Topology
 
 MILLISECOND_NS: Final = 1_000_000
+CLEARED_AT_ONCE: Final = 4
+"""Repositories of a region: some milliseconds each."""
 SWEPT_MAX: Final = 500
 """Contents that one step looks at; the next step goes on."""
 
@@ -32,16 +34,18 @@ class Rounds:
         """Whether open decisions are to be looked at in the next step."""
         self.clearing: Region | None = None
         """The region where it is to be seen what may leave; another one each tick."""
+        self._cleared = 0
+        """How many repositories of it were looked at."""
 
     @property
     def idle(self) -> bool:
         """Whether the look at everything is done until the next tick."""
-        return not self._sweeping
+        return not self._sweeping and self.clearing is None
 
     def begin_again(self) -> None:
         """Look at everything anew: the state is another one."""
         self._swept_tick, self._left, self._sweeping = 0, iter(()), False
-        self.looks = True
+        self.looks, self.clearing = True, None
 
     def tick(self, state: State, now_ns: int) -> Event | None:
         """Return the tick that is due, or None while it is not.
@@ -64,13 +68,21 @@ class Rounds:
         self._looked_at = Row(-1) if found is None else found
         return found
 
+    def owners(self, state: State) -> list[Row]:
+        """Return the next repositories to clear; after the last ones, it is done."""
+        first, count = self._cleared, len(state.repositories)
+        self._cleared = min(count, first + CLEARED_AT_ONCE)
+        if self._cleared == count:
+            self.clearing = None
+        return [Row(row) for row in range(first, self._cleared)]
+
     def sweep(self, state: State) -> list[Due]:
         """Return what is to be looked at now of all that there is."""
         tick = last_tick(state)
         if not self._sweeping and tick > self._swept_tick:
             self._swept_tick, self._sweeping = tick, True
             self._left = _everything(state)
-            self.clearing = self._storing[0]
+            self.clearing, self._cleared = self._storing[0], 0
             self._storing.rotate(-1)
         found: list[Due] = []
         for due in self._left if self._sweeping else ():

@@ -1,6 +1,7 @@
 """The planner over a memory log: what is due is decided, once, by the guardrails."""
 
 from placement.core.event import (
+    ContentEvicted,
     Document,
     Event,
     Identifier,
@@ -184,3 +185,40 @@ async def test_observing_records_and_copies_nothing() -> None:
 
     assert (withheld.target, withheld.status) == (SYD, DecisionStatus.WITHHELD)
     assert (planned.target, planned.status) == (LHR, DecisionStatus.PLANNED)
+
+
+async def test_copy_that_nobody_needs_leaves_and_stays_away() -> None:
+    """A newer version was pushed, nobody ever started this one: the copy is removed."""
+    rules = (
+        "holdout_fraction = 0\n[limits]\nmin_copies = 1\n"
+        "[keep]\nprevious_versions = 0\ngrace_days = 0\nrecent_versions = 0\n"
+        "unused_days = 0\npull_days = 0\n"
+    )
+    async with planning(Host()) as run:
+        await run.publish(policy(rules))
+        await run.publish(layer(), image())
+        await run.publish(request(LHR))
+        (copy,) = await run.decided(digest("image"))
+        manifest = descriptor("image", MANIFEST_BYTES, MANIFEST)
+        await run.carry_out(copy, manifest, LAYER)
+
+        newer = [descriptor("new-layer", LAYER_BYTES)]
+        await run.publish(
+            pushed("new-layer", IAD, size_bytes=LAYER_BYTES),
+            pushed("newer", IAD, references=newer, tag=Tag("v2")),
+        )
+        _, removal = await run.decided(digest("image"), 2)
+        own_id = Identifier(removal.replication_id)
+        gone = ContentEvicted(
+            WEB, (digest("image"), digest("layer")), eviction_id=own_id
+        )
+        await run.publish(event(LHR, gone))
+        await run.ticked()
+        _, removed = run.about(digest("image"))
+
+    assert (removal.removal, removal.target, removal.reason) == (
+        True,
+        LHR,
+        "never-used",
+    )
+    assert removed.status is DecisionStatus.COMPLETED

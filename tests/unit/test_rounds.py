@@ -3,12 +3,20 @@
 import pytest
 
 from placement.core.event import Event, TickPassed
+from placement.core.oci import Repository
 from placement.core.state import State
-from placement.runtime.rounds import SWEPT_MAX, Rounds
+from placement.runtime.rounds import CLEARED_AT_ONCE, SWEPT_MAX, Rounds
 from tests.builders import IAD, SECOND_NS, START_NS, TOPOLOGY, fold_in, folded, released
 from tests.deciding import release
 
 MINUTE_NS = 60 * SECOND_NS
+
+
+def images_of(count: int) -> list[Event]:
+    """Return pushes of *count* images, each of a repository of its own."""
+    return [
+        released(f"image-{n}", IAD, Repository(f"acme/app-{n}")) for n in range(count)
+    ]
 
 
 def ticked(rounds: Rounds, state: State, now_ns: int) -> Event:
@@ -57,8 +65,7 @@ def test_ticks_go_on_where_their_interval_changes(before: float, after: float) -
 
 def test_each_tick_brings_one_look_at_everything() -> None:
     """All of it, in steps; then nothing until the next tick."""
-    images = [released(f"image-{n}", IAD, tag=f"v{n}") for n in range(SWEPT_MAX + 9)]
-    rounds, state = Rounds(TOPOLOGY, 60), folded(*images)
+    rounds, state = Rounds(TOPOLOGY, 60), folded(*images_of(SWEPT_MAX + 9))
     assert rounds.sweep(state) == []
     ticked(rounds, state, START_NS)
 
@@ -69,8 +76,25 @@ def test_each_tick_brings_one_look_at_everything() -> None:
     assert len(first) == SWEPT_MAX
     assert not between
     assert {due.placement for due in first + rest} == set(range(SWEPT_MAX + 9))
-    assert rounds.idle
     assert rounds.sweep(state) == []
+
+
+def test_one_region_a_tick_is_cleared_repository_by_repository() -> None:
+    """So that no step takes long; another region has its turn at the next tick."""
+    rounds, state = Rounds(TOPOLOGY, 60), folded(*images_of(CLEARED_AT_ONCE + 1))
+    ticked(rounds, state, START_NS)
+    rounds.sweep(state)
+
+    region = rounds.clearing
+    first, between = rounds.owners(state), rounds.idle
+    rest, after = rounds.owners(state), rounds.idle
+    ticked(rounds, state, START_NS + MINUTE_NS)
+    rounds.sweep(state)
+
+    assert (len(first), len(rest)) == (CLEARED_AT_ONCE, 1)
+    assert (between, after) == (False, True)
+    assert None not in {region, rounds.clearing}
+    assert rounds.clearing != region
 
 
 def test_another_state_is_looked_at_anew() -> None:

@@ -202,12 +202,14 @@ def test_replay_works_when_no_service_runs(tmp_path: Path) -> None:
     """It starts the broker on the data directory for as long as it reads."""
     with running(RealService(tmp_path / "service")) as service:
         ask(service, "publish", text=json.dumps(start("m")))
-        fingerprint = ask(service, "status", "--fingerprint")["fingerprint"]
+        told = ask(service, "status", "--fingerprint")
+        while told["counts"]["folded_count"] < 1:  # stored, and folded a moment later
+            told = ask(service, "status", "--fingerprint")
         service.stop()
 
         replayed = ask(service, "replay", "--data-dir", str(service.data_dir))
 
-    assert replayed["fingerprint"] == fingerprint
+    assert replayed["fingerprint"] == told["fingerprint"]
     assert replayed["counts"]["folded"] == 1
 
 

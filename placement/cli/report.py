@@ -1,7 +1,7 @@
 """``placement report``: what copies saved, what they cost, and what was missed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import time_ns as now_ns
 from typing import Final
 
@@ -36,6 +36,7 @@ GROUP_COLUMNS: Final = (
     "local>",
 )
 
+_OUTCOMES: Final = ("used", "late", "undecided", "unjudged")
 _SINCE: Final = re.compile(r"(\d{1,3})([dw])")
 _UNIT_DAYS: Final = {"d": 1, "w": 7}
 
@@ -102,6 +103,15 @@ def tables(answer: Answer) -> Iterator[RenderableType]:
     yield output.basis_line(answer)
 
 
+def _counted(
+    answer: Answer, names: Sequence[str], indent: str = "  "
+) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each count of *names* that is not 0."""
+    for name in names:
+        if answer[f"{name}_count"]:
+            yield f"{indent}{name}", str(answer[f"{name}_count"]), "", ""
+
+
 def _copies(copies: Answer, currency: str) -> Iterator[tuple[str, ...]]:
     yield (
         "decided",
@@ -109,22 +119,16 @@ def _copies(copies: Answer, currency: str) -> Iterator[tuple[str, ...]]:
         output.size(copies["moved_bytes"]),
         money(copies["transfer_cost"], currency),
     )
-    for name in ("used", "late", "undecided", "unjudged"):
-        if copies[f"{name}_count"]:
-            yield f"  {name}", str(copies[f"{name}_count"]), "", ""
+    yield from _counted(copies, _OUTCOMES)
     yield (
         "  for nothing",
         str(copies["unused_count"]),
         output.size(copies["wasted_bytes"]),
         money(copies["wasted_cost"], currency),
     )
-    for name in ("open", "failed", "expired", "cancelled"):
-        if copies[f"{name}_count"]:
-            yield f"  {name}", str(copies[f"{name}_count"]), "", ""
+    yield from _counted(copies, ("open", "failed", "expired", "cancelled"))
     yield "kept until now", "", "", money(copies["storage_cost"], currency)
-    for name in ("withheld", "deferred"):
-        if copies[f"{name}_count"]:
-            yield name, str(copies[f"{name}_count"]), "", ""
+    yield from _counted(copies, ("withheld", "deferred"), indent="")
 
 
 def _observed(observed: Answer, currency: str) -> Iterator[tuple[str, ...]]:
@@ -134,9 +138,7 @@ def _observed(observed: Answer, currency: str) -> Iterator[tuple[str, ...]]:
         output.size(observed["transfer_bytes"]),
         money(observed["transfer_cost"], currency),
     )
-    for name in ("used", "late", "undecided", "unjudged"):
-        if observed[f"{name}_count"]:
-            yield f"  {name}", str(observed[f"{name}_count"]), "", ""
+    yield from _counted(observed, _OUTCOMES)
     wasted = output.size(observed["wasted_bytes"])
     yield "  for nothing", str(observed["unused_count"]), wasted, ""
 

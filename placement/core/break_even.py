@@ -35,9 +35,14 @@ _SAID: Final = {
     StartClass.RUNNING: "it runs there, or did so within a week",
 }
 
+STARTS_REQUESTED: Final = "starts-requested"
+RUNS_HERE: Final = "runs-here"
+CERTAIN_REASONS: Final = frozenset({STARTS_REQUESTED, RUNS_HERE})
+"""For copies that are no forecast, and so never withheld by lot."""
+
 _REASONS: Final = {
-    StartClass.REQUESTED: "starts-requested",
-    StartClass.RUNNING: "runs-here",
+    StartClass.REQUESTED: STARTS_REQUESTED,
+    StartClass.RUNNING: RUNS_HERE,
 }
 
 

@@ -121,12 +121,6 @@ def start_rows(state: State, decision: Row) -> Iterator[Row]:
             row += 1
 
 
-def is_for(state: State, decision: Row, region: Row) -> bool:
-    """Say whether a decision is for starts in *region*."""
-    word, place = divmod(region, REGION_BITS)
-    return bool(state.decisions.get(decision, Decision.REGIONS_0 + word) >> place & 1)
-
-
 def decided_content(state: State, decision: Row) -> Row:
     """Return the digest's row of what a decision is about."""
     return state.content_of(Row(state.decisions.get(decision, Decision.PLACEMENT)))

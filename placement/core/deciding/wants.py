@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from placement.core.break_even import bets_on
+from placement.core.break_even import RUNS_HERE, STARTS_REQUESTED, bets_on
 from placement.core.copies import Candidate, Copy, Image, copy_into
 from placement.core.counts import DAY_NS
 from placement.core.deciding.desk import Desk
@@ -17,13 +17,13 @@ from placement.core.deciding.repair import repair_target
 from placement.core.event import ReplicationTrigger
 from placement.core.facts.values import factors_of
 from placement.core.oci import ContentKind, Tag
-from placement.core.orders import is_pinned
+from placement.core.orders import is_pinned_in
 from placement.core.planning import plan
 from placement.core.policy import SET_60D
 from placement.core.tables.agenda import Due
 from placement.core.tables.cells import Wanted
-from placement.core.tables.keys import PAIR, TRIPLE
-from placement.core.tables.table import ABSENT, Row
+from placement.core.tables.keys import PAIR
+from placement.core.tables.table import Row
 from placement.core.topology import Region
 
 REQUESTED: Final = "requested"
@@ -33,8 +33,8 @@ REQUEST_NS: Final = DAY_NS
 """A request is followed for so long after its deadline."""
 
 _CERTAIN: Final = {
-    "starts-requested": Priority.SOMEBODY_WAITS,
-    "runs-here": Priority.FORESEEN,
+    STARTS_REQUESTED: Priority.SOMEBODY_WAITS,
+    RUNS_HERE: Priority.FORESEEN,
 }
 """Reasons for copies that are no forecast."""
 
@@ -104,10 +104,7 @@ def _pinned(desk: Desk, due: Due, image: Image) -> Iterator[Want]:
     for target in _storing(desk):
         region = state.regions.find(target.encode())
         # A pin of all regions keeps what is there, and brings nothing anywhere.
-        named = region != ABSENT and (
-            state.pins.find(TRIPLE.pack(owner, digest, region)) != ABSENT
-        )
-        if not named or not is_pinned(state, owner, digest, region, desk.now_ns):
+        if not is_pinned_in(state, owner, digest, region, desk.now_ns):
             continue
         copy = _copy(desk, image, target)
         if copy is not None:

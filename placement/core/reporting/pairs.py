@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from placement.core.break_even import CERTAIN_REASONS
 from placement.core.decisions import DecisionRecord, decision_at
 from placement.core.event import ReplicationTrigger, WithholdReason
 from placement.core.folds.versions import version_of
@@ -20,8 +21,6 @@ from placement.core.tables.cells import Decision, DecisionStatus, Version
 from placement.core.tables.keys import PAIR, version_key
 from placement.core.tables.table import ABSENT, Row
 
-CERTAIN: Final = ("starts-requested", "runs-here")
-"""Reasons for copies that are no forecast, and so never withheld by lot."""
 _FORESEEN: Final = frozenset(
     {
         ReplicationTrigger.PUSH,
@@ -89,7 +88,7 @@ def first_of_its_kind(state: State, decision: DecisionRecord) -> bool:
 
 
 def _is_foreseen(decision: DecisionRecord) -> bool:
-    return decision.kind in _FORESEEN and decision.reason not in CERTAIN
+    return decision.kind in _FORESEEN and decision.reason not in CERTAIN_REASONS
 
 
 def _is_observed(decision: DecisionRecord) -> bool:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final
 
 from placement.bench.history import History
-from placement.bench.measured import Measured, Scale, quantile
+from placement.bench.measured import PLANNER, Measured, Scale, quantile
 from placement.core.decisions import open_copies
 from placement.core.event import (
     ContentPushed,
@@ -59,10 +59,18 @@ async def latency_figures(
             task.cancel()
     ceiling = median(course.folded)
     return [
-        Measured("push_to_decided_median", median(course.decided), "ms", ceiling),
-        Measured("push_to_decided_p99", quantile(course.decided, 0.99), "ms", ceiling),
-        Measured("push_to_folded_median", ceiling, "ms"),
-        Measured("pushes_decided", len(course.decided), "pushes"),
+        Measured(
+            PLANNER, "push_to_decided_median", median(course.decided), "ms", ceiling
+        ),
+        Measured(
+            PLANNER,
+            "push_to_decided_p99",
+            quantile(course.decided, 0.99),
+            "ms",
+            ceiling,
+        ),
+        Measured(PLANNER, "push_to_folded_median", ceiling, "ms"),
+        Measured(PLANNER, "pushes_decided", len(course.decided), "pushes"),
     ]
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+PLANNER: Final = "planner"
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -20,12 +22,17 @@ QUICK: Final = Scale(apps=12, pushes=12)
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One figure; *ceiling*, if there is one, was measured in the same run."""
+    """One figure; *ceiling*, if there is one, was measured in the same run.
 
+    *value* is the median of several rounds where *spread* tells the least and the most.
+    """
+
+    suite: str
     metric: str
     value: float
     unit: str
     ceiling: float | None = None
+    spread: tuple[float, float] | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -35,7 +42,7 @@ class Measured:
     def plain(self) -> dict[str, object]:
         """Return it as it is written to a file."""
         return {
-            "suite": "planner",
+            "suite": self.suite,
             "metric": self.metric,
             "value": self.value,
             "unit": self.unit,

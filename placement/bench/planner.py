@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from placement.bench.history import History
-from placement.bench.measured import Measured, Scale, quantile
+from placement.bench.measured import PLANNER, Measured, Scale, quantile
 from placement.core.deciding.decide import decide
 from placement.core.deciding.desk import desk_at
 from placement.core.deciding.wants import wants_of
@@ -53,11 +53,19 @@ def deciding_figures(topology: Topology, scale: Scale) -> list[Measured]:
     ceiling = median(folding)
     # A layer makes nothing due unless starts were asked for: manifests are the work.
     return [
-        Measured("decide_manifest_median", median(deciding[1::2]), "us", ceiling),
-        Measured("decide_manifest_p99", quantile(deciding[1::2], 0.99), "us", ceiling),
-        Measured("decide_layer_median", median(deciding[::2]), "us", ceiling),
-        Measured("fold_push_median", ceiling, "us"),
-        Measured("decisions_per_push", decided / scale.pushes, "decisions"),
+        Measured(
+            PLANNER, "decide_manifest_median", median(deciding[1::2]), "us", ceiling
+        ),
+        Measured(
+            PLANNER,
+            "decide_manifest_p99",
+            quantile(deciding[1::2], 0.99),
+            "us",
+            ceiling,
+        ),
+        Measured(PLANNER, "decide_layer_median", median(deciding[::2]), "us", ceiling),
+        Measured(PLANNER, "fold_push_median", ceiling, "us"),
+        Measured(PLANNER, "decisions_per_push", decided / scale.pushes, "decisions"),
     ]
 
 

@@ -53,8 +53,8 @@ def test_figures_have_one_shape(tmp_path: Path) -> None:
 
 def test_ratio_is_of_the_ceiling() -> None:
     """How many times as much as what nobody can be below; none without a ceiling."""
-    assert Measured("a", 6.0, "us", 2.0).ratio == 3
-    assert Measured("a", 6.0, "us").ratio is None
+    assert Measured("s", "a", 6.0, "us", 2.0).ratio == 3
+    assert Measured("s", "a", 6.0, "us").ratio is None
 
 
 def test_quantile_is_a_value_that_was_measured() -> None:

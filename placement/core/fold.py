@@ -62,6 +62,7 @@ from placement.core.folds import (
 )
 from placement.core.folds.description import contradicts
 from placement.core.folds.presence import At
+from placement.core.folds.transfers import write_kept
 from placement.core.state import State
 from placement.core.tables.table import ABSENT
 from placement.core.topology import REGION_COUNT_MAX
@@ -101,6 +102,7 @@ def fold_steps(state: State, message: RecordedMessage) -> Iterator[None]:
         else:
             _fold_recorded(state, item)
         yield
+    write_kept(state)
     state.sequence = message.sequence
     state.store_time_ns = max(state.store_time_ns, message.store_time_ns)
     state.message_hash = message.message_hash
@@ -112,6 +114,11 @@ def _fold_recorded(state: State, item: Recorded) -> None:
         state.add_count("duplicate")
         return
     state.event_ids.add(key)
+    fold_new(state, item)
+
+
+def fold_new(state: State, item: Recorded) -> None:
+    """Fold an event whose id is remembered by now, unless it cannot be believed."""
     reason = _objection(state, item)
     if reason:
         refused = SetAside(item.sequence, item.batch_index, item.store_time_ns, reason)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from placement.core.tables.agenda import Agenda
 from placement.core.tables.changes import Changes
 from placement.core.tables.decided import DecisionIndex
+from placement.core.tables.records import Transfer
 from placement.core.tables.table import Row
 from placement.core.tables.trials import OpenTrials
 
@@ -18,6 +19,8 @@ class Indexes:
         self.changes = Changes()
         self.decisions = DecisionIndex()
         self.trials = OpenTrials()
+        self.measured: list[Transfer] = []
+        """Transfers of the message that is being folded; none between messages."""
         self._by_repository: dict[Row, list[Row]] = {}
         self._by_digest: dict[Row, list[Row]] = {}
         self._regions: dict[Row, list[Row]] = {}

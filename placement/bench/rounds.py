@@ -46,7 +46,7 @@ class Samples:
 def in_turn(
     contestants: Mapping[str, Callable[[], float]], rounds: int, *, warm_up: int = 1
 ) -> dict[str, Samples]:
-    """Return the samples of *rounds* >= 1 rounds, in each of which every one has a turn.
+    """Return the samples of *rounds* >= 1 rounds, in each of which everyone has a turn.
 
     A contestant does its work and returns its own number, such as things a second. The
     first *warm_up* rounds are not counted.

@@ -1,6 +1,6 @@
 """What a suite of the bench is given: how much to measure, where, and with what.
 
-Only ``app`` and the commands know the concrete parts, so they hand them in as factories.
+Only ``app`` and the commands know the concrete parts: they hand in what makes them.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import accumulate
+from typing import Final
 
 import numpy as np
 
@@ -14,10 +15,12 @@ from placement.core.block import Block, Frame
 from placement.core.event import Recorded, SetAside
 from placement.ports import Message
 from placement.wire.events import message_hash
-from placement.wire.opened import Opened, Reading, Skipped
+from placement.wire.opened import Opened, Reading, Skipped, decoded_whole
 from placement.wire.pull_columns import Stored, pulls_of
-from placement.wire.pull_reading import read_messages
+from placement.wire.pull_reading import found_in, read_messages
 
+COLUMN_BYTES_MIN: Final = 8_192
+"""Messages of less, all together, are quicker made into objects."""
 Read = Callable[[Sequence[Message], Skipped], Reading]
 
 
@@ -30,6 +33,8 @@ def decode_block(
 
     Events whose places are *skipped* are left out, unread.
     """
+    if sum([len(message.body) for message in messages]) < COLUMN_BYTES_MIN:
+        read = _read_whole
     reading = read(messages, skipped or _nothing)
     opened = reading.messages
     firsts = list(accumulate((each.count for each in opened), initial=0))
@@ -44,6 +49,26 @@ def decode_block(
         event_ids[place] = item.event.event_id if isinstance(item, Recorded) else ""
     frames = tuple(map(_frame, opened, firsts))
     return Block(frames, event_ids, items, pulls, partial(_recorded, opened, firsts))
+
+
+def fastest() -> Read:
+    """Return the quickest way to read messages that there is here.
+
+    That is the compiled one if the extra ``fast`` is installed. The first call then
+    takes about a second, and several where numba has not kept what it compiled.
+    """
+    try:
+        from placement.wire.pull_finding import find_messages, warm_up  # noqa: PLC0415 - it may be missing, and takes so long
+    except ImportError:
+        return read_messages
+    warm_up()
+    return find_messages
+
+
+def _read_whole(messages: Sequence[Message], skipped: Skipped) -> Reading:
+    opened = [decoded_whole(each, skipped(each.sequence)) for each in messages]
+    count = sum(each.count for each in opened)
+    return Reading(opened, found_in([]), [""] * count)
 
 
 def _nothing(_sequence: int) -> tuple[()]:

@@ -4,15 +4,15 @@ For whoever has the extra ``fast``: importing this module imports numba, and com
 what is not in its cache yet, which takes seconds.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from placement.core.block import Bytes, Codes, Numbers
 from placement.ports import Message
 from placement.wire import pull_kernel as kernel
-from placement.wire.events import BATCH_EVENTS_MAX, read_events
+from placement.wire.events import BATCH, BATCH_EVENTS_MAX, read_events, subject_of
 from placement.wire.opened import (
     Opened,
     Reading,
@@ -26,57 +26,6 @@ _SEED = hash("the names of a block") & (1 << 62) - 1
 """Differs from process to process: nobody can choose names that collide."""
 
 
-def find_messages(messages: Sequence[Message], skipped: Skipped) -> Reading:
-    """Return *messages* opened, and their pulls."""
-    buffer = b"".join([message.body for message in messages])
-    events, counts = _events(messages, buffer, skipped)
-    columns = _columns(buffer, events)
-    opened, shifts = [], []
-    filled = row = 0
-    for message, count in zip(messages, counts, strict=True):
-        rows = slice(row, row + max(count, 0))
-        each = _opened(message, count, skipped, plain=bool(columns.plain[rows].all()))
-        if each.items is not None:
-            columns.plain[rows] = False
-        opened.append(each)
-        shifts.append(filled - row)
-        filled += each.count
-        row = rows.stop
-    index = np.arange(row) + np.repeat(shifts, np.maximum(counts, 0))
-    kept = np.flatnonzero(columns.plain)
-    found = _found(columns, kept, index[kept])
-    event_ids = [""] * filled
-    text = buffer.decode("latin-1")  # ids are ASCII, and lie where they lie in bytes
-    ids = columns.parts[kept, kernel.ID].tolist()
-    for place, (begin, end) in zip(found.index.tolist(), ids, strict=True):
-        event_ids[place] = text[begin:end]
-    return Reading(opened, found, event_ids)
-
-
-def _events(
-    messages: Sequence[Message], buffer: bytes, skipped: Skipped
-) -> tuple[Numbers, list[int]]:
-    """Return where events lie, and how many each message has; ODD: it is no plain one.
-
-    Where the events of such a message lie is left out.
-    """
-    data = np.frombuffer(buffer, np.uint8)
-    ends = np.cumsum([len(message.body) for message in messages])
-    parts = np.column_stack((np.concatenate(([0], ends[:-1])), ends))
-    kinds = np.array([_kind(message, skipped) for message in messages], np.int8)
-    room = len(messages) + len(buffer) // kernel.FRAME_BYTES_MIN
-    events = np.empty((min(BATCH_EVENTS_MAX * len(messages), room), 2), np.int64)
-    counts = kernel.split(data, parts, kinds, events)
-    return events[: np.maximum(counts, 0).sum()], counts.tolist()
-
-
-def _kind(message: Message, skipped: Skipped) -> int:
-    region, batch = subject_parts(message.subject)
-    if not region or skipped(message.sequence):
-        return kernel.ODD
-    return kernel.BATCHED if batch else kernel.SINGLE
-
-
 @dataclass(slots=True)
 class _Columns:
     """What events say, a row for each; see the kernel."""
@@ -87,6 +36,84 @@ class _Columns:
     names: Codes
     texts: list[str]
     plain: Flags
+
+
+def find_messages(messages: Sequence[Message], skipped: Skipped) -> Reading:
+    """Return *messages* opened, and their pulls."""
+    buffer = b"".join([message.body for message in messages])
+    subjects = [subject_parts(message.subject) for message in messages]
+    left_out = [skipped(message.sequence) for message in messages]
+    kinds = [
+        kernel.ODD if places or not region else int(batch)
+        for (region, batch), places in zip(subjects, left_out, strict=True)
+    ]
+    events, counts = _events(messages, buffer, kinds)
+    columns = _columns(buffer, events)
+    known = np.maximum(counts, 0)
+    firsts = np.cumsum(known) - known
+    opened = [
+        Opened(message, region, count)
+        for message, (region, _), count in zip(
+            messages, subjects, counts.tolist(), strict=True
+        )
+    ]
+    odd = (counts == kernel.ODD) | _odd(columns, firsts, known)
+    for row in np.flatnonzero(odd).tolist():
+        opened[row] = _reopened(opened[row], left_out[row])
+        if opened[row].items is not None:
+            columns.plain[firsts[row] : firsts[row] + known[row]] = False
+    places = np.array([each.count for each in opened], np.int64)
+    moved = np.repeat(np.cumsum(places) - places - firsts, known)
+    kept = np.flatnonzero(columns.plain)
+    found = _found(columns, kept, (moved + np.arange(len(events)))[kept])
+    ids = _ids(buffer, columns.parts[kept, kernel.ID])
+    return Reading(opened, found, _spread(ids, found.index, int(places.sum())))
+
+
+def warm_up() -> None:
+    """Compile what is to be compiled, or load it."""
+    find_messages([Message(1, 1, subject_of("a", BATCH), b"\n\x00")], lambda _: ())
+
+
+def _odd(columns: _Columns, firsts: Numbers, counts: Numbers) -> Flags:
+    """Return by message whether any of its events is not plain."""
+    odd = np.zeros(len(columns.plain) + 1, np.int64)
+    np.cumsum(~columns.plain, out=odd[1:])
+    told: Flags = odd[firsts + counts] > odd[firsts]
+    return told
+
+
+def _ids(buffer: bytes, parts: Numbers) -> list[str]:
+    """Return the ids that lie at *parts*: ASCII, so that a byte is a character."""
+    text = buffer.decode("latin-1")
+    return [text[begin:end] for begin, end in parts.tolist()]
+
+
+def _spread(texts: list[str], places: Numbers, count: int) -> list[str]:
+    """Return so many texts: *texts* at their *places*, and else empty ones."""
+    if len(texts) == count:
+        return texts
+    spread = [""] * count
+    for place, text in zip(places.tolist(), texts, strict=True):
+        spread[place] = text
+    return spread
+
+
+def _events(
+    messages: Sequence[Message], buffer: bytes, kinds: list[int]
+) -> tuple[Numbers, Numbers]:
+    """Return where events lie, and how many each message has; ODD: it is no plain one.
+
+    Where the events of such a message lie is left out.
+    """
+    data = np.frombuffer(buffer, np.uint8)
+    lengths = np.array([len(message.body) for message in messages], np.int64)
+    ends = np.cumsum(lengths)
+    parts = np.column_stack((ends - lengths, ends))
+    room = len(messages) + len(buffer) // kernel.FRAME_BYTES_MIN
+    events = np.empty((min(BATCH_EVENTS_MAX * len(messages), room), 2), np.int64)
+    counts = kernel.split(data, parts, np.array(kinds, np.int8), events)
+    return events[: np.maximum(counts, 0).sum()], counts
 
 
 def _columns(buffer: bytes, events: Numbers) -> _Columns:
@@ -111,15 +138,15 @@ def _columns(buffer: bytes, events: Numbers) -> _Columns:
     return _Columns(parts, numbers, digests, names, texts, plain)
 
 
-def _opened(message: Message, count: int, skipped: Skipped, *, plain: bool) -> Opened:
-    """Return *message*, its events read if not all are *plain* pulls."""
-    region, _ = subject_parts(message.subject)
-    if count == kernel.ODD:
-        return decoded_whole(message, skipped(message.sequence))
-    if plain:
-        return Opened(message, region, count)
+def _reopened(opened: Opened, left_out: Collection[int]) -> Opened:
+    """Return a message of which not all is plain."""
+    message = opened.message
+    if opened.count == kernel.ODD:
+        return decoded_whole(message, left_out)
     _, events, reason = read_events(message)
-    return decoded_whole(message) if reason else Opened(message, region, count, events)
+    if reason:
+        return decoded_whole(message)
+    return replace(opened, events=events)
 
 
 def _found(columns: _Columns, kept: Numbers, index: Numbers) -> Found:

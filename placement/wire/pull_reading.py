@@ -13,8 +13,6 @@ from placement.wire.fields import IDENTIFIER_LENGTH_MAX
 from placement.wire.opened import Opened, Reading, Skipped, decoded_whole
 from placement.wire.pull_columns import DIGEST_CHARACTERS, Found, digests_of
 
-COLUMN_EVENTS_MIN: Final = 32
-"""Fewer events are quicker made into objects."""
 Row = tuple[Any, ...]
 """Place in the block, id and digest; then what ``Found`` holds, in its order."""
 ROW_LENGTH: Final = 17
@@ -24,15 +22,14 @@ _FACT: Final = "content_pulled"
 def read_messages(messages: Sequence[Message], skipped: Skipped) -> Reading:
     """Return *messages* opened, and their pulls."""
     opened = [_opened(message, skipped) for message in messages]
-    count = sum(each.count for each in opened)
     event_ids: list[str] = []
     rows: list[Row] = []
     for each in opened:
-        if each.items is None and count >= COLUMN_EVENTS_MIN:
+        if each.items is None:
             rows += _rows(each.events, event_ids)
         else:
             event_ids += [""] * each.count
-    return Reading(opened, _found(rows), event_ids)
+    return Reading(opened, found_in(rows), event_ids)
 
 
 def _opened(message: Message, skipped: Skipped) -> Opened:
@@ -73,7 +70,8 @@ def _rows(events: Iterable[pb.Event], event_ids: list[str]) -> Iterator[Row]:
         )
 
 
-def _found(rows: list[Row]) -> Found:
+def found_in(rows: list[Row]) -> Found:
+    """Return what *rows* of pulls hold, of those whose ids and digests will do."""
     columns = list(zip(*rows, strict=True)) or [()] * ROW_LENGTH
     if not _plain(columns[1], columns[2]):
         kept = [row for row in rows if _plain((row[1],), (row[2],))]

@@ -52,8 +52,8 @@ plain_pulls = pulls.map(plainly)
 
 @pytest.fixture(autouse=True)
 def _in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However few events there are, they go into columns."""
-    monkeypatch.setattr("placement.wire.pull_reading.COLUMN_EVENTS_MIN", 0)
+    """However little there is, they go into columns."""
+    monkeypatch.setattr("placement.wire.columns.COLUMN_BYTES_MIN", 0)
 
 
 def stored(told: Sequence[Event]) -> list[Message]:

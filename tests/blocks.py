@@ -63,6 +63,7 @@ def _pulls(places: list[int], pulled: list[Recorded]) -> Pulls:
     repository, region, client, source, media = (np.array(c, np.int32) for c in codes)
     return Pulls(
         index=np.array(places, np.int64),
+        batch_index=np.array([one.batch_index for one in pulled], np.int64),
         time_ns=np.array([one.time_ns for one in pulled], np.int64),
         store_time_ns=np.array([one.store_time_ns for one in pulled], np.int64),
         digests=_packed([fact.digest for fact in facts]),

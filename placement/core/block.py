@@ -27,10 +27,7 @@ class Frame:
     first: int
     """The place of its first event among all events of the block."""
     count: int
-    """How many events it holds; none if all of them are left out.
-
-    Where some are left out, those that are left stand one after the other, as objects.
-    """
+    """How many events it holds; none if all of them are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +40,8 @@ class Pulls:
 
     index: Numbers
     """Its place among all events of the block."""
+    batch_index: Numbers
+    """Its place in its message."""
     time_ns: Numbers
     """When it happened, never later than it was stored."""
     store_time_ns: Numbers

@@ -150,13 +150,13 @@ class _Passed:
 
     def __init__(self, state: State, block: Block, calm: CalmPulls) -> None:
         """Begin before the first of *calm*."""
-        mask = calm.mask
+        mask, pulls = calm.mask, block.pulls
         self._state = state
-        self._places = block.pulls.index[mask]
-        stored_ns = block.pulls.store_time_ns[mask] + _batch_index(block, self._places)
+        self._places = pulls.index[mask]
+        stored_ns = pulls.store_time_ns[mask] + pulls.batch_index[mask]
         self._peaks = np.maximum.accumulate(stored_ns - np.arange(len(stored_ns)))
         self._count = 0
-        self._transfers = _transfers(block.pulls, calm)
+        self._transfers = _transfers(pulls, calm)
         """A row each: the place, and then what a ``Transfer`` holds."""
         self._noted: list[int] = []
 
@@ -192,12 +192,6 @@ class _Passed:
             rows = both[np.argsort(both[:, 0], kind="stable")]
             measured.clear()
         write_rows(self._state, rows[:, 1:])
-
-
-def _batch_index(block: Block, places: Numbers) -> Numbers:
-    """Return the place of each pull in its message, of which nothing is left out."""
-    firsts = np.array([frame.first for frame in block.frames], np.int64)
-    return places - firsts[np.searchsorted(firsts, places, side="right") - 1]
 
 
 def _transfers(pulls: Pulls, calm: CalmPulls) -> Numbers:

@@ -34,7 +34,7 @@ from placement.core.event import (
     ReplicationWithheld,
     SetAside,
 )
-from placement.core.topology import Region, parse_region
+from placement.core.topology import parse_region
 from placement.ports import Message
 from placement.v1 import events_pb2 as pb
 from placement.wire.fields import (
@@ -77,7 +77,7 @@ DECIDING_FACTS: Final[frozenset[type]] = frozenset(
 )
 """Decisions and operators' orders: they have subjects of their own."""
 BATCH: Final = "batch"
-_SUBJECT: Final = re.compile(
+SUBJECT: Final = re.compile(
     r"placement\.(?:events|decisions)\.v1\.(?P<region>[^.]+)\.(?P<fact>[^.]+)"
 )
 
@@ -225,26 +225,6 @@ def recorded(
     return RecordedMessage(message.sequence, message.store_time_ns, folded, items)
 
 
-def event_count(message: Message) -> int:
-    """Return how many events *message* holds; the most there may be if it is unread."""
-    matched = _SUBJECT.fullmatch(message.subject)
-    if matched is None or matched["fact"] != BATCH:
-        return 1
-    try:
-        return len(pb.EventBatch.FromString(message.body).events)
-    except Exception:  # noqa: BLE001 - asked of messages that a bug makes unreadable
-        return BATCH_EVENTS_MAX
-
-
-def message_region(message: Message) -> Region | None:
-    """Return the region that the subject of *message* names, if that is one."""
-    matched = _SUBJECT.fullmatch(message.subject)
-    try:
-        return parse_region(matched["region"]) if matched else None
-    except RegionInvalidError:
-        return None
-
-
 def message_hash(message: Message) -> bytes:
     """Return what tells this message from any other at the same sequence."""
     stored = message.store_time_ns.to_bytes(8, "big")
@@ -255,31 +235,37 @@ def decode_items(
     message: Message, skipped: Collection[int] = ()
 ) -> Iterator[Recorded | SetAside]:
     """Yield what ``decode_message`` returns the items of, one by one."""
-    matched = _SUBJECT.fullmatch(message.subject)
-    if matched is None:
-        yield _set_aside(message, 0, "SUBJECT_UNKNOWN")
-        return
-    if len(skipped) >= BATCH_EVENTS_MAX:  # all that there can be: not even read
-        return
-    try:
-        if matched["fact"] == BATCH:
-            protos = list(pb.EventBatch.FromString(message.body).events)
-        else:
-            protos = [pb.Event.FromString(message.body)]
-    except (DecodeError, UnicodeDecodeError):  # the latter from protobuf in pure Python
-        yield _set_aside(message, 0, "BYTES_UNREADABLE")
-        return
-    if not protos or len(protos) > BATCH_EVENTS_MAX:
-        yield _set_aside(message, 0, LimitInvalidError.reason)
-        return
+    if len(skipped) >= BATCH_EVENTS_MAX and SUBJECT.fullmatch(message.subject):
+        return  # all that there can be: not even read
+    region, protos, reason = read_events(message)
+    if reason:
+        yield _set_aside(message, 0, reason)
     for index, proto in enumerate(protos):
         if index not in skipped:
-            yield _item(message, index, proto, matched["region"])
+            yield read_item(message, index, proto, region)
 
 
-def _item(
+def read_events(message: Message) -> tuple[str, Sequence[pb.Event], str]:
+    """Return the region of the subject, the events; and why there are none, or ""."""
+    matched = SUBJECT.fullmatch(message.subject)
+    if matched is None:
+        return "", (), "SUBJECT_UNKNOWN"
+    region, fact = matched["region"], matched["fact"]
+    try:
+        if fact != BATCH:
+            return region, (pb.Event.FromString(message.body),), ""
+        protos = pb.EventBatch.FromString(message.body).events
+    except (DecodeError, UnicodeDecodeError):  # the latter from protobuf in pure Python
+        return region, (), "BYTES_UNREADABLE"
+    if not protos or len(protos) > BATCH_EVENTS_MAX:
+        return region, (), LimitInvalidError.reason
+    return region, protos, ""
+
+
+def read_item(
     message: Message, index: int, proto: pb.Event, region: str
 ) -> Recorded | SetAside:
+    """Return what *proto* is, at place *index* of a message for *region*."""
     try:
         event = decode_event(proto)
         if event.region != region:

@@ -1,143 +1,237 @@
-"""Folding a block of messages is folding them one by one, on any log of any facts."""
+"""Laws of blocks: columns say what objects say, however they were read."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from random import Random
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
 
-from placement.core import event as ev
-from placement.core.event import Event, Fact, Recorded, RecordedMessage, SetAside
-from placement.core.fingerprint import canonical_rows
-from placement.core.fold import fold
-from placement.core.fold_block import fold_block
-from placement.core.oci import Descriptor, Repository
-from placement.core.state import State
-from tests.blocks import block_of
-from tests.builders import AMS, DAY_NS, FRA, HOUR_NS, SECOND_NS, START_NS
-from tests.model import Model
-from tests.strategies import DIGESTS, FACT_STRATEGIES, TYPES, examples, facts, logs
-
-WEB, API = Repository("acme/web"), Repository("api")
-CONTENTS = [Descriptor(named, TYPES[named], 9) for named in DIGESTS]
-AROUND = (
-    ev.ContentPushed,
-    ev.MachineStarted,
-    ev.TransferMeasured,
-    ev.OwnershipDeclared,
-    ev.TagMoved,
-    ev.ContentPulled,
-    ev.InventoryTaken,
+from placement.core.block import Block
+from placement.core.event import (
+    ClientKind,
+    ContentPulled,
+    DurationNs,
+    Event,
+    Identifier,
+    Name,
+    Recorded,
+    SetAside,
+    TimeNs,
 )
+from placement.core.oci import Digest, Repository
+from placement.ports import Message
+from placement.wire.columns import Read, decode_block
+from placement.wire.events import batched, decode_message, encode_message, message_hash
+from placement.wire.pull_finding import find_messages
+from placement.wire.pull_reading import read_messages
+from tests.builders import AMS, FRA, IAD, LAYER, START_NS, digest
+from tests.golden_logs import every_fact
+from tests.property.test_codec_laws import fuzzed
+from tests.strategies import FACT_STRATEGIES, LONG, events, examples
+
+WAYS = pytest.mark.parametrize(
+    "read", [read_messages, find_messages], ids=["protobuf", "kernel"]
+)
+FUZZED_COUNT = 10_000 * (10 if LONG else 1)
+
+pulls = events(FACT_STRATEGIES[ContentPulled])
 
 
-def rows_of(state: State) -> list[str]:
-    """Return what the fingerprint is of, so that a difference can be read."""
-    return sorted(map(repr, canonical_rows(state)))
+def plainly(event: Event) -> Event:
+    """Return a pull without what columns have no room for."""
+    assert isinstance(event.fact, ContentPulled)
+    fact = replace(event.fact, tag=None)
+    return replace(event, organization=Name(""), app=Name(""), fact=fact)
 
 
-def assert_alike(log: list[RecordedMessage], known: int, cuts: set[int]) -> None:
-    """Fold *known* messages, then the others in blocks that end before *cuts*."""
-    one_by_one, in_blocks, model = State(), State(), Model()
-    for message in log:
-        fold(one_by_one, message)
-        model.fold(message)
-    for message in log[:known]:
-        fold(in_blocks, message)
-    begin = known
-    for end in sorted({*(cut for cut in cuts if known < cut < len(log)), len(log)}):
-        if begin < end:
-            fold_block(in_blocks, block_of(log[begin:end]), lambda _: None)
-        begin = end
-
-    assert rows_of(in_blocks) == rows_of(one_by_one)
-    assert rows_of(in_blocks) == sorted(map(repr, model.rows()))
-    assert in_blocks.sequence == one_by_one.sequence
-    assert in_blocks.message_hash == one_by_one.message_hash
-    assert in_blocks.store_time_ns == one_by_one.store_time_ns
+plain_pulls = pulls.map(plainly)
 
 
-@examples(100)
-@given(st.data())
-def test_block_is_folded_as_its_messages_are(data: st.DataObject) -> None:
-    """Whatever stands in it, and however a log is cut into blocks."""
-    log = data.draw(logs(facts, 24, calm=data.draw(st.booleans())))
-    known = data.draw(st.integers(0, len(log)))
-    cuts = data.draw(st.sets(st.integers(0, 24), max_size=3))
-
-    assert_alike(log, known, cuts)
+@pytest.fixture(autouse=True)
+def _in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little there is, they go into columns."""
+    monkeypatch.setattr("placement.wire.columns.COLUMN_BYTES_MIN", 0)
 
 
-# A busy log: what is pulled was pushed before, and little stands around the pulls.
+def stored(told: Sequence[Event]) -> list[Message]:
+    """Return *told* as a log holds them, some in batches and some alone."""
+    messages: list[Message] = []
+    for number, batch in enumerate(batched(told), 1):
+        alone = [[event] for event in batch] if number % 2 else [batch]
+        for part in alone:
+            subject, body, _ = encode_message(part)
+            sequence = len(messages) + 1
+            messages.append(Message(sequence, START_NS + sequence, subject, body))
+    return messages
 
 
-@st.composite
-def pulls(draw: DrawFn) -> Fact:
-    """Draw the pull of one of few contents, mostly as agents report it."""
-    content = draw(st.sampled_from(CONTENTS))
-    odd = draw(st.integers(0, 9))
-    return ev.ContentPulled(
-        content.digest,
-        draw(st.sampled_from([WEB, WEB, API])),
-        client_region=draw(st.sampled_from([None, AMS, FRA])),
-        source_region=draw(st.sampled_from([None, AMS, FRA])),
-        transferred_bytes=draw(st.sampled_from([0, 5, 6, 7])),
-        pull_duration_ns=draw(st.sampled_from([None, ev.DurationNs(SECOND_NS)])),
-        client_kind=draw(st.sampled_from(ev.ClientKind)) if odd == 0 else CLIENT,
-        media_type=draw(st.sampled_from(["", content.media_type])),
+def objects(block: Block) -> list[Recorded | SetAside]:
+    """Return every event of *block* as an object."""
+    return [
+        block.recorded(place) if item is None else item
+        for place, item in enumerate(block.items)
+    ]
+
+
+def expect_same(messages: Sequence[Message], read: Read) -> Block:
+    """Check a block of *messages* against their objects, and return it."""
+    block = decode_block(messages, read=read)
+
+    decoded = [decode_message(message) for message in messages]
+    expected = [item for each in decoded for item in each.items]
+    assert objects(block) == expected
+    assert block.event_ids == [
+        item.event.event_id if isinstance(item, Recorded) else "" for item in expected
+    ]
+    first = 0
+    for frame, message, each in zip(block.frames, messages, decoded, strict=True):
+        assert frame.sequence == message.sequence
+        assert frame.store_time_ns == message.store_time_ns
+        assert frame.message_hash == message_hash(message)
+        assert (frame.first, frame.count) == (first, len(each.items))
+        first += frame.count
+    expect_columns(block)
+    return block
+
+
+def expect_columns(block: Block) -> None:
+    """Check that each row of the columns says what the object of its event says."""
+    pulls = block.pulls
+    places = {frame.first + n: n for frame in block.frames for n in range(frame.count)}
+    assert pulls.batch_index.tolist() == [places[n] for n in pulls.index.tolist()]
+    assert pulls.index.tolist() == [n for n, i in enumerate(block.items) if i is None]
+    for row, place in enumerate(pulls.index.tolist()):
+        item = block.recorded(place)
+        fact = item.event.fact
+        assert isinstance(fact, ContentPulled)
+        assert fact.tag is None
+        assert not item.event.app + item.event.organization
+        assert told(block, row) == (
+            *(item.time_ns, item.store_time_ns, item.event.region, fact.digest),
+            *(fact.repository, fact.client_region, fact.source_region),
+            *(fact.media_type, fact.transferred_bytes, fact.pull_duration_ns or 0),
+            fact.client_kind,
+        )
+
+
+def told(block: Block, row: int) -> tuple[object, ...]:
+    """Return what the columns say in one row."""
+    pulls = block.pulls
+    names = [*pulls.names, None]  # -1 is the last: nothing
+    return (
+        *(pulls.time_ns[row], pulls.store_time_ns[row], names[pulls.region[row]]),
+        Digest(f"sha256:{pulls.digests[row].tobytes().hex()}"),
+        *(names[pulls.repository[row]], names[pulls.client[row]]),
+        *(names[pulls.source[row]], names[pulls.media[row]]),
+        *(pulls.transferred_bytes[row], pulls.duration_ns[row]),
+        pulls.client_kind[row],
     )
 
 
-CLIENT = list(ev.ClientKind)[1]
-told = st.sampled_from([ev.Name(""), ev.Name(""), ev.Name("acme"), ev.Name("shop")])
+@WAYS
+@examples(100)
+@given(told=st.lists(plain_pulls | plain_pulls | pulls | events(), max_size=12))
+def test_block_says_what_its_messages_say(told: list[Event], read: Read) -> None:
+    """Every event, in order, whichever of them stand in columns."""
+    messages = stored([*told, *every_fact(rounds=1)[:1]])
+
+    expect_same(messages, read)
 
 
-@st.composite
-def busy_logs(draw: DrawFn) -> list[RecordedMessage]:
-    """Draw a log that begins with pushes, and then holds hardly anything but pulls."""
-    around: SearchStrategy[Fact] = st.one_of(*(FACT_STRATEGIES[k] for k in AROUND))
-    untyped = draw(st.booleans())
-    pushed = [
-        ev.ContentPushed(replace(c, media_type="" if untyped else c.media_type), where)
-        for c in CONTENTS
-        for where in (WEB, API)
-    ]
-    batches: list[list[tuple[Fact, ev.Name, int]]] = [
-        [(fact, ev.Name(""), 0) for fact in pushed],
-        [(draw(FACT_STRATEGIES[ev.MachineStarted]), ev.Name(""), 0)]
-        if draw(st.booleans())
-        else [],
-    ]
-    ages = st.sampled_from([0, 0, 0, HOUR_NS, 23 * HOUR_NS, DAY_NS + 1])
-    for _ in range(draw(st.integers(1, 5))):
-        batches.append([])
-        for _ in range(draw(st.integers(1, 12))):
-            if draw(st.integers(0, 5)):
-                batches[-1].append((draw(pulls()), ev.Name(""), draw(ages)))
-            else:
-                batches[-1].append((draw(around), draw(told), draw(ages)))
-    return [
-        _message(number, batch, draw(st.sampled_from([0, 0, 1, 7 * DAY_NS])))
-        for number, batch in enumerate(batches, start=1)
-    ]
+@WAYS
+@examples(50)
+@given(told=st.lists(plain_pulls, min_size=1, max_size=12))
+def test_plain_pulls_stand_in_columns(told: list[Event], read: Read) -> None:
+    """All that are in time do: else nothing here would be tried."""
+    timeless = [replace(event, occur_time_ns=None) for event in told]
+
+    block = expect_same(stored(timeless), read)
+
+    assert len(block.pulls) == len(told)
 
 
-def _message(
-    number: int, batch: list[tuple[Fact, ev.Name, int]], late_ns: int
-) -> RecordedMessage:
-    stored_ns = START_NS + number * 3 + late_ns
-    items: list[Recorded | SetAside] = []
-    for index, (fact, app, age_ns) in enumerate(batch):
-        where = (AMS, FRA)[number % 2]
-        named = Event(ev.Identifier(f"e-{number}-{index}"), where, fact, app=app)
-        items.append(Recorded(number, index, stored_ns - age_ns, stored_ns, named))
-    return RecordedMessage(number, stored_ns, b"%016d" % number, tuple(items))
+@WAYS
+def test_fuzzed_blocks_say_what_their_messages_say(read: Read) -> None:
+    """Whatever the bytes are, also of messages that are pulls but for a few bits."""
+    random = Random(20261203)
+    columns = 0
+
+    for messages in fuzzed_blocks(random):
+        columns += len(expect_same(messages, read).pulls)
+
+    assert columns > FUZZED_COUNT // 10
 
 
-@examples(150)
-@given(busy_logs(), st.integers(0, 4), st.sets(st.integers(0, 8), max_size=2))
-def test_calm_pulls_are_folded_as_each_by_itself(
-    log: list[RecordedMessage], known: int, cuts: set[int]
-) -> None:
-    """Nearly all pulls are calm: times, transfers, kinds and owners are as in turn."""
-    assert_alike(log, known, cuts)
+def fuzzed_blocks(random: Random) -> Iterator[list[Message]]:
+    """Yield blocks of messages that something is wrong with, now and then."""
+    told = [pull(number) for number in range(9)]
+    valid = [encode_message([event])[:2] for event in every_fact(rounds=1)]
+    valid += [encode_message(told)[:2], encode_message(told[:1])[:2]] * 20
+    sequence = 0
+    while sequence < FUZZED_COUNT:
+        block = []
+        for _ in range(random.randrange(1, 20)):
+            sequence += 1
+            odd = random.randrange(2)
+            subject, body = fuzzed(random, valid) if odd else random.choice(valid)
+            block.append(Message(sequence, START_NS + sequence, subject, body))
+        yield block
+
+
+def pull(number: int) -> Event:
+    """Return a plain pull of that number, which says all that columns can hold."""
+    fact = ContentPulled(
+        digest(str(number)),
+        Repository("acme/web"),
+        None,
+        FRA,
+        IAD,
+        10 * number,
+        DurationNs(1_500_000_000 * number),
+        ClientKind(number % len(ClientKind)),
+        Name(LAYER),
+        10,
+    )
+    return Event(
+        Identifier(f"pull-{number}"),
+        AMS,
+        fact,
+        TimeNs(START_NS - number) if number % 2 else None,
+        Name("agent é"),
+    )
+
+
+@WAYS
+def test_places_that_are_skipped_are_left_out(read: Read) -> None:
+    """As ``decode_message`` leaves them out, with the others where they were."""
+    told = [pull(number) for number in range(6)]
+    subject, body, _ = encode_message(told)
+    messages = [Message(n, START_NS + n, subject, body) for n in (1, 2, 3)]
+    skipped = {2: {0, 4}, 3: set(range(6))}
+
+    block = decode_block(messages, lambda n: skipped.get(n, ()), read)
+
+    expected = [decode_message(m, skipped.get(m.sequence, ())) for m in messages]
+    assert objects(block) == [item for each in expected for item in each.items]
+    assert [frame.count for frame in block.frames] == [6, 4, 0]
+    assert np.array_equal(block.pulls.index, range(6))
+
+
+@WAYS
+def test_text_that_is_no_utf8_spoils_its_message_alone(read: Read) -> None:
+    """As protobuf decides: all of the message is set aside, and nothing around it."""
+    told = [pull(number) for number in range(3)]
+    subject, body, _ = encode_message(told)
+    media = b"application/vnd"
+    assert body.count(media) == 3
+    spoiled = body.replace(media, b"\xff" + media[1:], 1)
+    bodies = [body, spoiled, body]
+    messages = [Message(n, START_NS + n, subject, b) for n, b in enumerate(bodies, 1)]
+
+    block = expect_same(messages, read)
+
+    assert [frame.count for frame in block.frames] == [3, 1, 3]
+    assert len(block.pulls) == 6

@@ -17,7 +17,7 @@ from placement.core.event import (
     SetAside,
     TransferOutcome,
 )
-from placement.core.fold import LATE_NS, event_key, fold, fold_new, set_aside
+from placement.core.fold import LATE_NS, event_key, fold_new, fold_steps, set_aside
 from placement.core.folds.description import descriptors_of
 from placement.core.folds.transfers import write_rows
 from placement.core.folds.uses import Around, CalmPulls, calm_pulls, count_uses
@@ -37,16 +37,25 @@ def fold_block(state: State, block: Block, folding: Folding) -> None:
     *folding* is told of each message with an event that is folded by itself, just
     before that.
     """
+    for _ in fold_block_steps(state, block, folding):
+        pass
+
+
+def fold_block_steps(state: State, block: Block, folding: Folding) -> Iterator[None]:
+    """Do what ``fold_block`` does, and yield after each event that is not calm.
+
+    Nobody may ask until the end.
+    """
     assert block.frames[0].sequence > state.sequence, "the log goes forward only"
     if not _note_ids(state, block.event_ids):
         for frame, message in zip(block.frames, block.messages(), strict=True):
             folding(frame)
-            fold(state, message)
+            yield from fold_steps(state, message)
         return
     others = [item for item in block.items if item is not None]
     calm = calm_pulls(state, block.pulls, _around(state, others), LATE_NS)
     count_uses(state, calm)
-    _fold_in_turn(state, block, calm, folding)
+    yield from _fold_in_turn(state, block, calm, folding)
     last = block.frames[-1]
     state.sequence, state.message_hash = last.sequence, last.message_hash
     stored_ns = max(frame.store_time_ns for frame in block.frames)
@@ -113,7 +122,7 @@ def _changes_owner(state: State, repository: Repository, event: Event) -> bool:
 
 def _fold_in_turn(
     state: State, block: Block, calm: CalmPulls, folding: Folding
-) -> None:
+) -> Iterator[None]:
     """Fold what is not calm, each event after all that stand before it."""
     passed = _Passed(state, block, calm)
     frames, frame, before = iter(block.frames), None, state.sequence
@@ -131,6 +140,7 @@ def _fold_in_turn(
             passed.let_by(place)
             fold_new(state, item)
             passed.note(place)
+        yield
     passed.let_by(len(block.items))
     passed.write_transfers()
     if len(calm.time_ns):

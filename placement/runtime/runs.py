@@ -26,7 +26,7 @@ class Runs:
         self._slice_seconds = slice_seconds
         self._bytes = RUN_BYTES_FIRST
         self.careful_until = 0
-        """Up to which message each is folded by itself: a run failed somewhere there."""
+        """Up to which message each is folded by itself: some run ended there."""
 
     def cut(self, batch: Sequence[Message]) -> Iterator[Sequence[Message]]:
         """Yield *batch* in runs, in order; what must be folded by itself is alone."""
@@ -47,6 +47,11 @@ class Runs:
         if run:
             yield run
 
+    def together(self, run: Sequence[Message]) -> bool:
+        """Say whether *run* is worth a block, and may be folded as one."""
+        size = sum(len(message.body) for message in run)
+        return size >= RUN_BYTES_MIN and not self._alone(run[0])
+
     def _alone(self, message: Message) -> bool:
         return message.sequence <= self.careful_until or is_quarantine(message)
 
@@ -56,8 +61,3 @@ class Runs:
             self._bytes = max(RUN_BYTES_MIN, self._bytes // 2)
         elif 2 * seconds < self._slice_seconds:
             self._bytes = min(RUN_BYTES_MAX, 2 * self._bytes)
-
-
-def is_long(run: Sequence[Message]) -> bool:
-    """Say whether *run* is worth a block."""
-    return sum(len(message.body) for message in run) >= RUN_BYTES_MIN

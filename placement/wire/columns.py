@@ -4,7 +4,7 @@ What a block says is what ``decode_message`` says of each message, event by even
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import Final
@@ -33,6 +33,21 @@ def decode_block(
 
     Events whose places are *skipped* are left out, unread.
     """
+    steps = decode_steps(messages, skipped, read)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            block: Block = end.value
+            return block
+
+
+def decode_steps(
+    messages: Sequence[Message],
+    skipped: Skipped | None = None,
+    read: Read = read_messages,
+) -> Generator[None, None, Block]:
+    """Return what ``decode_block`` does, and yield after each event made an object."""
     if sum([len(message.body) for message in messages]) < COLUMN_BYTES_MIN:
         read = _read_whole
     reading = read(messages, skipped or _nothing)
@@ -47,6 +62,7 @@ def decode_block(
         item = _item(opened, firsts, place)
         items[place] = item
         event_ids[place] = item.event.event_id if isinstance(item, Recorded) else ""
+        yield
     frames = tuple(map(_frame, opened, firsts))
     return Block(frames, event_ids, items, pulls, partial(_recorded, opened, firsts))
 

@@ -95,7 +95,9 @@ told = st.sampled_from([ev.Name(""), ev.Name(""), ev.Name("acme"), ev.Name("shop
 @st.composite
 def busy_logs(draw: DrawFn) -> list[RecordedMessage]:
     """Draw a log that begins with pushes, and then holds hardly anything but pulls."""
-    around: SearchStrategy[Fact] = st.one_of(*(FACT_STRATEGIES[k] for k in AROUND))
+    typed = st.builds(ev.ContentPushed, st.sampled_from(CONTENTS), st.just(WEB))
+    any_of = [FACT_STRATEGIES[kind] for kind in AROUND]
+    around: SearchStrategy[Fact] = st.one_of(typed, typed, typed, *any_of)
     untyped = draw(st.booleans())
     pushed = [
         ev.ContentPushed(replace(c, media_type="" if untyped else c.media_type), where)

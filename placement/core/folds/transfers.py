@@ -87,7 +87,7 @@ def _write_columns(state: State, measured: Numbers) -> None:
     keys = triple_keys(source[last], target[last], slot[last])
     kept, _ = state.transfers.find_or_add_many(keys)
     for column, value in enumerate(cells.Transfer, start=2):
-        state.transfers.put_many(kept, value, measured[last, column])
+        state.transfers.set_many(kept, value, measured[last, column])
 
 
 def noted(source: Row, target: Row, moved_bytes: int, took_ns: int, at: At) -> Transfer:

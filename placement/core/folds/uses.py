@@ -68,9 +68,7 @@ def calm_pulls(state: State, pulls: Pulls, around: Around, late_ns: int) -> Calm
     pairs = pair_keys(repository[found], digest[found])
     placement[found] = state.placements.find_many(pairs)
     image, settled = _kinds(state, pulls, names, digest, around)
-    if not state.count("machine_started"):
-        settled &= ~image  # it stands in for a start
-    elif around.owned:
+    if around.owned:
         owned = names.among(pulls.repository, around.owned)
         settled &= ~(image & owned)
     mask = known & (~demand | (settled & (placement >= 0)))
@@ -155,7 +153,7 @@ def _count_hours(state: State, app: Numbers, client: Numbers, hour: Numbers) -> 
     demand.raise_many(row, newest, hour)
     begun = np.unique(row[hour > before])
     for cell in (cells.Demand.PULLS, cells.Demand.STARTS):
-        demand.put_many(begun, cell, 0)
+        demand.set_many(begun, cell, 0)
     counted = hour == demand.column(newest)[row]
     demand.add_at(row[counted], cells.Demand.PULLS, 1)
 

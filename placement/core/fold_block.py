@@ -84,7 +84,7 @@ def _around(state: State, others: list[Recorded | SetAside]) -> Around:
         if isinstance(item, SetAside):
             continue
         for content in descriptors_of(item.event.fact):
-            key = digest_key(content.digest)
+            key = digest_key(content.digest.encode())
             if len(key) == SHA256_BYTES:
                 described[key] = None
         for repository in _named_by_owner(item.event):

@@ -52,6 +52,11 @@ class Keyed(Rows):
         """Return how many rows are in use."""
         return self._keys.live
 
+    @property
+    def capacity(self) -> int | None:
+        """How many rows there may be at the most; None for no bound."""
+        return self._capacity
+
     def find(self, key: bytes) -> Row:
         """Return the row of *key*, or ABSENT."""
         row = self._recent.get(key)

@@ -4,7 +4,7 @@ Total and deterministic: every message of the log has exactly one meaning, which
 on its bytes, the time at which the log stored it, and FOLD_VERSION alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final, assert_never
 
@@ -169,6 +169,13 @@ def set_aside(state: State, item: SetAside) -> None:
 def event_key(event_id: str) -> bytes:
     """Return the key under which an event id is remembered: its BLAKE2b-16."""
     return blake2b(event_id.encode(), digest_size=16).digest()
+
+
+def event_keys(event_ids: Iterable[str]) -> list[bytes]:
+    """Return the keys of many ids: what ``event_key`` returns of each."""
+    return [
+        blake2b(event_id.encode(), digest_size=16).digest() for event_id in event_ids
+    ]
 
 
 SteeringFact = (

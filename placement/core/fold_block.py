@@ -17,7 +17,7 @@ from placement.core.event import (
     SetAside,
     TransferOutcome,
 )
-from placement.core.fold import LATE_NS, event_key, fold_new, fold_steps, set_aside
+from placement.core.fold import LATE_NS, event_keys, fold_new, fold_steps, set_aside
 from placement.core.folds.description import descriptors_of
 from placement.core.folds.transfers import write_rows
 from placement.core.folds.uses import Around, CalmPulls, calm_pulls, count_uses
@@ -64,7 +64,7 @@ def fold_block_steps(state: State, block: Block, folding: Folding) -> Iterator[N
 
 def _note_ids(state: State, event_ids: list[str]) -> bool:
     """Remember the ids, unless one is known already, or there is no room for all."""
-    keys = [event_key(event_id) for event_id in event_ids if event_id]
+    keys = event_keys(filter(None, event_ids))
     capacity = state.event_ids.capacity or 0
     if len(set(keys)) < len(keys) or len(keys) > capacity:
         return False

@@ -1,34 +1,27 @@
 """Folding a block of messages is folding them one by one, on any log of any facts."""
 
 from dataclasses import replace
+from random import Random
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
 
 from placement.core import event as ev
 from placement.core.event import Event, Fact, Recorded, RecordedMessage, SetAside
 from placement.core.fingerprint import canonical_rows
 from placement.core.fold import fold
 from placement.core.fold_block import fold_block
-from placement.core.oci import Descriptor, Repository
+from placement.core.oci import Descriptor, Repository, Tag
 from placement.core.state import State
 from tests.blocks import block_of
 from tests.builders import AMS, DAY_NS, FRA, HOUR_NS, SECOND_NS, START_NS
 from tests.model import Model
-from tests.strategies import DIGESTS, FACT_STRATEGIES, TYPES, examples, facts, logs
+from tests.strategies import DIGESTS, TYPES, examples, facts, logs
 
 WEB, API = Repository("acme/web"), Repository("api")
 CONTENTS = [Descriptor(named, TYPES[named], 9) for named in DIGESTS]
-AROUND = (
-    ev.ContentPushed,
-    ev.MachineStarted,
-    ev.TransferMeasured,
-    ev.OwnershipDeclared,
-    ev.TagMoved,
-    ev.ContentPulled,
-    ev.InventoryTaken,
-)
 
 
 def rows_of(state: State) -> list[str]:
@@ -71,75 +64,114 @@ def test_block_is_folded_as_its_messages_are(data: st.DataObject) -> None:
 # A busy log: what is pulled was pushed before, and little stands around the pulls.
 
 
-@st.composite
-def pulls(draw: DrawFn) -> Fact:
-    """Draw the pull of one of few contents, mostly as agents report it."""
-    content = draw(st.sampled_from(CONTENTS))
-    odd = draw(st.integers(0, 9))
-    return ev.ContentPulled(
-        content.digest,
-        draw(st.sampled_from([WEB, WEB, API])),
-        client_region=draw(st.sampled_from([None, AMS, FRA])),
-        source_region=draw(st.sampled_from([None, AMS, FRA])),
-        transferred_bytes=draw(st.sampled_from([0, 5, 6, 7])),
-        pull_duration_ns=draw(st.sampled_from([None, ev.DurationNs(SECOND_NS)])),
-        client_kind=draw(st.sampled_from(ev.ClientKind)) if odd == 0 else CLIENT,
-        media_type=draw(st.sampled_from(["", content.media_type])),
-    )
+class BusyLog:
+    """Messages that hold hardly anything but pulls, drawn by a seed."""
+
+    def __init__(self, seed: int) -> None:
+        """Draw by *seed*."""
+        self.random = Random(seed)
+        self.untyped = self.random.random() < 0.5
+        self.reported = self.random.random() < 0.5
+        self.number = 0
+        self.stored_ns = START_NS
+
+    def draw(self, *choices: Any) -> Any:  # noqa: ANN401 - whatever is given
+        """Return one of *choices*."""
+        return self.random.choice(choices)
+
+    def messages(self) -> list[RecordedMessage]:
+        """Return a whole log."""
+        begun: list[Fact] = [
+            ev.ContentPushed(
+                replace(c, media_type="" if self.untyped else c.media_type), r
+            )
+            for c in CONTENTS
+            for r in (WEB, API)
+        ]
+        begun += [self.start()] * self.reported
+        found = [self.message(begun), self.message([self.transfer(), self.pull()])]
+        for _ in range(self.random.randint(2, 5)):
+            count = self.random.randint(1, 40)
+            quiet = self.draw(0.0, 0.05, 0.2)
+            facts = [
+                self.around() if self.random.random() < quiet else self.pull()
+                for _ in range(count)
+            ]
+            found.append(self.message(facts))
+        return found
+
+    def message(self, facts: list[Fact]) -> RecordedMessage:
+        """Return the next message, with these facts."""
+        self.number += 1
+        self.stored_ns += self.draw(1, 3, SECOND_NS, HOUR_NS, 7 * DAY_NS, -2)
+        items: list[Recorded | SetAside] = []
+        for index, fact in enumerate(facts):
+            app = (
+                "" if isinstance(fact, ev.ContentPulled) else self.draw("", "", "shop")
+            )
+            where, name = self.draw(AMS, FRA), f"e-{self.number}-{index}"
+            event = Event(ev.Identifier(name), where, fact, app=ev.Name(app))
+            age_ns = self.draw(0, 0, 0, 1, HOUR_NS, 23 * HOUR_NS, DAY_NS + 1)
+            time_ns = self.stored_ns - age_ns
+            items.append(Recorded(self.number, index, time_ns, self.stored_ns, event))
+        marked = b"%016d" % self.number
+        return RecordedMessage(self.number, self.stored_ns, marked, tuple(items))
+
+    def pull(self) -> ev.ContentPulled:
+        """Return a pull as agents report it, now and then of an odd client."""
+        content = self.draw(*CONTENTS)
+        return ev.ContentPulled(
+            content.digest,
+            self.draw(WEB, WEB, API),
+            client_region=self.draw(None, AMS, FRA),
+            source_region=self.draw(None, AMS, FRA),
+            transferred_bytes=self.draw(0, 5, 6, 7),
+            pull_duration_ns=self.draw(None, ev.DurationNs(SECOND_NS)),
+            client_kind=self.draw(*[ev.ClientKind.RUNTIME] * 9, *ev.ClientKind),
+            media_type=ev.Name(self.draw("", content.media_type)),
+        )
+
+    def around(self) -> Fact:
+        """Return what changes what the pulls beside it mean, or may seem to."""
+        content, where = self.draw(*CONTENTS), self.draw(WEB, API)
+        push = ev.ContentPushed(content, where)
+        owner = ev.OwnershipDeclared(where, self.draw("acme", "b"), self.draw("", "a"))
+        moved = ev.TagMoved(where, Tag("v1"), content.digest)
+        tagged = replace(self.pull(), tag=self.draw(None, Tag("v1")))
+        start, transfer = self.start(), self.transfer()
+        facts = [push, push, owner, moved, tagged, start, transfer]
+        return facts[self.random.randrange(len(facts))]
+
+    def start(self) -> ev.MachineStarted:
+        """Return the start of a machine, mostly one that fetched its image."""
+        content, where = self.draw(*CONTENTS), self.draw(WEB, API)
+        machine = ev.Identifier(f"m-{self.random.randint(0, 5)}")
+        waited_ns = self.draw(None, ev.DurationNs(SECOND_NS))
+        source = self.draw(None, AMS, FRA)
+        return ev.MachineStarted(
+            content.digest,
+            where,
+            machine,
+            image_wait_ns=waited_ns,
+            source_region=source,
+            transferred_bytes=7,
+        )
+
+    def transfer(self) -> ev.TransferMeasured:
+        """Return a transfer that a replicator timed."""
+        took_ns = ev.DurationNs(SECOND_NS)
+        return ev.TransferMeasured(self.draw(AMS, FRA), self.draw(3, 4), took_ns)
 
 
-CLIENT = list(ev.ClientKind)[1]
-told = st.sampled_from([ev.Name(""), ev.Name(""), ev.Name("acme"), ev.Name("shop")])
+@pytest.mark.parametrize("seed", range(16))
+def test_calm_pulls_are_folded_as_each_by_itself(seed: int) -> None:
+    """Most pulls are calm; times, transfers, kinds and owners are as in turn."""
+    busy = BusyLog(seed)
 
+    for _ in range(4):
+        busy.stored_ns, busy.number = START_NS, 0
+        log = busy.messages()
+        known = busy.random.randint(0, len(log) - 1)
+        cuts = {busy.random.randint(1, 7) for _ in range(2)}
 
-@st.composite
-def busy_logs(draw: DrawFn) -> list[RecordedMessage]:
-    """Draw a log that begins with pushes, and then holds hardly anything but pulls."""
-    typed = st.builds(ev.ContentPushed, st.sampled_from(CONTENTS), st.just(WEB))
-    any_of = [FACT_STRATEGIES[kind] for kind in AROUND]
-    around: SearchStrategy[Fact] = st.one_of(typed, typed, typed, *any_of)
-    untyped = draw(st.booleans())
-    pushed = [
-        ev.ContentPushed(replace(c, media_type="" if untyped else c.media_type), where)
-        for c in CONTENTS
-        for where in (WEB, API)
-    ]
-    batches: list[list[tuple[Fact, ev.Name, int]]] = [
-        [(fact, ev.Name(""), 0) for fact in pushed],
-        [(draw(FACT_STRATEGIES[ev.MachineStarted]), ev.Name(""), 0)]
-        if draw(st.booleans())
-        else [],
-    ]
-    ages = st.sampled_from([0, 0, 0, HOUR_NS, 23 * HOUR_NS, DAY_NS + 1])
-    for _ in range(draw(st.integers(1, 5))):
-        batches.append([])
-        for _ in range(draw(st.integers(1, 12))):
-            if draw(st.integers(0, 5)):
-                batches[-1].append((draw(pulls()), ev.Name(""), draw(ages)))
-            else:
-                batches[-1].append((draw(around), draw(told), draw(ages)))
-    return [
-        _message(number, batch, draw(st.sampled_from([0, 0, 1, 7 * DAY_NS])))
-        for number, batch in enumerate(batches, start=1)
-    ]
-
-
-def _message(
-    number: int, batch: list[tuple[Fact, ev.Name, int]], late_ns: int
-) -> RecordedMessage:
-    stored_ns = START_NS + number * 3 + late_ns
-    items: list[Recorded | SetAside] = []
-    for index, (fact, app, age_ns) in enumerate(batch):
-        where = (AMS, FRA)[number % 2]
-        named = Event(ev.Identifier(f"e-{number}-{index}"), where, fact, app=app)
-        items.append(Recorded(number, index, stored_ns - age_ns, stored_ns, named))
-    return RecordedMessage(number, stored_ns, b"%016d" % number, tuple(items))
-
-
-@examples(150)
-@given(busy_logs(), st.integers(0, 4), st.sets(st.integers(0, 8), max_size=2))
-def test_calm_pulls_are_folded_as_each_by_itself(
-    log: list[RecordedMessage], known: int, cuts: set[int]
-) -> None:
-    """Nearly all pulls are calm: times, transfers, kinds and owners are as in turn."""
-    assert_alike(log, known, cuts)
+        assert_alike(log, known, cuts)

@@ -6,7 +6,7 @@ it changes. Any other pull is folded by itself, in its turn (``demand.content_pu
 both ways lead to the same state, to the bit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from placement.core.block import Bytes, Codes, Numbers, Pulls
 from placement.core.counts import HOUR_NS, WINDOW_HOURS
 from placement.core.event import ClientKind
+from placement.core.folds.demand import NO_DEMAND
 from placement.core.oci import ContentKind, content_kind
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.keys import pair_keys, triple_keys
-from placement.core.tables.table import ABSENT
+from placement.core.tables.table import ABSENT, Row, Table
 
 Mask = NDArray[np.bool_]
 
-_NO_DEMAND = np.array([ClientKind.SCANNER, ClientKind.REPLICATOR], np.int8)
+_DEMAND = np.array([kind not in NO_DEMAND for kind in ClientKind])
+"""By client kind: whether what it pulls is demand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def calm_pulls(state: State, pulls: Pulls, around: Around, late_ns: int) -> Calm
     source = np.where(pulls.source < 0, region, names.regions(pulls.source))
     known = (region >= 0) & (client >= 0) & (source >= 0)
     known &= pulls.store_time_ns - pulls.time_ns <= late_ns
-    demand = ~np.isin(pulls.client_kind, _NO_DEMAND)
+    demand = _DEMAND[pulls.client_kind]
     repository, app = names.owners(pulls.repository)
     digest = state.digests.find_many(pulls.digests)
     found = (app >= 0) & (digest >= 0)
@@ -106,13 +108,18 @@ def _kinds(
 
 def _stored_kinds(state: State, digest: Numbers) -> NDArray[np.int8]:
     """Return the kind of each row of *digest*; UNKNOWN for what is ABSENT."""
-    of_media = np.zeros(len(state.media_types) + 1, np.int8)
-    for key, row in state.media_types.rows():
-        of_media[row + 1] = content_kind(key.decode())
-    found = digest >= 0
-    media = np.zeros(len(digest), np.int64)
-    media[found] = state.digests.column(cells.Digest.MEDIA)[digest[found]]
-    return of_media[media]
+    kinds = state.indexes.kinds
+    for row in range(len(kinds) - 1, len(state.media_types)):
+        kinds.append(content_kind(state.media_types.key(Row(row)).decode()))
+    return np.array(kinds, np.int8)[_at(state.digests, cells.Digest.MEDIA, digest)]
+
+
+def _at(table: Table, column: int, rows: Numbers) -> Numbers:
+    """Return the integers of *rows* in a column; 0 for those that are ABSENT."""
+    values = np.zeros(len(rows), np.int64)
+    found = rows >= 0
+    values[found] = table.column(column)[rows[found]]
+    return values
 
 
 def count_uses(state: State, calm: CalmPulls) -> None:
@@ -167,32 +174,29 @@ class _Names:
 
     def regions(self, places: Codes) -> Numbers:
         """Return the regions' rows; ABSENT for one that no event ever named."""
-        regions = self._state.regions
-        return self._each(places, lambda name: regions.find(name.encode()))
+        return self._each(places, self._state.regions.find_each)
 
     def owners(self, places: Codes) -> tuple[Numbers, Numbers]:
         """Return the repositories' rows and their apps'; ABSENT where not known."""
-        state = self._state
-        row = self._each(places, lambda name: state.repositories.find(name.encode()))
-        app = np.full(len(places), ABSENT, np.int64)
-        known = row >= 0
-        app[known] = state.repositories.column(cells.Repository.APP)[row[known]] - 1
-        return row, app
+        repositories = self._state.repositories
+        row = self._each(places, repositories.find_each)
+        return row, _at(repositories, cells.Repository.APP, row) - 1
 
     def kinds(self, places: Codes) -> Numbers:
         """Return what kind of content each media type stands for."""
-        return self._each(places, content_kind)
+        return self._each(places, lambda names: list(map(content_kind, names)))
 
     def among(self, places: Codes, names: frozenset[str]) -> Mask:
         """Return which of the texts are among *names*."""
-        return self._each(places, names.__contains__).astype(np.bool_)
+        found = self._each(places, lambda texts: [text in names for text in texts])
+        return found > 0
 
-    def _each(self, places: Codes, of: Callable[[str], int]) -> Numbers:
+    def _each(self, places: Codes, of: Callable[[list[str]], Sequence[int]]) -> Numbers:
         """Return *of* the text at each of *places*; ABSENT for a place of none."""
         value = np.full(len(self._names) + 1, ABSENT, np.int64)
         there = np.zeros(len(self._names) + 1, np.bool_)
         there[places] = True
         there[-1] = False
-        for place in np.flatnonzero(there).tolist():
-            value[place] = of(self._names[place])
+        named = np.flatnonzero(there)
+        value[named] = of([self._names[place] for place in named.tolist()])
         return value[places]

@@ -19,6 +19,8 @@ class Indexes:
         self.changes = Changes()
         self.decisions = DecisionIndex()
         self.trials = OpenTrials()
+        self.kinds: list[int] = [0]
+        """Of each media type, by its row plus one, what kind of content it says."""
         self.measured: list[Transfer] = []
         """Transfers of the message that is being folded; none between messages."""
         self._by_repository: dict[Row, list[Row]] = {}

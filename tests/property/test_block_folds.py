@@ -139,7 +139,7 @@ class BusyLog:
         moved = ev.TagMoved(where, Tag("v1"), content.digest)
         tagged = replace(self.pull(), tag=self.draw(None, Tag("v1")))
         start, transfer = self.start(), self.transfer()
-        facts = [push, push, owner, moved, tagged, start, transfer]
+        facts: list[Fact] = [push, push, owner, moved, tagged, start, transfer]
         return facts[self.random.randrange(len(facts))]
 
     def start(self) -> ev.MachineStarted:

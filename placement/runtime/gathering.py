@@ -15,7 +15,7 @@ from typing import Final
 from placement.core.event import Event
 from placement.core.topology import Region
 from placement.ports import LogUnavailableError
-from placement.wire.events import batched
+from placement.wire.events import Encoded, encoded_batches
 
 KNOWN_IDS_MAX: Final = 1 << 16
 """So many gathered events are known until they are folded; of more, the newest."""
@@ -33,7 +33,7 @@ class Stored:
     """Whether the log held the event already."""
 
 
-Store = Callable[[list[Event]], Awaitable[Stored]]
+Store = Callable[[list[Event], Encoded], Awaitable[Stored]]
 """Stores events of one region as one message."""
 
 
@@ -74,8 +74,8 @@ class Gathering:
         self._known: OrderedDict[str, Stored] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def put(self, event: Event) -> Stored:
-        """Store *event*, alone or with others, and return where it is.
+    async def put(self, event: Event, encoded: Encoded) -> Stored:
+        """Store *event*, alone as it is *encoded* or with others; return where it is.
 
         If another caller is storing it just now it is stored once: here, a duplicate.
         Raises what *store* raises, and LogUnavailableError when storing was broken off:
@@ -83,7 +83,7 @@ class Gathering:
         """
         lane = self._lanes.get(event.region)
         if lane is None:
-            return await self._put_alone(event)
+            return await self._put_alone(event, encoded)
         stored = lane.pending.get(event.event_id)
         if stored is not None:
             return replace(await asyncio.shield(stored), duplicate=True)
@@ -98,12 +98,12 @@ class Gathering:
         """Know nothing of an event any longer."""
         self._known.pop(event_id, None)
 
-    async def _put_alone(self, event: Event) -> Stored:
+    async def _put_alone(self, event: Event, encoded: Encoded) -> Stored:
         """Store *event* at once; let those go together that come meanwhile."""
         lane = self._lanes[event.region] = _Lane()
         lane.expect(event)
         try:
-            return await self._carry(lane, [event])
+            return await self._carry(lane, [event], encoded)
         finally:
             if lane.waiting:
                 task = asyncio.create_task(self._drain(event.region, lane))
@@ -116,18 +116,18 @@ class Gathering:
         """Store what waits until nothing does."""
         try:
             while lane.waiting:
-                batch = next(batched(lane.waiting))
+                batch, encoded = next(encoded_batches(lane.waiting))
                 del lane.waiting[: len(batch)]
                 with suppress(Exception):  # those who wait are told
-                    await self._carry(lane, batch)
+                    await self._carry(lane, batch, encoded)
         finally:
             del self._lanes[region]
             lane.fail(lane.waiting, _broken_off())
 
-    async def _carry(self, lane: _Lane, batch: list[Event]) -> Stored:
+    async def _carry(self, lane: _Lane, batch: list[Event], encoded: Encoded) -> Stored:
         """Store *batch* and tell all who wait for it."""
         try:
-            stored = await self._store(batch)
+            stored = await self._store(batch, encoded)
         except Exception as error:
             lane.fail(batch, error)
             raise

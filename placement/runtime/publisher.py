@@ -15,11 +15,11 @@ from placement.runtime.gathering import Gathering, Stored
 from placement.runtime.tokens import body_mark, make_token, message_mark
 from placement.runtime.view import View
 from placement.wire.events import (
-    batched,
-    encode_message,
+    Encoded,
+    encoded_batches,
     is_deciding,
-    message_id_of,
 )
+from placement.wire.unread import message_id_of
 
 
 class Outcome(IntEnum):
@@ -81,9 +81,10 @@ class Publisher:
             sequence, mark = state.sequence, message_mark(state.message_hash)
         found = bool(repeated)
         stored_before: set[str] = set()
-        for batch in batched(fresh.values()):
+        for batch, encoded in encoded_batches(fresh.values()):
             alone = len(fresh) == 1 and not is_deciding(batch[0])
-            stored = await (self._put(batch[0]) if alone else self._store(batch))
+            storing = self._put if alone else self._store
+            stored = await storing(batch, encoded)
             if stored.epoch != epoch:  # positions in two logs cannot be compared
                 if found:
                     message = "the log became another one: publish the events again"
@@ -110,36 +111,41 @@ class Publisher:
         """
         return await self._log.message(sequence)
 
-    async def _put(self, event: Event) -> Stored:
-        """Store one event, with those of other callers if there are any.
+    async def _put(self, batch: list[Event], encoded: Encoded) -> Stored:
+        """Store the one event of *batch*, with those of other callers if there are any.
 
         The log knows what was stored with others as a whole only; so if it was and is
         not folded yet, the log is asked whether it holds that.
         """
+        [event] = batch
         known = self._gathering.known(event.event_id)
         if known is not None:
             message = await self._log.message(known.sequence)
             if message is not None and body_mark(message.body) == known.mark:
                 return replace(known, duplicate=True)
             self._gathering.forget(event.event_id)
-        return await self._gathering.put(event)
+        return await self._gathering.put(event, encoded)
 
-    async def _store(self, batch: list[Event]) -> Stored:
+    async def _store(self, batch: list[Event], encoded: Encoded) -> Stored:
         """Store *batch* as one message."""
         folded = self._folded_position()
-        appended, body = await self._append(batch)
+        subject, body, message_id = encoded
+        reach(FaultPoint.BEFORE_APPEND)
+        deciding = is_deciding(batch[0])
+        append = self.decisions.append_order if deciding else self._log.append
+        appended = await append(subject, body, message_id)
         epoch = self._epoch_of(appended, folded)
         if appended.duplicate:  # under the same id, but of the same make?
-            body = await self._stored_body(batch, appended)
+            body = await self._stored_body(encoded, appended)
         sequence, mark = appended.sequence, body_mark(body)
         return Stored(epoch, sequence, mark, appended.duplicate)
 
-    async def _stored_body(self, batch: list[Event], appended: Appended) -> bytes:
+    async def _stored_body(self, encoded: Encoded, appended: Appended) -> bytes:
         """Return the body of a message that was stored before.
 
         Raises LogUnavailableError where it is another's: the log lost ours meanwhile.
         """
-        _, body, message_id = encode_message(batch)
+        _, body, message_id = encoded
         stored = await self._log.message(appended.sequence)
         if stored is not None and message_id_of(stored) != message_id:
             message = "the log lost what it had stored: publish the events again"
@@ -170,13 +176,3 @@ class Publisher:
                 )
                 return succeeding(folded) if rewound else name
         return appended.epoch
-
-    async def _append(self, batch: list[Event]) -> tuple[Appended, bytes]:
-        """Store *batch*; return where, and the body that was sent."""
-        subject, body, message_id = encode_message(batch)
-        reach(FaultPoint.BEFORE_APPEND)
-        if is_deciding(batch[0]):
-            append = self.decisions.append_order
-        else:
-            append = self._log.append
-        return await append(subject, body, message_id), body

@@ -29,6 +29,7 @@ from placement.adapters.sqlite.generations import (
     GenerationSettings,
 )
 from placement.api.server import PlacementServer, ServerSettings, build_server
+from placement.bench.settings import BrokerAddress
 from placement.config import Config, load_prices, load_topology, split_address
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
 from placement.runtime.planner import Planner, PlannerSettings
@@ -108,11 +109,25 @@ async def open_scratch(
     """Give an empty log, over a broker of its own, and a checkpoint in *directory*."""
     config = Config(data_dir=directory)
     async with open_log(config, may_start=True) as log:
-        store = _generations(config)
+        store = scratch_store(directory)
         try:
             yield log, store
         finally:
             await store.close()
+
+
+def scratch_store(directory: Path) -> CheckpointStore:
+    """Return the checkpoint in *directory*, as a service would keep it there."""
+    return _generations(Config(data_dir=directory))
+
+
+def broker_address(directory: Path) -> BrokerAddress:
+    """Return where the broker of the log in *directory* listens; it must be open."""
+    settings = attach(directory)
+    assert settings is not None, "its log is open"
+    [server] = settings.servers
+    user, password = settings.user or "", settings.password or ""
+    return BrokerAddress(server, user, password, settings.stream)
 
 
 async def _broker(config: Config, stack: AsyncExitStack) -> JetStreamSettings:

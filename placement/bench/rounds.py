@@ -104,8 +104,12 @@ def own_core() -> int:
 def pinned(to: Collection[int]) -> Iterator[None]:
     """Keep this thread, and the processes that it starts meanwhile, on the cores *to*.
 
-    Threads that run already stay where they are: pin first.
+    Wherever it likes if there are none. Threads that run already stay where they are:
+    pin first.
     """
+    if not to:
+        yield
+        return
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, to)
     try:

@@ -104,14 +104,14 @@ class ClassCodec:
         """Write the domain *value* into an empty protobuf message."""
         for field in self.fields:
             part = getattr(value, field.attribute)
-            if part is None:
+            if not part and (part is None or field.repeated):
                 continue
             if field.repeated:
                 encode_repeated(field, part, getattr(proto, field.name))
             elif field.is_message:
                 field.encode((part, getattr(proto, field.name)))
             else:
-                setattr(proto, field.name, field.encode(part))
+                setattr(proto, field.name, part)
 
 
 def decode_repeated(field: FieldCodec, values: Any, name: str) -> tuple[Any, ...]:  # noqa: ANN401

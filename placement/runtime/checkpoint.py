@@ -1,15 +1,15 @@
 """The state to and from its checkpoint."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
-from placement.core.chunks import load
+from placement.core.chunks import Loading
 from placement.core.state import State
 from placement.core.tables.table import Table
 from placement.faults import FaultPoint, reach
 from placement.ports import (
-    Checkpoint,
     CheckpointDamagedError,
     CheckpointHeader,
     CheckpointStore,
@@ -23,31 +23,61 @@ _PASSES_MAX: Final = 2
 """So often, at most, a chunk is packed ahead of the last step, which takes the rest."""
 
 
-def state_of(checkpoint: Checkpoint, *, of_this_version: bool = True) -> State:
-    """Return the state that *checkpoint* holds; raises CheckpointDamagedError.
+class Restored:
+    """A state that is made of a checkpoint while that is read.
 
-    Of another version, tables that we do not know are left out, tables that it does not
-    have stay empty, and columns that it does not have are zero.
+    Of another version than *fold_version*, tables that we do not know are left out,
+    tables that it does not have stay empty, and columns that it does not have are zero.
     """
-    state = State()
-    tables = state.tables()
-    found = ((c.table, c.number, c.body) for c in checkpoint.chunks)
-    if not of_this_version:
-        found = (chunk for chunk in found if chunk[0] in tables)
-    try:
-        load(state, found, of_this_version=of_this_version)
-    except ValueError as error:
-        message = f"the checkpoint is not of this state: {error}"
+
+    def __init__(self, fold_version: int) -> None:
+        """Begin without a state."""
+        self._fold_version = fold_version
+        self._state = State()
+        self._loading = Loading(self._state, of_this_version=True)
+        self._of_this_version = True
+        self._error: Exception | None = None
+        self.stored: dict[str, int] = {}
+        """How many chunks of each table the store has."""
+
+    def begin(self, header: CheckpointHeader) -> Callable[[Chunk], None]:
+        """Begin anew with what *header* stands for; return what takes its chunks."""
+        self._of_this_version = header.fold_version == self._fold_version
+        self._state, self._error, self.stored = State(), None, {}
+        self._state.sequence = header.sequence
+        self._state.store_time_ns = header.store_time_ns
+        self._state.message_hash = header.message_hash
+        self._loading = Loading(self._state, of_this_version=self._of_this_version)
+        return self._take
+
+    def _take(self, chunk: Chunk) -> None:
+        """Take a chunk; an error waits until all proved to be as they were saved."""
+        count = self.stored.get(chunk.table, 0)
+        self.stored[chunk.table] = max(count, chunk.number + 1)
+        self._attempt(
+            partial(self._loading.take, chunk.table, chunk.number, chunk.body)
+        )
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        if self._error is None:
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - state() says what it means
+                self._error = error
+
+    def state(self) -> State:
+        """Return the state, whole; raises CheckpointDamagedError."""
+        self._attempt(self._loading.finish)
+        error = self._error
+        if error is None:
+            return self._state
+        if isinstance(error, ValueError):
+            message = f"the checkpoint is not of this state: {error}"
+        elif self._of_this_version:
+            raise error
+        else:
+            message = f"the checkpoint means something else by its tables: {error!r}"
         raise CheckpointDamagedError(message) from error
-    except Exception as error:
-        if of_this_version:
-            raise
-        message = f"the checkpoint means something else by its tables: {error!r}"
-        raise CheckpointDamagedError(message) from error
-    state.sequence = checkpoint.header.sequence
-    state.store_time_ns = checkpoint.header.store_time_ns
-    state.message_hash = checkpoint.header.message_hash
-    return state
 
 
 class Saver:
@@ -61,17 +91,17 @@ class Saver:
         """How many chunks of each table the store has."""
         self._ended = False
 
-    async def load(self) -> Checkpoint | None:
+    async def load(self) -> tuple[CheckpointHeader, Restored] | None:
         """Return what is in the store, and remember of what it consists.
 
         Raises what CheckpointStore.load does.
         """
-        checkpoint = await self._store.load()
-        if checkpoint is not None:
-            for chunk in checkpoint.chunks:
-                count = self._stored.get(chunk.table, 0)
-                self._stored[chunk.table] = max(count, chunk.number + 1)
-        return checkpoint
+        restored = Restored(self._fold_version)
+        header = await self._store.load(restored.begin)
+        if header is None:
+            return None
+        self._stored = restored.stored
+        return header, restored
 
     async def save(self, state: State, epoch: str) -> int:
         """Save what changed since the last time, and return up to which sequence.

@@ -19,8 +19,8 @@ from placement.core.fold import FOLD_VERSION, fold
 from placement.core.state import State
 from placement.core.tables.indexes import Indexes
 from placement.core.tables.table import Row
-from placement.ports import Checkpoint, CheckpointHeader, Chunk
-from placement.runtime.checkpoint import state_of
+from placement.ports import CheckpointHeader, Chunk
+from placement.runtime.checkpoint import Restored
 from tests.builders import DAY_NS, SECOND_NS, START_NS, folded_log, rows_of
 from tests.strategies import (
     DECIDING_REGIONS,
@@ -173,8 +173,11 @@ def test_save_load_and_the_rest_equal_the_whole(
                     store_time_ns=state.store_time_ns,
                     message_hash=state.message_hash,
                 )
-        kept = tuple(Chunk(*place, body) for place, body in saved.items())
-        restored = state_of(Checkpoint(header, kept))
+        restoring = Restored(FOLD_VERSION)
+        take = restoring.begin(header)
+        for place, body in sorted(saved.items()):
+            take(Chunk(*place, body))
+        restored = restoring.state()
         for item in log[position:]:
             fold(restored, item)
 

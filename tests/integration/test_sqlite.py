@@ -54,7 +54,7 @@ async def test_cancelled_save_is_whole_or_not_at_all(tmp_path: Path) -> None:
     store = SqliteCheckpointStore(tmp_path / "checkpoint.db")
     generation = 0
 
-    for delay_s in (step / 4_000 for step in range(40)):
+    for delay_s in (step / 1_000 for step in range(40)):
         task = asyncio.create_task(save(store, generation + 1))
         await asyncio.sleep(delay_s)
         task.cancel()
@@ -80,7 +80,7 @@ def foreign(path: Path, kind: str) -> None:
         database.execute("CREATE TABLE note (text TEXT)")
         if kind == "newer":
             database.execute("PRAGMA application_id = 0x504C4D54")
-            database.execute("PRAGMA user_version = 2")
+            database.execute("PRAGMA user_version = 3")
         database.commit()
         database.close()
 
@@ -91,7 +91,7 @@ def foreign(path: Path, kind: str) -> None:
         ("text", "no SQLite database"),
         ("empty", "no SQLite database"),
         ("database", "another program"),
-        ("newer", "format 2"),
+        ("newer", "format 3"),
     ],
 )
 async def test_foreign_file_is_never_overwritten(

@@ -81,7 +81,8 @@ _PUT_HEADER: Final = (
     " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
-_CREATE: Final = re.compile(r"^CREATE TABLE .+?STRICT(?=;)", re.DOTALL | re.MULTILINE)
+_CREATE: Final = re.compile(r"CREATE TABLE .+?STRICT(?=;)")
+_COMMENT: Final = re.compile(r"--.*")
 
 _log = structlog.get_logger()
 
@@ -265,17 +266,25 @@ async def _write(
     bodies = {key: body for key, body in given.items() if body}
     hashes = await write_chunks(connection, bodies)
     change = planned(before, header, hashes, given.keys() - bodies.keys())
-    await delete_chunks(connection, change.deleted)
+    if change.deleted:
+        await delete_chunks(connection, change.deleted)
     await connection.execute(_PUT_HEADER, change.header_row)
+    if before.format != FORMAT:
+        await connection.execute(f"PRAGMA user_version = {FORMAT}")
     reach(FaultPoint.BEFORE_COMMIT)
     await connection.commit()
     return change.after
 
 
+def _bare(sql: str) -> str:
+    """Return *sql* without comments, which may change, and with single spaces."""
+    return " ".join(_COMMENT.sub("", sql).split())
+
+
 async def _check_structure(connection: aiosqlite.Connection) -> None:
     """Raise DamageError unless the tables are ours and their pages in order."""
     tables = await connection.execute_fetchall(_READ_TABLES)
-    if [sql for (sql,) in tables] != _CREATE.findall(schema()):
+    if [_bare(sql) for (sql,) in tables] != _CREATE.findall(_bare(schema())):
         message = "it has other tables than this version makes"
         raise DamageError(message)
     found = list(await connection.execute_fetchall("PRAGMA integrity_check(1)"))

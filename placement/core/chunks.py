@@ -9,10 +9,11 @@ from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.decided import DecisionIndex
 from placement.core.tables.indexes import Indexes
-from placement.core.tables.keys import PAIR, TRIPLE
+from placement.core.tables.keys import PAIR, TRIPLE, digest_key
 from placement.core.tables.table import Row
 
 _WITHHELD = frozenset({cells.DecisionStatus.WITHHELD, cells.DecisionStatus.DEFERRED})
+_RENAMED = {"digests": digest_key}
 PackedChunk = tuple[str, int, bytes]
 """Table, number, packed rows."""
 
@@ -73,7 +74,9 @@ class Loading:
         if self._bodies:
             bodies, self._bodies = self._bodies, []
             table = self._tables[self._table]
-            table.load(bodies, of_this_version=self._of_this_version)
+            renamed = _RENAMED.get(self._table, bytes)
+            ours = self._of_this_version
+            table.load(bodies, of_this_version=ours, renamed=renamed)
 
     def finish(self) -> None:
         """Derive what was not saved, now that every chunk was taken."""

@@ -10,6 +10,7 @@ from placement.core.tables import cells
 from placement.core.tables.decided import DecisionIndex
 from placement.core.tables.indexes import Indexes
 from placement.core.tables.keys import PAIR, TRIPLE, digest_key
+from placement.core.tables.restored import Restoring
 from placement.core.tables.table import Row
 
 _WITHHELD = frozenset({cells.DecisionStatus.WITHHELD, cells.DecisionStatus.DEFERRED})
@@ -52,8 +53,7 @@ class Loading:
         self._state = state
         self._tables = state.tables()
         self._of_this_version = of_this_version
-        self._table = ""
-        self._bodies: list[bytes] = []
+        self._restoring: dict[str, Restoring] = {}
 
     def take(self, table: str, number: int, body: bytes) -> None:
         """Take the next chunk; raises ValueError when it is not of this state."""
@@ -62,25 +62,17 @@ class Loading:
                 return
             message = f"there is no table {table}"
             raise ValueError(message)
-        if table != self._table:
-            self._end_table()
-            self._table = table
-        if number != len(self._bodies):
-            message = f"table {table} lacks chunks"
-            raise ValueError(message)
-        self._bodies.append(body)
-
-    def _end_table(self) -> None:
-        if self._bodies:
-            bodies, self._bodies = self._bodies, []
-            table = self._tables[self._table]
-            renamed = _RENAMED.get(self._table, bytes)
-            ours = self._of_this_version
-            table.load(bodies, of_this_version=ours, renamed=renamed)
+        if table not in self._restoring:
+            self._restoring[table] = self._tables[table].begin_restoring(
+                of_this_version=self._of_this_version,
+                renamed=_RENAMED.get(table, bytes),
+            )
+        self._tables[table].restore(self._restoring[table], number, body)
 
     def finish(self) -> None:
         """Derive what was not saved, now that every chunk was taken."""
-        self._end_table()
+        for name, restoring in self._restoring.items():
+            self._tables[name].end_restoring(restoring)
         self._state.indexes = _indexes(self._state)
 
 

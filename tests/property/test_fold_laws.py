@@ -4,6 +4,7 @@ What they do not promise is said in each law's sentence.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -145,6 +146,19 @@ def at_sequence(
 # Checkpoints.
 
 
+@contextmanager
+def small_pages() -> Iterator[None]:
+    """Let even these states have pages, deltas and slots that are saved."""
+    with (
+        patch("placement.core.tables.rows.CHUNK_ROWS", 4),
+        patch("placement.core.tables.slots.PAGE_LINES", 2),
+        patch("placement.core.tables.saved._SAVED_LINES", 1),
+        patch("placement.core.tables.pages._WHOLE_ROWS", 0),
+        patch("placement.core.tables.pages.DELTA_ROWS", 3),
+    ):
+        yield
+
+
 @examples(150)
 @given(logs(most=20), st.data())
 def test_save_load_and_the_rest_equal_the_whole(
@@ -152,14 +166,14 @@ def test_save_load_and_the_rest_equal_the_whole(
 ) -> None:
     """Killed at any point and restored from changed chunks, the fold ends the same.
 
-    Chunks hold two rows here, so that most of them are not saved each time.
+    Pages are small here, so that most of them are not saved each time.
     """
     saved: dict[tuple[str, int], bytes] = {}
     saves = data.draw(st.sets(st.integers(0, len(log) - 1)), label="saves after")
     killed = data.draw(st.integers(0, len(log) - 1), label="killed after")
 
     header = CheckpointHeader("epoch", 0, 0, FOLD_VERSION, b"")
-    with patch("placement.core.tables.rows.CHUNK_ROWS", 2):
+    with small_pages():
         state, position = State(), 0
         for number, item in enumerate(log[: killed + 1]):
             fold(state, item)

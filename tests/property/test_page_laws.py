@@ -10,7 +10,8 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 
 from placement.core.tables import pages as module
-from placement.core.tables.pages import DELTAS, Pages, RestoredPages, Taken
+from placement.core.tables.pages import Pages, Taken
+from placement.core.tables.restored_pages import DELTAS, RestoredPages
 from tests.strategies import examples
 
 PAGE_ROWS = 6
@@ -44,7 +45,9 @@ class Kept:
         row = min(row, len(self.values))
         if row == len(self.values):
             self.values.append(0)
-            self.pages.grow(len(self.values))
+            if len(self.values) > self.pages.changed.rows:
+                self.pages.reserve(2 * len(self.values))
+            self.pages.rows = len(self.values)
         self.values[row] = value
         self.pages.mark(row)
 
@@ -94,6 +97,8 @@ class Kept:
                 found |= {row: value for row, value, counted in each if counted}
         restored.require_whole()
         again.values = [found[row] for row in range(restored.rows)]
+        if restored.rows:
+            again.pages.reserve(restored.rows)
         again.pages.restore(restored)
         again.store = dict(self.store)
         return again

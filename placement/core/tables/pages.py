@@ -15,14 +15,10 @@ from collections.abc import Generator, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from placement.core.tables.columns import BYTE, INT64, Column
+from placement.core.tables.restored_pages import DELTAS, RestoredPages, RowNumbers
 
-RowNumbers = NDArray[np.int64]
-
-DELTAS: Final = 2**40
-"""Of a delta's chunk the number is its stamp and this; a page's is that of the page."""
 ROLLED: Final = 2
 DELTA_ROWS: Final = 8_192
 """A delta is full with so many rows, give or take what one look finds."""
@@ -54,12 +50,12 @@ class Pages:
     """The pages of some rows; who changes a row marks it."""
 
     __slots__ = (
-        "_changed",
         "_credit",
         "_deltas",
         "_stamp",
         "_stamps",
         "_touched",
+        "changed",
         "page_rows",
         "rows",
     )
@@ -68,7 +64,9 @@ class Pages:
         """Begin without rows; a page has *page_rows*."""
         self.page_rows = page_rows
         self.rows = 0
-        self._changed, self._touched = Column(BYTE), Column(BYTE)
+        self.changed = Column(BYTE)
+        """Whether each row is marked."""
+        self._touched = Column(BYTE)
         self._stamps = Column(INT64)
         self._deltas: dict[int, _Delta] = {}
         self._stamp = _UNSAVED
@@ -80,27 +78,24 @@ class Pages:
         """How many pages there are."""
         return -(-self.rows // self.page_rows)
 
-    def grow(self, rows: int) -> None:
-        """Let there be *rows*, which are no fewer than there were."""
-        if rows > self._changed.rows:
-            room = max(rows, 2 * self._changed.rows)
-            self._changed.grow(room)
-            pages = -(-room // self.page_rows)
-            if pages > self._touched.rows:
-                self._touched.grow(pages)
-                self._stamps.grow(pages)
-        self.rows = rows
+    def reserve(self, rows: int) -> None:
+        """Have memory for *rows*, which are more than there were."""
+        self.changed.grow(rows)
+        pages = -(-rows // self.page_rows)
+        if pages > self._touched.rows:
+            self._touched.grow(pages)
+            self._stamps.grow(pages)
 
     # What changed.
 
     def mark(self, row: int) -> None:
         """Note that a row changed."""
-        self._changed.cells[row] = 1
+        self.changed.cells[row] = 1
         self._touched.cells[row // self.page_rows] = 1
 
     def mark_many(self, rows: RowNumbers) -> None:
         """Note that *rows* changed."""
-        self._changed.array[rows] = 1
+        self.changed.array[rows] = 1
         self._touched.array[rows // self.page_rows] = 1
 
     def mark_page(self, page: int) -> None:
@@ -152,7 +147,7 @@ class Pages:
         if not self._touched.array[first:last].any():
             return _NONE, _NONE
         begin, end = first * self.page_rows, min(last * self.page_rows, self.rows)
-        changed = self._changed.array[begin:end]
+        changed = self.changed.array[begin:end]
         found = np.flatnonzero(changed.view(np.bool_))
         counts = np.bincount(found // self.page_rows, minlength=last - first)
         sizes = np.full(last - first, self.page_rows)
@@ -166,7 +161,7 @@ class Pages:
 
     def _take_page(self, page: int) -> Taken:
         rows = self.rows_of(page)
-        self._changed.array[rows] = 0
+        self.changed.array[rows] = 0
         self._touched.cells[page] = 0
         self._stamp += 1
         self._stamps.cells[page] = self._stamp
@@ -223,72 +218,11 @@ class Pages:
 
     # What was saved.
 
-    def restore(self, restored: "RestoredPages") -> None:
-        """Begin with what was saved, unchanged since."""
-        self.grow(restored.rows)
+    def restore(self, restored: RestoredPages) -> None:
+        """Begin with what was saved, unchanged since; there is memory for it."""
+        self.rows = restored.rows
         self._stamps.array[: self.count] = restored.stamps
         self._deltas = {stamp: _Delta(*each) for stamp, each in restored.deltas.items()}
         self._stamp = max((*restored.stamps, *self._deltas), default=_UNSAVED)
         due = ROLLED * sum(delta.rows for delta in self._deltas.values())
         self._credit = max(0, due - self.rows)
-
-
-class RestoredPages:
-    """What a checkpoint says of pages, as it is read: pages in order, then deltas."""
-
-    def __init__(self, page_rows: int) -> None:
-        """Begin with nothing; a page has *page_rows*."""
-        self._page_rows = page_rows
-        self.stamps: list[int] = []
-        self._held: list[int] = []
-        """How many rows of each page are there."""
-        self.deltas: dict[int, tuple[RowNumbers, int]] = {}
-
-    @property
-    def rows(self) -> int:
-        """How many rows there are."""
-        pages = len(self._held)
-        return (pages - 1) * self._page_rows + self._held[-1] if pages else 0
-
-    def page(self, number: int, stamp: int, count: int) -> slice:
-        """Return the rows of page *number*, the next one, which holds *count* of them.
-
-        Raises ValueError unless there may be such a page.
-        """
-        if number != len(self._held) or not 0 < count <= self._page_rows or stamp < 1:
-            message = f"no page {number} of {count} rows and stamp {stamp} may come"
-            raise ValueError(message)
-        self._held.append(count)
-        self.stamps.append(stamp)
-        first = number * self._page_rows
-        return slice(first, first + count)
-
-    def delta(self, number: int, stamp: int, rows: RowNumbers) -> NDArray[np.bool_]:
-        """Return which of a delta's *rows* count: those of older pages.
-
-        Raises ValueError when pages are not there.
-        """
-        pages = rows // self._page_rows
-        if number != DELTAS + stamp or rows.min() < 0 or pages.max() >= len(self._held):
-            message = f"chunk {number} of stamp {stamp} rests on no page"
-            raise ValueError(message)
-        counts: NDArray[np.bool_] = np.array(self.stamps)[pages] < stamp
-        if counts.any():
-            self.deltas[stamp] = (np.unique(pages[counts]), len(rows))
-            for page, last in zip(*_last_of(pages, rows), strict=True):
-                held = last + 1 - page * self._page_rows
-                self._held[page] = max(self._held[page], held)
-        return counts
-
-    def require_whole(self) -> None:
-        """Raise ValueError unless every row of every page but the last is there."""
-        for number, count in enumerate(self._held[:-1]):
-            if count != self._page_rows:
-                message = f"page {number} is not full"
-                raise ValueError(message)
-
-
-def _last_of(pages: RowNumbers, rows: RowNumbers) -> tuple[list[int], list[int]]:
-    """Return the pages, and of each one the last of its *rows*, which ascend."""
-    found, first = np.unique(pages[::-1], return_index=True)
-    return found.tolist(), rows[::-1][first].tolist()

@@ -104,7 +104,7 @@ class Keyed(Rows):
         self._keys.put(row, key)
         self._remember(key, row)
         self._added += 1
-        self._mark(row)
+        self._pages.mark(row)
         return Row(row), replaced
 
     def remove(self, key: bytes) -> None:
@@ -115,7 +115,7 @@ class Keyed(Rows):
         self._recent.pop(key, None)
         self._keys.drop(row)
         self._free.append(row)
-        self._mark(row)
+        self._pages.mark(row)
 
     def key(self, row: Row) -> bytes:
         """Return the key of a row that is in use."""

@@ -31,11 +31,11 @@ from placement.runtime.quarantine import (
     is_quarantine,
     read_quarantine,
 )
+from placement.runtime.reader import Reader
 from placement.runtime.runs import RUN_MESSAGES_MAX, Runs
 from placement.runtime.tokens import Recent
 from placement.wire.columns import decode_steps
 from placement.wire.events import DECISIONS_PREFIX, decode_message, message_hash
-from placement.wire.pull_reading import read_messages
 
 SLICE_SECONDS: Final = 0.001
 """Folding lets others in after so long."""
@@ -73,7 +73,7 @@ class Line:
         self._log = log
         self._quarantine = Quarantine()
         self._runs = Runs(SLICE_SECONDS)
-        self._read = read_messages
+        self._reader = Reader()
         self._open = asyncio.Event()
         self._open.set()
         self._slice_ends = 0.0
@@ -199,7 +199,7 @@ class Line:
     async def _fold_together(self, run: Sequence[Message], progress: Progress) -> None:
         """Fold *run* as one block, letting others in; raises FoldFailedError."""
         self.folding = run[0].sequence
-        steps = decode_steps(run, self._quarantine.skipped, self._read)
+        steps = decode_steps(run, self._quarantine.skipped, self._reader.next_way())
         block: Block | None = None
         while block is None:
             block = self._decoded(steps)

@@ -104,16 +104,20 @@ async def open_log(config: Config, *, may_start: bool) -> AsyncIterator[EventLog
 
 @asynccontextmanager
 async def open_scratch(
-    directory: Path,
+    directory: Path, *, synced: bool = True
 ) -> AsyncIterator[tuple[EventLog, CheckpointStore]]:
-    """Give an empty log, over a broker of its own, and a checkpoint in *directory*."""
-    config = Config(data_dir=directory)
-    async with open_log(config, may_start=True) as log:
+    """Give an empty log, over a broker of its own, and a checkpoint in *directory*.
+
+    What is *synced* is on the disk before the log says that it is stored.
+    """
+    async with AsyncExitStack() as stack:
+        child = await NatsChild.start(directory, synced=synced)
+        stack.push_async_callback(child.stop)
+        log = JetStreamLog(child.settings)
+        stack.push_async_callback(log.close)
         store = scratch_store(directory)
-        try:
-            yield log, store
-        finally:
-            await store.close()
+        stack.push_async_callback(store.close)
+        yield log, store
 
 
 def scratch_store(directory: Path) -> CheckpointStore:

@@ -54,6 +54,18 @@ class ServiceRunner(Protocol):
         """
 
 
+class LogOpener(Protocol):
+    """Opens an empty log, over a broker of its own."""
+
+    def __call__(
+        self, directory: Path, *, synced: bool = True
+    ) -> AbstractAsyncContextManager[tuple[EventLog, CheckpointStore]]:
+        """Give a log and a checkpoint in *directory*, until the block ends.
+
+        What is *synced* is on the disk before the log says that it is stored.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What one suite is given."""
@@ -63,11 +75,7 @@ class Settings:
     topology: Topology
     scratch: Path
     """An empty directory of the suite's own, on the disk that is measured."""
-    open_log: Callable[
-        [Path], AbstractAsyncContextManager[tuple[EventLog, CheckpointStore]]
-    ]
-    """Gives an empty log, over a broker of its own that syncs each message, and a
-    checkpoint, both in the directory that it is given."""
+    open_log: LogOpener
     open_store: Callable[[Path], CheckpointStore]
     """Returns the checkpoint in a directory, as the service would open it."""
     broker_address: Callable[[Path], BrokerAddress]

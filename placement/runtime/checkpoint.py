@@ -1,7 +1,7 @@
 """The state to and from its checkpoint."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
 from contextlib import closing
 from functools import partial
 from typing import Final
@@ -123,7 +123,8 @@ class Saver:
             await _pack_ahead(tables, taken)
             self._require_whole()
             for table in tables:
-                taken += [(table, each) for each in table.take() if each is not None]
+                for each in filter(None, table.take()):
+                    taken.append((table, each))  # noqa: PERF401 - kept whatever comes
             header = CheckpointHeader(
                 epoch,
                 state.sequence,
@@ -180,18 +181,30 @@ async def _pack_ahead(
     What changed again is packed again, and at the end by who packs the rest, in one
     step: so all that was taken is of one sequence.
     """
+    packed_rows = await _pack(Table.take, tables, taken)
+    await _pack(Table.roll, tables, taken)
+    for _ in range(_PASSES_MAX):
+        if packed_rows <= _FEW_ROWS:
+            break
+        packed_rows = await _pack(Table.take, tables, taken)
+
+
+async def _pack(
+    steps_of: Callable[[Table], Generator[Packed | None]],
+    tables: Collection[Table],
+    taken: list[tuple[Table, Packed]],
+) -> int:
+    """Add what *steps_of* each table packs to *taken*; return how many rows it was."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + PACK_SECONDS
-    for number in range(_PASSES_MAX):
-        packed_rows = 0
-        for table in tables:
-            with closing(table.roll() if number == 1 else table.take()) as steps:
-                for each in steps:
-                    if each is not None:
-                        taken.append((table, each))
-                        packed_rows += each.size
-                    if loop.time() > ends:
-                        await asyncio.sleep(0)
-                        ends = loop.time() + PACK_SECONDS
-        if number > 1 and packed_rows <= _FEW_ROWS:
-            break
+    packed_rows = 0
+    for table in tables:
+        with closing(steps_of(table)) as steps:
+            for each in steps:
+                if each is not None:
+                    taken.append((table, each))
+                    packed_rows += each.size
+                if loop.time() > ends:
+                    await asyncio.sleep(0)
+                    ends = loop.time() + PACK_SECONDS
+    return packed_rows

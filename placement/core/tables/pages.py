@@ -17,10 +17,15 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from placement.core.tables.columns import BYTE, INT64, Column
-from placement.core.tables.restored_pages import DELTAS, RestoredPages, RowNumbers
+from placement.core.tables.restored_pages import (
+    DELTAS,
+    RestoredPages,
+    RowNumbers,
+    pages_of,
+)
 
 ROLLED: Final = 2
-DELTA_ROWS: Final = 8_192
+DELTA_ROWS: Final = 4_096
 """A delta is full with so many rows, give or take what one look finds."""
 
 _WHOLE: Final = 1 + ROLLED
@@ -87,6 +92,16 @@ class Pages:
             self._stamps.grow(pages)
 
     # What changed.
+
+    @property
+    def are_changed(self) -> bool:
+        """Whether anything is marked."""
+        return bool(self._touched.array.any())
+
+    @property
+    def are_rolling(self) -> bool:
+        """Whether there are deltas, and pages are due to be saved again."""
+        return self._credit > 0 and bool(self._deltas)
 
     def mark(self, row: int) -> None:
         """Note that a row changed."""
@@ -170,7 +185,7 @@ class Pages:
     def _take_delta(self, rows: RowNumbers) -> Taken:
         self._stamp += 1
         self._credit += ROLLED * len(rows)
-        pages = np.unique(rows // self.page_rows)
+        pages, _ = pages_of(rows, self.page_rows)
         self._deltas[self._stamp] = _Delta(pages, len(rows))
         return Taken(DELTAS + self._stamp, self._stamp, rows)
 

@@ -50,16 +50,18 @@ class SavedTable(Keyed):
         Rows may change between two steps. Later chunks take the place of earlier ones
         of the same number. Who ends early closes it, so that the rest is kept.
         """
-        yield from self._pack_each(self._pages.take())
+        if self._pages.are_changed:
+            yield from self._pack_each(self._pages.take())
         slots = self._saved_slots
-        if slots is not None:
+        if slots is not None and slots.pages.are_changed:
             yield from self._pack_each(slots.pages.take(), slots)
 
     def roll(self) -> Generator[Packed | None]:
         """Yield pages that are to be saved again, so that deltas may end."""
-        yield from self._pack_each(self._pages.roll())
+        if self._pages.are_rolling:
+            yield from self._pack_each(self._pages.roll())
         slots = self._saved_slots
-        if slots is not None:
+        if slots is not None and slots.pages.are_rolling:
             yield from self._pack_each(slots.pages.roll(), slots)
 
     def take_dirty(self) -> list[tuple[int, bytes]]:

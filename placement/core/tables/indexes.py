@@ -40,6 +40,14 @@ class Indexes:
         self._by_repository.setdefault(repository, []).append(row)
         self._by_digest.setdefault(digest, []).append(row)
 
+    def add_placements(
+        self, rows: RowNumbers, repositories: RowNumbers, digests: RowNumbers
+    ) -> None:
+        """Index new placements, each of the repository and digest beside it."""
+        columns = (rows.tolist(), repositories.tolist(), digests.tolist())
+        for one in zip(*columns, strict=True):
+            self.add_placement(*map(Row, one))
+
     def add_replica(self, placement: Row, region: Row) -> None:
         """Index a new replica."""
         self._regions.setdefault(placement, []).append(region)
@@ -53,7 +61,7 @@ class Indexes:
         for placement, region in zip(
             placements.tolist(), regions.tolist(), strict=True
         ):
-            self.add_use(placement, region)
+            self.add_use(Row(placement), Row(region))
 
     def add_tag(self, repository: Row, tag: Row) -> None:
         """Index a new tag."""

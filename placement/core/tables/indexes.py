@@ -8,12 +8,15 @@ the tables and never saved.
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
 from placement.core.tables import cells
 from placement.core.tables.agenda import Agenda
 from placement.core.tables.changes import Changes
 from placement.core.tables.decided import DecisionIndex
+from placement.core.tables.records import Transfer
 from placement.core.tables.schema import Tables
-from placement.core.tables.table import ABSENT, Row
+from placement.core.tables.table import ABSENT, Row, RowNumbers, Table
 from placement.core.tables.trials import OpenTrials
 
 Chain = tuple[int, int]
@@ -47,6 +50,10 @@ class Indexes:
         self.changes = Changes()
         self.decisions = DecisionIndex()
         self.trials = OpenTrials()
+        self.kinds: list[int] = [0]
+        """Of each media type, by its row plus one, what kind of content it says."""
+        self.measured: list[Transfer] = []
+        """Transfers of the message that is being folded; none between messages."""
         self._tags: dict[Row, list[Row]] = {}
         self._machines: dict[Row, dict[bytes, None]] = {}
         self._conversions: dict[Row, list[Row]] = {}
@@ -65,6 +72,14 @@ class Indexes:
         self._placements.set(row, following, before)
         self._digests.set(digest, first, row + 1)
 
+    def add_placements(
+        self, rows: RowNumbers, repositories: RowNumbers, digests: RowNumbers
+    ) -> None:
+        """Index new placements, each of the repository and digest beside it."""
+        placements = self._placements
+        _join(placements, rows, self._repositories, repositories, _IN_REPOSITORY)
+        _join(placements, rows, self._digests, digests, _OF_DIGEST)
+
     def add_replica(self, row: Row, placement: Row) -> None:
         """Index a new replica."""
         first, following = _REPLICAS
@@ -76,6 +91,10 @@ class Indexes:
         first, following = _USES
         self._uses.set(row, following, self._placements.get(placement, first))
         self._placements.set(placement, first, row + 1)
+
+    def add_uses(self, rows: RowNumbers, placements: RowNumbers) -> None:
+        """Index first uses, each of the placement beside it."""
+        _join(self._uses, rows, self._placements, placements, _USES)
 
     def add_tag(self, repository: Row, tag: Row) -> None:
         """Index a new tag."""
@@ -177,3 +196,19 @@ class Indexes:
     def awaited_of(self, placement: Row) -> Sequence[Row]:
         """Return the start regions where starts of this very image were asked for."""
         return self._awaited.get(placement, ())
+
+
+def _join(
+    table: Table, rows: RowNumbers, owned_by: Table, owners: RowNumbers, chain: Chain
+) -> None:
+    """Put each of *rows* before what its owner's chain begins with, in their order."""
+    if not len(rows):
+        return
+    first, following = chain
+    order = np.argsort(owners, kind="stable")
+    rows, owners = rows[order], owners[order]
+    links = np.concatenate(([0], rows[:-1] + 1))
+    begins = np.diff(owners, prepend=ABSENT) != 0
+    links[begins] = owned_by.column(first)[owners[begins]]
+    table.set_many(rows, following, links)
+    owned_by.set_many(owners, first, rows + 1)

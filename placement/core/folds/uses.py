@@ -164,7 +164,7 @@ def count_uses(state: State, calm: CalmPulls) -> None:
     placement, client = placement[demand], calm.client[demand]
     time_ns = calm.time_ns[demand]
     use, new = state.uses.find_or_add_many(pair_keys(placement, client))
-    state.indexes.add_uses(placement[new], client[new])
+    state.indexes.add_uses(use[new], placement[new])
     state.uses.add_at(use, cells.Use.PULLS, 1)
     state.uses.raise_many(use, cells.Use.LAST_TIME, time_ns)
     image = demand & calm.image
@@ -186,7 +186,7 @@ def _count_images(
     members = state.memberships
     member, new = members.find_or_add_many(pair_keys(app, client))
     for one in np.flatnonzero(new):
-        state.indexes.add_member(app[one], client[one])
+        state.indexes.add_member(Row(int(member[one])), Row(int(app[one])))
     members.add_at(member, cells.Membership.PULLS, 1)
     members.raise_many(member, cells.Membership.LAST_PULL, time_ns)
     _count_hours(state, app, client, time_ns // HOUR_NS)

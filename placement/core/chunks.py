@@ -73,7 +73,12 @@ class Loading:
         """Derive what was not saved, now that every chunk was taken."""
         for name, restoring in self._restoring.items():
             self._tables[name].end_restoring(restoring)
-        self._state.indexes = _indexes(self._state)
+        derive(self._state)
+
+
+def derive(state: State) -> None:
+    """Derive what is never saved from the tables of *state*."""
+    state.indexes = _indexes(state)
 
 
 def _indexes(state: State) -> Indexes:  # noqa: C901 - one loop a table

@@ -23,7 +23,7 @@ _LAYOUT: Final = Struct("<q")
 _ONE_VALUE: Final = b"1"
 _ONE_DIFFERENCE: Final = b"0"
 _VALUE: Final = Struct("<q")
-_CODES: Final = {
+_CODES: Final[dict[bytes, np.dtype[Any]]] = {
     b"b": np.dtype("<i1"),
     b"h": np.dtype("<i2"),
     b"i": np.dtype("<i4"),

@@ -119,7 +119,7 @@ class BusyLog:
             yield ContentPushed(layer, repository)
         tag = Tag(f"v{self._number}")
         yield self._pushed(repository, self._digest(), MANIFEST, tag, layers)
-        yield ContentReplicated(repository, tuple(layers), verified=True)
+        yield ContentReplicated(tuple(layers), repository, verified=True)
 
     def _pulls(self, count: int) -> list[Fact]:
         """Return pulls: half of what is used most, a hundredth, and half of all."""

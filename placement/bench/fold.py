@@ -1,4 +1,4 @@
-"""Events folded a second, in batches of 500, over states of ten thousand digests and up.
+"""Events folded a second, in batches of 500, over states of many sizes.
 
 Everything was encoded and decoded before, by the product's own code: what is timed is
 the fold alone. The ceiling is what one writes first: a dict of objects.

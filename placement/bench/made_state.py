@@ -12,12 +12,14 @@ from placement.core.oci import Digest, Repository
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.keys import SHA256_BYTES, pair_keys
-from placement.core.tables.table import RowNumbers
+from placement.core.tables.table import Row, RowNumbers
 from placement.core.topology import Topology
 
 SEED: Final = 20261129
 CONTENTS_PER_REPOSITORY: Final = 100
 SIZE_BYTES_MAX: Final = 200_000_000
+LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
+MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 TIME_NS: Final = 1_780_000_000 * 1_000_000_000
 SPAN_NS: Final = 90 * 86_400 * 1_000_000_000
 PIECE: Final = 2**18
@@ -49,13 +51,11 @@ class StateMaker:
         digests, _ = state.digests.add_many(keys)
         sizes = random.integers(1, SIZE_BYTES_MAX, count)
         state.digests.set_many(digests, cells.Digest.SIZE, sizes)
+        layer = state.media_types.find_or_add(LAYER.encode()) + 1
+        state.digests.set_many(digests, cells.Digest.MEDIA, layer)
         number = len(state.repositories)
-        owners = np.array(
-            [
-                state.repository_row(Repository(f"team-{n % 997}/app-{n}"))
-                for n in range(number, number + -(-count // CONTENTS_PER_REPOSITORY))
-            ]
-        )
+        more = -(-count // CONTENTS_PER_REPOSITORY)
+        owners = np.array([_owned(state, n) for n in range(number, number + more)])
         of = owners[np.arange(count) // CONTENTS_PER_REPOSITORY]
         placements, _ = state.placements.add_many(pair_keys(of, digests))
         state.indexes.add_placements(placements, of, digests)
@@ -104,6 +104,15 @@ class StateMaker:
             rows = random.choice(count, int(share * count), replace=False)
             values = random.integers(1, SIZE_BYTES_MAX, len(rows))
             table.set_many(rows, column, values)
+
+
+def _owned(state: State, number: int) -> Row:
+    """Return the row of a new repository, which belongs to an app of its own."""
+    team, name = f"team-{number % 997}", f"team-{number % 997}/app-{number}"
+    repository = state.repository_row(Repository(name))
+    app = state.apps.find_or_add(f"{team}\0{name}".encode())
+    state.repositories.set(repository, cells.Repository.APP, app + 1)
+    return repository
 
 
 def any_content(state: State) -> tuple[Repository, Digest]:

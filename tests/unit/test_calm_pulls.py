@@ -110,3 +110,12 @@ def test_pull_is_folded_in_its_turn_where_it_matters(name: str) -> None:
     assert together != rows_after(before, [*facts[1:], facts[0]], block=False), (
         "the order of these events does not matter: this shows nothing"
     )
+
+
+def test_first_pull_from_a_repository_is_folded_in_its_turn() -> None:
+    """Whose it is follows from that; the next ones find it."""
+    before, facts = [RUNNING], [pulled(A), pulled(B, LAYER), pulled(A)]
+
+    together = rows_after(before, facts, block=True)
+
+    assert together == rows_after(before, facts, block=False)

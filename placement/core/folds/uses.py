@@ -80,7 +80,6 @@ def calm_pulls(state: State, pulls: Pulls, around: Around, late_ns: int) -> Calm
     settled &= ~_described(state, pulls, digest, around)
     settled &= ~(image & names.among(pulls.repository, around.owned))
     settled &= app >= 0
-    sure &= placement >= 0
     alone = ~names.among(pulls.repository, around.repositories)
     mask = known & (~demand | (settled & (sure | alone)))
     if not mask.all():

@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from placement.core.tables.finding import LINE, Rows
 from placement.core.tables.hashing import Hashes
-from placement.core.tables.slots import LINE, Rows, Slots
+from placement.core.tables.slots import Slots
 
 _FIRST_LINES: Final = 4
 _GROWS_AT: Final = 0.6
@@ -49,16 +50,6 @@ class Index:
     def slots(self) -> Slots:
         """The slots that answer now, and that a checkpoint holds."""
         return self._slots
-
-    @property
-    def probes_max(self) -> int:
-        """Lines looked at for the key that is the farthest from its own line."""
-        return self._slots.probes_max
-
-    @property
-    def load(self) -> float:
-        """The share of slots that are in use."""
-        return self._slots.used / self._slots.count
 
     def candidates(self, hashed: int) -> list[int]:
         """Return the rows that may be those of a key, nearly always one at most."""

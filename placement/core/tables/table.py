@@ -111,6 +111,23 @@ class Table(RestoredTable):
         """Return the word at *position* of every key, by row, as ``column`` does."""
         return self._packed.parts(position)
 
+    # How keys are found, for whoever measures it.
+
+    @property
+    def probes_max(self) -> int:
+        """Lines of slots looked at for the key that is the farthest from its own."""
+        return self._packed.slots.probes_max
+
+    @property
+    def slot_count(self) -> int:
+        """How many slots there are, used or not."""
+        return self._packed.slots.count
+
+    @property
+    def slot_load(self) -> float:
+        """The share of slots that are in use."""
+        return self._packed.slots.used / self.slot_count
+
     @property
     def _packed(self) -> PackedKeys:
         assert isinstance(self._keys, PackedKeys), f"keys of {self.name} vary in size"

@@ -41,6 +41,8 @@ class AnswerInterceptor(grpc.aio.ServerInterceptor):
         """Log one in *sample_every* of the calls that are neither slow nor failed."""
         self._sample_every = sample_every
         self._calls = 0
+        self._handlers: dict[str, Any] = {}
+        """Ours, by method: one for all of its calls."""
 
     async def intercept_service(
         self,
@@ -48,10 +50,15 @@ class AnswerInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
         """Return the handler of the call, with this interceptor around it."""
-        handler: Any = await continuation(handler_call_details)
         method = handler_call_details.method
+        handler: Any = self._handlers.get(method)
         if handler is None:
-            return None
+            handler = await continuation(handler_call_details)
+            if handler is not None:
+                handler = self._handlers[method] = self._around(method, handler)
+        return handler  # type: ignore[no-any-return]  # generic in its stubs only
+
+    def _around(self, method: str, handler: Any) -> Any:  # noqa: ANN401 - a handler of any request
         parse, streams = handler.request_deserializer, handler.unary_stream
         if streams is not None and method.startswith(OURS):
 
@@ -62,7 +69,7 @@ class AnswerInterceptor(grpc.aio.ServerInterceptor):
         elif handler.unary_unary is not None:
             behaviour, handle = handler.unary_unary, grpc.unary_unary_rpc_method_handler
         else:
-            return handler  # type: ignore[no-any-return]  # of another's stream
+            return handler  # of another's stream
 
         async def answer(body: bytes, context: Context) -> Any:  # noqa: ANN401 - any response
             return await self._answer(method, parse, behaviour, body, context)

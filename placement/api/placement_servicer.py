@@ -7,21 +7,24 @@ from placement.api.watch_servicer import WatchAnswers
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION
 from placement.core.lookup import ListedReplica, list_replicas, placement_of, resolve
-from placement.core.ranking import Question, fallback_source, rank_sources
+from placement.core.ranking import (
+    Question,
+    fallback_source,
+    rank_and_fall_back,
+    rank_sources,
+)
 from placement.core.tables.table import ABSENT
 from placement.core.topology import Region
 from placement.runtime.view import SILENCE_NS_MAX, View
 from placement.runtime.watch import WatchHub
 from placement.v1 import placement_service_pb2 as pb
 from placement.wire.answers import (
-    encode_batch_rank,
     encode_placement,
-    encode_rank,
-    encode_ranking,
     encode_replicas,
     encode_resolved,
 )
 from placement.wire.page_tokens import Key, make_page_token, parse_page_token
+from placement.wire.rank_answers import RankWriter
 from placement.wire.requests import (
     REPLICAS_READ_MAX,
     RankQuery,
@@ -43,6 +46,7 @@ class PlacementServicer(EstimateAnswers, WatchAnswers):
         """Answer from what *reader* gives, and let *hub* watch it."""
         self._reader = reader
         self._hub = hub
+        self._writer = RankWriter(reader.topology)
 
     async def RankSources(  # noqa: N802 - gRPC's name
         self, request: pb.RankSourcesRequest, context: Context
@@ -51,11 +55,10 @@ class PlacementServicer(EstimateAnswers, WatchAnswers):
         query = decode_rank(request)
         self._reader.topology.known(query.region)
         basis = await self._reader.settled(query.consistency, context)
-        network, topology = self._reader.network(basis), self._reader.topology
+        network = self._reader.network(basis)
         question, digest = _question(query), query.digests[0]
-        ranking = rank_sources(network, question, digest)
-        fallback = fallback_source(network, question, digest)
-        return encode_rank(topology, ranking, fallback, basis)
+        answer = rank_and_fall_back(network, question, digest)
+        return self._writer.rank(answer, basis)
 
     async def BatchRankSources(  # noqa: N802 - gRPC's name
         self, request: pb.BatchRankSourcesRequest, context: Context
@@ -64,15 +67,15 @@ class PlacementServicer(EstimateAnswers, WatchAnswers):
         query = decode_batch_rank(request)
         self._reader.topology.known(query.region)
         basis = await self._reader.settled(query.consistency, context)
-        network, topology = self._reader.network(basis), self._reader.topology
+        network = self._reader.network(basis)
         question, pace = _question(query), Pace()
         rankings = []
         for digest in query.digests:
             ranking = rank_sources(network, question, digest)
-            rankings.append(encode_ranking(topology, ranking))
+            rankings.append(self._writer.ranking(ranking))
             await pace.step()
         fallback = fallback_source(network, question, None)
-        return encode_batch_rank(topology, rankings, fallback, basis)
+        return self._writer.batch(rankings, fallback, basis)
 
     async def ResolveReference(  # noqa: N802 - gRPC's name
         self, request: pb.ResolveReferenceRequest, context: Context

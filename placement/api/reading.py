@@ -4,13 +4,13 @@ And what a long one does meanwhile: let others run.
 """
 
 import asyncio
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any, Final
 
 import grpc
 
 from placement.core.errors import PlacementError
+from placement.core.fitted import FittedRoutes
 from placement.core.network import Network
 from placement.core.state import State
 from placement.core.topology import Topology
@@ -40,13 +40,17 @@ class StateBehindError(PlacementError):
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Reader:
     """What answers are made from, and how long one may wait for it."""
 
-    view: View
-    topology: Topology
-    default_deadline_s: float
+    def __init__(
+        self, view: View, topology: Topology, default_deadline_s: float
+    ) -> None:
+        """Read *view*; wait so long at most where a caller sets no deadline."""
+        self.view = view
+        self.topology = topology
+        self.default_deadline_s = default_deadline_s
+        self._fitted = FittedRoutes(view.state, topology)
 
     @property
     def state(self) -> State:
@@ -55,7 +59,10 @@ class Reader:
 
     def network(self, basis: Basis) -> Network:
         """Return what an answer of this basis knows of the network."""
-        return Network(self.state, self.topology, basis.answer_time_ns)
+        state = self.view.state
+        if self._fitted.state is not state:
+            self._fitted = FittedRoutes(state, self.topology)
+        return Network(state, self.topology, basis.answer_time_ns, self._fitted)
 
     async def settled(self, consistency: Consistency, context: Context) -> Basis:
         """Wait until the state is as fresh as was asked, and return what it is then.

@@ -90,6 +90,8 @@ def size_of(state: State, rows: list[Row]) -> int:
 
 def pull_bytes(state: State, digest: Row) -> int:
     """Return what one machine pulls: the whole of the largest platform's variant."""
+    if not state.has_children(digest):
+        return state.size_bytes(digest)
     return max(size_of(state, rows) for _, rows in variants(state, digest))
 
 
@@ -151,3 +153,33 @@ def standing(state: State, repository: Row, digest: Row, region: Row) -> ImageSt
         missing_bytes=absent_bytes,
         mountable_bytes=size_of(state, mounted),
     )
+
+
+class ImageParts:
+    """An image in one repository, walked once, to be looked for in several regions."""
+
+    def __init__(self, state: State, repository: Row, digest: Row) -> None:
+        """Look up what it consists of."""
+        self._state = state
+        self._digest = digest
+        self._variants = [rows for _, rows in variants(state, digest)]
+        self._placements = {
+            row: state.placements.find(PAIR.pack(repository, row))
+            for rows in self._variants
+            for row in rows
+        }
+        self._repository = repository
+
+    def missing_bytes(self, region: Row) -> int | None:
+        """Return what *region* lacks of it; None: it has all of one platform."""
+        state, placements = self._state, self._placements
+        held = {
+            row
+            for row, placement in placements.items()
+            if placement != ABSENT
+            and state.phase(placement, region) >= ReplicaPhase.COMPLETE
+        }
+        if any(held.issuperset(rows) for rows in self._variants):
+            return None
+        every = contents(state, self._digest)
+        return size_of(state, missing(state, self._repository, every, region))

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from placement.core.decisions import flow_count
 from placement.core.estimate import Duration
 from placement.core.event import RegionState
-from placement.core.routes import RouteFit, route_fit
+from placement.core.fitted import FittedRoutes, aged_at
+from placement.core.routes import RouteFit, route_fit, route_row
 from placement.core.state import State
 from placement.core.tables.keys import PAIR
 from placement.core.tables.records import ReplicaRecord
-from placement.core.tables.table import ABSENT, Row, Table
+from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region, Topology
 
 
@@ -20,6 +21,8 @@ class Network:
     state: State
     topology: Topology
     now_ns: int
+    fitted: FittedRoutes | None = None
+    """What was fitted before, of the same state and catalogue."""
     _fits: dict[tuple[Region, Region], RouteFit] = field(default_factory=dict)
     _start_ups: dict[tuple[Region, Region], Duration] = field(default_factory=dict)
     coming: dict[Row, frozenset[Row]] = field(default_factory=dict)
@@ -28,8 +31,8 @@ class Network:
     """What an image consists of; filled by who asks, for this answer."""
     pulls: dict[Row, int] = field(default_factory=dict)
     """What one machine pulls of an image, in bytes; filled by who asks."""
-    missing_bytes: dict[tuple[Row, Region], int | None] = field(default_factory=dict)
-    """What a region lacks of a placement's image; None: nothing of one platform."""
+    missing_bytes: dict[tuple[Row, Row, Row], int | None] = field(default_factory=dict)
+    """What a region lacks of a repository's image; None: nothing of one platform."""
     _states: dict[Region, RegionState] = field(default_factory=dict)
     _storages: dict[Region, Region] = field(default_factory=dict)
     _supplies: dict[Row, tuple[ReplicaRecord, ...]] = field(default_factory=dict)
@@ -41,7 +44,7 @@ class Network:
         """
         found = self._fits.get((source, target))
         if found is None:
-            found = route_fit(self.state, self.topology, source, target, self.now_ns)
+            found = self._fit(source, target)
             limit = self.topology.regions[source].egress_bytes_per_second
             if limit and source != target:
                 row = self.state.regions.find(source.encode())
@@ -51,6 +54,12 @@ class Network:
             self._fits[source, target] = found
         return found
 
+    def _fit(self, source: Region, target: Region) -> RouteFit:
+        if self.fitted is not None:
+            return self.fitted.fit(source, target, self.now_ns)
+        aged_ns = aged_at(self.now_ns)
+        return route_fit(self.state, self.topology, source, target, aged_ns)
+
     def region_state(self, region: Region) -> RegionState:
         """Return what operators said of *region*."""
         found = self._states.get(region)
@@ -58,6 +67,13 @@ class Network:
             found = self.state.region_state(region, self.now_ns)
             self._states[region] = found
         return found
+
+    def usable(self, row: Row) -> RegionState | None:
+        """Return the state of a region's row; None: it may not be a source."""
+        if not self.topology.stores(self.state.region_at(row)):
+            return None
+        said = self.state.region_state_at(row, self.now_ns)
+        return None if said is RegionState.DOWN else said
 
     def serves(self, region: Region) -> bool:
         """Say whether *region* may be a source: in the catalogue, storing, not down."""
@@ -72,7 +88,10 @@ class Network:
         found = self._storages.get(region)
         if found is None:
             order = self.topology.serving_order(region)
-            found = self._storages[region] = min(order, key=self.region_state)
+            found = order[0]
+            if self.region_state(found) is not RegionState.ACTIVE:
+                found = min(order, key=self.region_state)
+            self._storages[region] = found
         return found
 
     def start_up(self, source: Region, target: Region) -> Duration:
@@ -103,7 +122,7 @@ class Network:
 
     def transfer_count(self, source: Region, target: Region) -> int:
         """Return how many transfers were ever observed from *source* to *target*."""
-        row = self._find(self.state.routes, source, target)
+        row = route_row(self.state, source, target)
         return 0 if row == ABSENT else self.state.routes.get(row, 0)
 
     def calibration(self, source: Region, target: Region) -> tuple[int, int, int]:
@@ -112,12 +131,11 @@ class Network:
         Starts that told what had been expected, and of those the waits that were not
         longer than the expected p50 and p90.
         """
-        row = self._find(self.state.calibration, source, target)
+        rows = [self.state.regions.find(region.encode()) for region in (source, target)]
+        if ABSENT in rows:
+            return (0, 0, 0)
+        row = self.state.calibration.find(PAIR.pack(*rows))
         if row == ABSENT:
             return (0, 0, 0)
         samples, below_p50, below_p90 = self.state.calibration.values(row)
         return (samples, below_p50, below_p90)
-
-    def _find(self, table: Table, source: Region, target: Region) -> Row:
-        rows = [self.state.regions.find(region.encode()) for region in (source, target)]
-        return ABSENT if ABSENT in rows else table.find(PAIR.pack(*rows))

@@ -3,25 +3,35 @@
 A ranking is a total order: equal sources are ordered by their region's code.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from placement.core.estimate import Duration
-from placement.core.event import Factor, RegionState
-from placement.core.facts.values import factors_of
-from placement.core.graph import mountable, mounts, pull_bytes, size_of, standing
+from placement.core.event import RegionState
+from placement.core.graph import ImageParts, mountable, mounts, pull_bytes
+from placement.core.near_equals import place_of, seed_of, word_of
 from placement.core.network import Network
 from placement.core.oci import Digest, Repository
+from placement.core.routes import RouteFit
+from placement.core.state import State
 from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.keys import PAIR
-from placement.core.tables.records import ReplicaRecord
 from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
 
 NEAR_EQUAL: Final = 1.1
 """Durations within a tenth of each other are no reason to prefer a source."""
+FACTORS: Final = (
+    "transfer_bytes",
+    "round_trip_seconds",
+    "bytes_per_second",
+    "sample_count",
+    "complete",
+    "missing_at_source_bytes",
+    "draining",
+)
+"""What speaks for and against every ranked source, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,8 @@ class Source:
     repository: Repository
     duration: Duration
     phase: ReplicaPhase
-    factors: tuple[Factor, ...] = ()
+    factors: Mapping[str, float] = field(default_factory=dict)
+    """Named numbers that speak for and against it, always in the same order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,22 @@ class Question:
     source_count_max: int
 
 
+class Answer(NamedTuple):
+    """A ranking, and where to pull when none of its sources works."""
+
+    ranking: Ranking
+    fallback: Source
+
+
+class _Asked(NamedTuple):
+    """What is asked about, by its rows; ABSENT is what nobody ever named."""
+
+    digest: Digest
+    content: Row
+    owner: Row
+    placement: Row
+
+
 def rank_sources(network: Network, question: Question, digest: Digest) -> Ranking:
     """Return the sources of *digest* in the question's repository, best first.
 
@@ -65,89 +92,115 @@ def rank_sources(network: Network, question: Question, digest: Digest) -> Rankin
     total. A duration is that of all which the content refers to, for the largest
     platform.
     """
-    state = network.state
+    return _ranking(network, question, _asked(network.state, question, digest))
+
+
+def rank_and_fall_back(network: Network, question: Question, digest: Digest) -> Answer:
+    """Return ``rank_sources`` and ``fallback_source`` of one content."""
+    asked = _asked(network.state, question, digest)
+    ranking = _ranking(network, question, asked)
+    return Answer(ranking, _fallback(network, question, asked))
+
+
+def _asked(state: State, question: Question, digest: Digest) -> _Asked:
     content = state.find_digest(digest)
-    if content == ABSENT:
-        return Ranking(digest, (), (), 0)
-    placement = state.find_placement(question.repository, digest)
-    records = () if placement == ABSENT else state.replicas_of(placement)
-    size = whole_bytes(network, content)
-    found = [
-        _scored(network, question, placement, record, size)
-        for record in records
-        if network.serves(record.region) and record.phase >= ReplicaPhase.COMPLETE
-    ]
-    ordered = _ordered(found, question, digest)[: question.source_count_max]
+    owner = state.find_repository(question.repository)
+    placement = ABSENT
+    if ABSENT not in (content, owner):
+        placement = state.placements.find(PAIR.pack(owner, content))
+    return _Asked(digest, content, owner, placement)
+
+
+def _ranking(network: Network, question: Question, asked: _Asked) -> Ranking:
+    if asked.content == ABSENT:
+        return Ranking(asked.digest, (), (), 0)
+    scored = []
+    if asked.placement != ABSENT:
+        scored = _scored(network, question, asked)
+    ordered = _ordered(scored, question, asked.digest)[: question.source_count_max]
     return Ranking(
-        digest,
-        tuple(_source(network, question, one, size) for one in ordered),
-        _mountable(network, question, content),
-        state.size_bytes(content),
+        asked.digest,
+        tuple([_source(network, question, asked, one) for one in ordered]),
+        _mountable(network, question, asked),
+        network.state.size_bytes(asked.content),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
+class _Scored(NamedTuple):
     """A region that holds the content, and what it is ordered by."""
 
-    region: Region
-    phase: ReplicaPhase
-    duration: Duration
-    missing_bytes: int
-    """Of all that the content refers to; 0 unless it is *lacking*."""
     lacking: bool
     draining: bool
+    duration: Duration
+    region: Region
+    row: Row
+    route: RouteFit
+    missing_bytes: int
+    """Of all that the content refers to; 0 unless it is *lacking*."""
+
+
+def _scored(network: Network, question: Question, asked: _Asked) -> list[_Scored]:
+    """Return what may serve the content, in no order that means anything."""
+    state = network.state
+    holders = [
+        (state.region_at(row), row, network.usable(row))
+        for row in state.holders_of(asked.placement)
+    ]
+    lacking = _lacking(network, asked, [row for _, row, _ in holders])
+    size = whole_bytes(network, asked.content)
+    found = []
+    for region, row, usable in holders:
+        if usable is not None:
+            route = network.route(region, question.region)
+            found.append(
+                _Scored(
+                    lacking[row] is not None,
+                    usable is RegionState.DRAINING,
+                    route.duration(size),
+                    region,
+                    row,
+                    route,
+                    lacking[row] or 0,
+                )
+            )
+    return found
+
+
+def _lacking(
+    network: Network, asked: _Asked, holders: Sequence[Row]
+) -> dict[Row, int | None]:
+    """Return what each of *holders* lacks of an image; None: nothing of a platform."""
+    owner, content = asked.owner, asked.content
+    if not network.state.has_children(content):
+        return dict.fromkeys(holders)
+    kept = network.missing_bytes
+    unknown = [row for row in holders if (owner, content, row) not in kept]
+    if unknown:
+        parts = ImageParts(network.state, owner, content)
+        for row in unknown:
+            kept[owner, content, row] = parts.missing_bytes(row)
+    return {row: kept[owner, content, row] for row in holders}
 
 
 def _ordered(
     found: Sequence[_Scored], question: Question, digest: Digest
 ) -> list[_Scored]:
+    if len(found) <= 1:
+        return list(found)
     shortest: dict[tuple[bool, bool], int] = {}
     for one in found:
-        group = (one.lacking, one.draining)
         p50_ns = one.duration.p50_ns
+        group = one[:2]
         shortest[group] = min(shortest.get(group, p50_ns), p50_ns)
+    word = word_of(digest)
 
-    def key(one: _Scored) -> tuple[bool, bool, int, bytes, Region]:
-        group = (one.lacking, one.draining)
+    def key(one: _Scored) -> tuple[tuple[bool, bool], int, int, Region]:
+        group = one[:2]
         near_ns = round(shortest[group] * NEAR_EQUAL)
-        p50_ns = max(near_ns, one.duration.p50_ns)
-        named = f"{question.region}\0{digest}\0{one.region}".encode()
-        place = blake2b(named, digest_size=8).digest()
-        return (*group, p50_ns, place, one.region)
+        place = place_of(seed_of(question.region, one.region), word)
+        return (group, max(near_ns, one.duration.p50_ns), place, one.region)
 
     return sorted(found, key=key)
-
-
-def _scored(
-    network: Network,
-    question: Question,
-    placement: Row,
-    record: ReplicaRecord,
-    size: int,
-) -> _Scored:
-    region = record.region
-    missing_bytes = _missing_bytes(network, placement, region)
-    return _Scored(
-        region,
-        record.phase,
-        network.route(region, question.region).duration(size),
-        missing_bytes or 0,
-        missing_bytes is not None,
-        network.region_state(region) is RegionState.DRAINING,
-    )
-
-
-def _missing_bytes(network: Network, placement: Row, region: Region) -> int | None:
-    """Return what *region* lacks of an image; None: it has all of one platform."""
-    kept, key = network.missing_bytes, (placement, region)
-    if key not in kept:
-        state = network.state
-        owner, content = map(Row, PAIR.unpack(state.placements.key(placement)))
-        row = state.regions.find(region.encode())
-        whole = standing(state, owner, content, row)
-        kept[key] = None if whole.complete else whole.missing_bytes
-    return kept[key]
 
 
 def whole_bytes(network: Network, content: Row) -> int:
@@ -158,36 +211,36 @@ def whole_bytes(network: Network, content: Row) -> int:
     return found
 
 
-def _source(network: Network, question: Question, one: _Scored, size: int) -> Source:
-    """Return a source with the factors that speak for and against it."""
-    route = network.route(one.region, question.region)
+def _source(
+    network: Network, question: Question, asked: _Asked, one: _Scored
+) -> Source:
+    """Return a source with the factors that speak for and against it, as FACTORS."""
     round_trip_ns = network.topology.round_trip_ns(one.region, question.region)
     factors = {
-        "transfer_bytes": float(size),
+        "transfer_bytes": float(whole_bytes(network, asked.content)),
         "round_trip_seconds": round_trip_ns / 1e9,
-        "bytes_per_second": 1 / route.seconds_per_byte,
-        "sample_count": float(route.sample_count),
+        "bytes_per_second": 1 / one.route.seconds_per_byte,
+        "sample_count": float(one.route.sample_count),
         "complete": float(not one.lacking),
         "missing_at_source_bytes": float(one.missing_bytes),
         "draining": float(one.draining),
     }
-    named = factors_of(factors)
-    return Source(one.region, question.repository, one.duration, one.phase, named)
+    phase = network.state.phase(asked.placement, one.row)
+    return Source(one.region, question.repository, one.duration, phase, factors)
 
 
 def _mountable(
-    network: Network, question: Question, content: Row
+    network: Network, question: Question, asked: _Asked
 ) -> tuple[tuple[Region, Repository], ...]:
-    state = network.state
+    state, owner, content = network.state, asked.owner, asked.content
+    if len(state.indexes.placements_of(content)) == (asked.placement != ABSENT):
+        return ()  # no other repository ever had it
     storage = network.storage(question.region)
     region_row = state.regions.find(storage.encode())
-    if region_row == ABSENT:
+    if region_row == ABSENT or not mountable(state, owner, content, region_row):
         return ()
-    repository = state.find_repository(question.repository)
-    if not mountable(state, repository, content, region_row):
-        return ()
-    owners = mounts(state, repository, content, region_row)
-    return tuple(sorted((storage, state.repository_at(owner)) for owner in owners))
+    owners = mounts(state, owner, content, region_row)
+    return tuple(sorted((storage, state.repository_at(each)) for each in owners))
 
 
 def fallback_source(
@@ -197,14 +250,18 @@ def fallback_source(
 
     A lost notification must never break a pull: the home region is always worth asking.
     """
+    asked = _Asked(Digest(""), ABSENT, ABSENT, ABSENT)
+    if digest is not None:
+        asked = _asked(network.state, question, digest)
+    return _fallback(network, question, asked)
+
+
+def _fallback(network: Network, question: Question, asked: _Asked) -> Source:
     state, home = network.state, network.topology.home
     size, phase = 0, ReplicaPhase.ABSENT
-    content = ABSENT if digest is None else state.find_digest(digest)
-    if digest is not None and content != ABSENT:
-        size = max(pull_bytes(state, content), size_of(state, [content]))
-        placement = state.find_placement(question.repository, digest)
-        region_row = state.regions.find(home.encode())
-        if ABSENT not in {placement, region_row}:
-            phase = state.phase(placement, region_row)
+    if asked.content != ABSENT:
+        size = whole_bytes(network, asked.content)
+    if asked.placement != ABSENT:
+        phase = state.phase(asked.placement, state.regions.find(home.encode()))
     duration = network.route(home, question.region).duration(size)
     return Source(home, question.repository, duration, phase)

@@ -122,6 +122,10 @@ class State(Tables):
         parts = self.platforms.key(Row(kept - 1)).decode().split("\0")
         return Platform(*parts)
 
+    def has_children(self, digest: Row) -> bool:
+        """Say whether a manifest or index is known to refer to anything."""
+        return self.digests.get(digest, cells.Digest.EDGES) > 0
+
     def phase(self, placement: Row, region: Row) -> ReplicaPhase:
         """Return how far the content has arrived; *region* may be ABSENT: nowhere."""
         if region == ABSENT:
@@ -149,6 +153,14 @@ class State(Tables):
             if phase is not ReplicaPhase.ABSENT:
                 found.append(self._replica_at(row, placement, region, phase))
         return sorted(found)
+
+    def holders_of(self, placement: Row) -> list[Row]:
+        """Return the regions that have the content whole."""
+        return [
+            region
+            for region in self.indexes.regions_of(placement)
+            if self.phase(placement, region) >= ReplicaPhase.COMPLETE
+        ]
 
     def _replica_at(
         self, row: Row, placement: Row, region: Row, phase: ReplicaPhase
@@ -193,11 +205,15 @@ class State(Tables):
 
     def region_state(self, region: Region, now_ns: int) -> RegionState:
         """Return what operators said of *region*; ACTIVE unless they said otherwise."""
-        row = self.regions.find(region.encode())
-        if row == ABSENT:
+        return self.region_state_at(self.regions.find(region.encode()), now_ns)
+
+    def region_state_at(self, row: Row, now_ns: int) -> RegionState:
+        """Return ``region_state`` of a region's row, which may be ABSENT."""
+        state = 0 if row == ABSENT else self.regions.get(row, cells.Region.STATE)
+        if not state:
             return RegionState.ACTIVE
-        state, _, expire, *_ = self.regions.values(row)
-        if not state or (expire and expire <= now_ns):
+        expire = self.regions.get(row, cells.Region.STATE_EXPIRE)
+        if expire and expire <= now_ns:
             return RegionState.ACTIVE
         return RegionState(state)
 

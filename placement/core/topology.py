@@ -67,6 +67,9 @@ class Topology:
     _serving: dict[Region, tuple[Region, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _round_trips: dict[tuple[Region, Region], int] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Check the catalogue and work out every region's serving order."""
@@ -146,10 +149,14 @@ class Topology:
 
     def round_trip_ns(self, source: Region, target: Region) -> int:
         """Return the expected round trip between two regions of the catalogue."""
-        if source == target:
-            return round(LOCAL_ROUND_TRIP_MS * 1e6)
-        kilometres = distance_km(self.regions[source], self.regions[target])
-        return round((ROUND_TRIP_BASE_MS + kilometres / ROUND_TRIP_KM_PER_MS) * 1e6)
+        found = self._round_trips.get((source, target))
+        if found is None:
+            round_trip_ms = LOCAL_ROUND_TRIP_MS
+            if source != target:
+                kilometres = distance_km(self.regions[source], self.regions[target])
+                round_trip_ms = ROUND_TRIP_BASE_MS + kilometres / ROUND_TRIP_KM_PER_MS
+            found = self._round_trips[source, target] = round(round_trip_ms * 1e6)
+        return found
 
 
 def distance_km(one: CatalogueRegion, other: CatalogueRegion) -> float:

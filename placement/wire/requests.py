@@ -6,7 +6,7 @@ Every limit on a request is here, and GetServiceInfo reports them all.
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from placement.core.errors import (
     InputError,
@@ -110,8 +110,10 @@ class Consistency:
     """Fail instead of answering from older state."""
 
 
-@dataclass(frozen=True, slots=True)
-class RankQuery:
+ANY: Final = Consistency()
+
+
+class RankQuery(NamedTuple):
     """Which contents of one repository to rank sources for, and for whom."""
 
     repository: Repository
@@ -222,6 +224,8 @@ def _decode_published(proto: events_pb.Event, now_ns: int) -> Event | InputError
 
 def decode_consistency(proto: basis_pb.Consistency) -> Consistency:
     """Return how fresh an answer has to be; raises TimeInvalidError."""
+    if not proto.ByteSize():
+        return ANY
     staleness_ns = None
     if proto.WhichOneof("requirement") == "max_staleness":
         name = "consistency.max_staleness"

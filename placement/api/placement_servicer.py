@@ -2,6 +2,7 @@
 
 from placement import __version__
 from placement.api.estimate_servicer import EstimateAnswers
+from placement.api.kept_answers import KeptAnswers
 from placement.api.reading import Context, Pace, Reader
 from placement.api.watch_servicer import WatchAnswers
 from placement.core.fingerprint import fingerprint
@@ -46,19 +47,29 @@ class PlacementServicer(EstimateAnswers, WatchAnswers):
         """Answer from what *reader* gives, and let *hub* watch it."""
         self._reader = reader
         self._hub = hub
+        self._kept = KeptAnswers(reader)
         self._writer = RankWriter(reader.topology)
 
     async def RankSources(  # noqa: N802 - gRPC's name
         self, request: pb.RankSourcesRequest, context: Context
     ) -> pb.RankSourcesResponse:
         """Return the sources of one content, best first, and the fallback."""
+        # Who asks for no freshness can be told what was told just now.
+        plain = not (request.HasField("consistency") or request.HasField("as_of"))
+        if plain:
+            kept = self._kept.find(request, self._reader.view.basis())
+            if kept is not None:
+                return kept
         query = decode_rank(request)
         self._reader.topology.known(query.region)
         basis = await self._reader.settled(query.consistency, context)
         network = self._reader.network(basis)
         question, digest = _question(query), query.digests[0]
         answer = rank_and_fall_back(network, question, digest)
-        return self._writer.rank(answer, basis)
+        response = self._writer.rank(answer, basis)
+        if plain:
+            self._kept.keep(request, response)
+        return response
 
     async def BatchRankSources(  # noqa: N802 - gRPC's name
         self, request: pb.BatchRankSourcesRequest, context: Context

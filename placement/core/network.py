@@ -1,41 +1,61 @@
 """The routes of one answer: each fitted once, at one time, from one state."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from placement.core.decisions import flow_count
 from placement.core.estimate import Duration
 from placement.core.event import RegionState
-from placement.core.fitted import FittedRoutes, aged_at
-from placement.core.routes import RouteFit, route_fit, route_row
+from placement.core.routes import RouteFit, route_row
 from placement.core.state import State
+from placement.core.tables import cells
 from placement.core.tables.keys import PAIR
 from placement.core.tables.records import ReplicaRecord
 from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region, Topology
+from placement.core.ways import AGED_EVERY_NS, Ways
 
 
-@dataclass(frozen=True, slots=True)
 class Network:
     """What an answer knows of the network: state, catalogue and time together."""
 
-    state: State
-    topology: Topology
-    now_ns: int
-    fitted: FittedRoutes | None = None
-    """What was fitted before, of the same state and catalogue."""
-    _fits: dict[tuple[Region, Region], RouteFit] = field(default_factory=dict)
-    _start_ups: dict[tuple[Region, Region], Duration] = field(default_factory=dict)
-    coming: dict[Row, frozenset[Row]] = field(default_factory=dict)
-    """What decided copies bring into a region; filled by who asks, for this answer."""
-    graphs: dict[Row, list[Row]] = field(default_factory=dict)
-    """What an image consists of; filled by who asks, for this answer."""
-    pulls: dict[Row, int] = field(default_factory=dict)
-    """What one machine pulls of an image, in bytes; filled by who asks."""
-    missing_bytes: dict[tuple[Row, Row, Row], int | None] = field(default_factory=dict)
-    """What a region lacks of a repository's image; None: nothing of one platform."""
-    _states: dict[Region, RegionState] = field(default_factory=dict)
-    _storages: dict[Region, Region] = field(default_factory=dict)
-    _supplies: dict[Row, tuple[ReplicaRecord, ...]] = field(default_factory=dict)
+    __slots__ = (
+        "_fits",
+        "_start_ups",
+        "_states",
+        "_storages",
+        "_supplies",
+        "coming",
+        "graphs",
+        "missing_bytes",
+        "now_ns",
+        "pulls",
+        "state",
+        "topology",
+        "ways",
+    )
+
+    def __init__(
+        self, state: State, topology: Topology, now_ns: int, ways: Ways | None = None
+    ) -> None:
+        """Know these for one answer; *ways* are what was fitted of them before."""
+        self.state = state
+        self.topology = topology
+        self.now_ns = now_ns
+        self.ways = ways or Ways(state, topology)
+        self._fits: dict[tuple[Region, Region], RouteFit] = {}
+        self._start_ups: dict[tuple[Region, Region], Duration] = {}
+        self._states: dict[Region, RegionState] = {}
+        self._storages: dict[Region, Region] = {}
+        self._supplies: dict[Row, tuple[ReplicaRecord, ...]] = {}
+        # What else is looked up once for an answer, by who asks.
+        self.coming: dict[Row, frozenset[Row]] = {}
+        """What decided copies bring into a region."""
+        self.graphs: dict[Row, list[Row]] = {}
+        """What an image consists of."""
+        self.pulls: dict[Row, int] = {}
+        """What one machine pulls of an image, in bytes."""
+        self.missing_bytes: dict[tuple[Row, Row, Row], int | None] = {}
+        """What a region lacks of an image; None: nothing of one platform."""
 
     def route(self, source: Region, target: Region) -> RouteFit:
         """Return the route between two regions of the catalogue.
@@ -44,21 +64,16 @@ class Network:
         """
         found = self._fits.get((source, target))
         if found is None:
-            found = self._fit(source, target)
-            limit = self.topology.regions[source].egress_bytes_per_second
-            if limit and source != target:
+            way = self.ways.way(source, target, self.now_ns)
+            found = way.fit
+            if way.limited:
+                limit = self.topology.regions[source].egress_bytes_per_second
                 row = self.state.regions.find(source.encode())
                 flows = 0 if row == ABSENT else flow_count(self.state, row)
                 slowest = max(found.seconds_per_byte, (flows + 1) / limit)
                 found = replace(found, seconds_per_byte=slowest)
             self._fits[source, target] = found
         return found
-
-    def _fit(self, source: Region, target: Region) -> RouteFit:
-        if self.fitted is not None:
-            return self.fitted.fit(source, target, self.now_ns)
-        aged_ns = aged_at(self.now_ns)
-        return route_fit(self.state, self.topology, source, target, aged_ns)
 
     def region_state(self, region: Region) -> RegionState:
         """Return what operators said of *region*."""
@@ -67,13 +82,6 @@ class Network:
             found = self.state.region_state(region, self.now_ns)
             self._states[region] = found
         return found
-
-    def usable(self, row: Row) -> RegionState | None:
-        """Return the state of a region's row; None: it may not be a source."""
-        if not self.topology.stores(self.state.region_at(row)):
-            return None
-        said = self.state.region_state_at(row, self.now_ns)
-        return None if said is RegionState.DOWN else said
 
     def serves(self, region: Region) -> bool:
         """Say whether *region* may be a source: in the catalogue, storing, not down."""
@@ -139,3 +147,14 @@ class Network:
             return (0, 0, 0)
         samples, below_p50, below_p90 = self.state.calibration.values(row)
         return (samples, below_p50, below_p90)
+
+
+def steady_until_ns(state: State, now_ns: int) -> int:
+    """Return until when answers of *state* stay the same, but for their time.
+
+    Routes age by the minute, and what operators said of a region may expire.
+    """
+    ends_ns = [now_ns - now_ns % AGED_EVERY_NS + AGED_EVERY_NS]
+    expire_ns = state.regions.column(cells.Region.STATE_EXPIRE)
+    ends_ns += expire_ns[expire_ns > now_ns].tolist()
+    return min(ends_ns)

@@ -4,13 +4,13 @@ A ranking is a total order: equal sources are ordered by their region's code.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from placement.core.estimate import Duration
 from placement.core.event import RegionState
 from placement.core.graph import ImageParts, mountable, mounts, pull_bytes
-from placement.core.near_equals import place_of, seed_of, word_of
+from placement.core.near_equals import place_of, word_of
 from placement.core.network import Network
 from placement.core.oci import Digest, Repository
 from placement.core.routes import RouteFit
@@ -19,6 +19,7 @@ from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.keys import PAIR
 from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
+from placement.core.ways import Way
 
 NEAR_EQUAL: Final = 1.1
 """Durations within a tenth of each other are no reason to prefer a source."""
@@ -34,20 +35,24 @@ FACTORS: Final = (
 """What speaks for and against every ranked source, by name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+_NONE: Final[Mapping[str, float]] = MappingProxyType({})
+_DRAINS: Final = 1
+_LACKS: Final = 2
+"""What makes a source worse than any other without it, however near it may be."""
+
+
+class Source(NamedTuple):
     """A region to pull from, what that is expected to take, and why."""
 
     region: Region
     repository: Repository
     duration: Duration
     phase: ReplicaPhase
-    factors: Mapping[str, float] = field(default_factory=dict)
+    factors: Mapping[str, float] = _NONE
     """Named numbers that speak for and against it, always in the same order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
+class Ranking(NamedTuple):
     """The sources of one content, best first, and what stands beside them."""
 
     digest: Digest
@@ -56,8 +61,7 @@ class Ranking:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """Who asks for content of which repository, from where."""
 
     repository: Repository
@@ -117,7 +121,7 @@ def _ranking(network: Network, question: Question, asked: _Asked) -> Ranking:
     scored = []
     if asked.placement != ABSENT:
         scored = _scored(network, question, asked)
-    ordered = _ordered(scored, question, asked.digest)[: question.source_count_max]
+    ordered = _ordered(scored, question, asked.digest)
     return Ranking(
         asked.digest,
         tuple([_source(network, question, asked, one) for one in ordered]),
@@ -127,53 +131,49 @@ def _ranking(network: Network, question: Question, asked: _Asked) -> Ranking:
 
 
 class _Scored(NamedTuple):
-    """A region that holds the content, and what it is ordered by."""
+    """A region that holds the content, and what it is ordered by, but for near-equals.
 
-    lacking: bool
-    draining: bool
-    duration: Duration
+    A higher *rank* is a worse one.
+    """
+
+    rank: int
+    p50_ns: int
     region: Region
     row: Row
-    route: RouteFit
-    missing_bytes: int
-    """Of all that the content refers to; 0 unless it is *lacking*."""
+    way: Way
+    fit: RouteFit
+    missing_bytes: int | None
+    """Of all that the content refers to; None where all of one platform is there."""
 
 
 def _scored(network: Network, question: Question, asked: _Asked) -> list[_Scored]:
     """Return what may serve the content, in no order that means anything."""
-    state = network.state
-    holders = [
-        (state.region_at(row), row, network.usable(row))
-        for row in state.holders_of(asked.placement)
-    ]
-    lacking = _lacking(network, asked, [row for _, row, _ in holders])
+    state, topology, now_ns = network.state, network.topology, network.now_ns
+    holders = state.holders_of(asked.placement)
+    missing = None
+    if state.has_children(asked.content):
+        missing = _missing_bytes(network, asked, holders)
     size = whole_bytes(network, asked.content)
     found = []
-    for region, row, usable in holders:
-        if usable is not None:
-            route = network.route(region, question.region)
-            found.append(
-                _Scored(
-                    lacking[row] is not None,
-                    usable is RegionState.DRAINING,
-                    route.duration(size),
-                    region,
-                    row,
-                    route,
-                    lacking[row] or 0,
-                )
-            )
+    for row in holders:
+        region, said = state.region_at(row), state.region_state_at(row, now_ns)
+        if said is RegionState.DOWN or not topology.stores(region):
+            continue
+        way = network.ways.way(region, question.region, now_ns)
+        fit = network.route(region, question.region) if way.limited else way.fit
+        lacks = None if missing is None else missing[row]
+        rank = _DRAINS if said is RegionState.DRAINING else 0
+        if lacks is not None:
+            rank += _LACKS
+        found.append(_Scored(rank, fit.p50_ns(size), region, row, way, fit, lacks))
     return found
 
 
-def _lacking(
+def _missing_bytes(
     network: Network, asked: _Asked, holders: Sequence[Row]
 ) -> dict[Row, int | None]:
     """Return what each of *holders* lacks of an image; None: nothing of a platform."""
-    owner, content = asked.owner, asked.content
-    if not network.state.has_children(content):
-        return dict.fromkeys(holders)
-    kept = network.missing_bytes
+    owner, content, kept = asked.owner, asked.content, network.missing_bytes
     unknown = [row for row in holders if (owner, content, row) not in kept]
     if unknown:
         parts = ImageParts(network.state, owner, content)
@@ -182,25 +182,19 @@ def _lacking(
     return {row: kept[owner, content, row] for row in holders}
 
 
-def _ordered(
-    found: Sequence[_Scored], question: Question, digest: Digest
-) -> list[_Scored]:
-    if len(found) <= 1:
-        return list(found)
-    shortest: dict[tuple[bool, bool], int] = {}
+def _ordered(found: list[_Scored], question: Question, digest: Digest) -> list[_Scored]:
+    """Return the best of *found*, as many as are asked for, the best first."""
+    nearest: dict[int, int] = {}
     for one in found:
-        p50_ns = one.duration.p50_ns
-        group = one[:2]
-        shortest[group] = min(shortest.get(group, p50_ns), p50_ns)
+        nearest[one.rank] = min(one.p50_ns, nearest.get(one.rank, one.p50_ns))
+    near = {rank: round(p50_ns * NEAR_EQUAL) for rank, p50_ns in nearest.items()}
     word = word_of(digest)
 
-    def key(one: _Scored) -> tuple[tuple[bool, bool], int, int, Region]:
-        group = one[:2]
-        near_ns = round(shortest[group] * NEAR_EQUAL)
-        place = place_of(seed_of(question.region, one.region), word)
-        return (group, max(near_ns, one.duration.p50_ns), place, one.region)
+    def key(one: _Scored) -> tuple[int, int, int, Region]:
+        place = place_of(one.way.seed, word)
+        return one.rank, max(one.p50_ns, near[one.rank]), place, one.region
 
-    return sorted(found, key=key)
+    return sorted(found, key=key)[: question.source_count_max]
 
 
 def whole_bytes(network: Network, content: Row) -> int:
@@ -215,18 +209,19 @@ def _source(
     network: Network, question: Question, asked: _Asked, one: _Scored
 ) -> Source:
     """Return a source with the factors that speak for and against it, as FACTORS."""
-    round_trip_ns = network.topology.round_trip_ns(one.region, question.region)
+    size = whole_bytes(network, asked.content)
     factors = {
-        "transfer_bytes": float(whole_bytes(network, asked.content)),
-        "round_trip_seconds": round_trip_ns / 1e9,
-        "bytes_per_second": 1 / one.route.seconds_per_byte,
-        "sample_count": float(one.route.sample_count),
-        "complete": float(not one.lacking),
-        "missing_at_source_bytes": float(one.missing_bytes),
-        "draining": float(one.draining),
+        "transfer_bytes": float(size),
+        "round_trip_seconds": one.way.round_trip_ns / 1e9,
+        "bytes_per_second": 1 / one.fit.seconds_per_byte,
+        "sample_count": float(one.fit.sample_count),
+        "complete": float(one.missing_bytes is None),
+        "missing_at_source_bytes": float(one.missing_bytes or 0),
+        "draining": float(one.rank & _DRAINS),
     }
     phase = network.state.phase(asked.placement, one.row)
-    return Source(one.region, question.repository, one.duration, phase, factors)
+    duration = one.fit.duration(size)
+    return Source(one.region, question.repository, duration, phase, factors)
 
 
 def _mountable(

@@ -67,6 +67,11 @@ class RouteFit:
     sample_count: int
     effective_samples: float
 
+    def p50_ns(self, size_bytes: int) -> int:
+        """Return how long *size_bytes* >= 0 take in half of the cases."""
+        p50 = self.start_up_ns + size_bytes * self.seconds_per_byte * 1e9
+        return round(min(p50, LONGEST_NS))
+
     def duration(self, size_bytes: int) -> Duration:
         """Return how long *size_bytes* >= 0 take; never shorter for more bytes."""
         byte_ns = size_bytes * self.seconds_per_byte * 1e9

@@ -34,6 +34,8 @@ class State(Tables):
         self.sequence = self.store_time_ns = 0
         self.message_hash = b""
         self.indexes = Indexes()
+        self._codes: list[Region] = []
+        """The code of each region's row that was asked for, and of those before."""
 
     # Rows of things by their names; adding is for the fold alone.
 
@@ -76,7 +78,10 @@ class State(Tables):
 
     def region_at(self, row: Row) -> Region:
         """Return the code of a region's row."""
-        return Region(self.regions.key(row).decode())
+        codes = self._codes
+        while row >= len(codes):
+            codes.append(Region(self.regions.key(Row(len(codes))).decode()))
+        return codes[row]
 
     def repository_at(self, row: Row) -> Repository:
         """Return the name of a repository's row."""

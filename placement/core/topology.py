@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NewType
 
 from placement.core.errors import (
@@ -27,6 +28,7 @@ ROUND_TRIP_KM_PER_MS: Final = 75.0
 _REGION: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 
 
+@lru_cache(maxsize=2 * REGION_COUNT_MAX)
 def parse_region(text: str, field: str = "region") -> Region:
     """Return *text* as a region code; raises RegionInvalidError, naming *field*."""
     if not _REGION.fullmatch(text):

@@ -1,9 +1,8 @@
 """The read side: the state, what its answers rest on, and waiting for a sequence."""
 
 import asyncio
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from placement.core.state import State
 from placement.ports import Clock
@@ -31,8 +30,7 @@ class ServingState(IntEnum):
     DEGRADED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(NamedTuple):
     """What an answer rests on; times in nanoseconds."""
 
     epoch: str

@@ -1,16 +1,14 @@
 """Routes that are kept: they are what a fit of now would be, and cost little."""
 
 from placement.core.event import DurationNs, Event, TransferMeasured
-from placement.core.fitted import (
+from placement.core.network import Network
+from placement.core.state import State
+from placement.core.ways import (
     AGED_EVERY_NS,
     FIT_EVERY_NS,
     FITS_BURST,
-    FittedRoutes,
-    aged_at,
+    Ways,
 )
-from placement.core.network import Network
-from placement.core.routes import route_fit
-from placement.core.state import State
 from tests.builders import (
     AMS,
     FRA,
@@ -36,7 +34,7 @@ def transfer(seconds: int) -> Event:
 def test_kept_route_is_the_one_that_a_fit_of_now_gives() -> None:
     """After each transfer, and after each minute; of routes without any, too."""
     state = folded(transfer(3))
-    kept = FittedRoutes(state, TOPOLOGY)
+    kept = Ways(state, TOPOLOGY)
 
     for number in range(20):
         now_ns = NOW_NS + number * AGED_EVERY_NS // 2
@@ -49,28 +47,28 @@ def test_kept_route_is_the_one_that_a_fit_of_now_gives() -> None:
 def test_first_transfer_of_a_route_is_noticed() -> None:
     """What was a guess from the distance is learned from now on."""
     state = State()
-    kept = FittedRoutes(state, TOPOLOGY)
-    guess = kept.fit(AMS, FRA, NOW_NS)
+    kept = Ways(state, TOPOLOGY)
+    guess = kept.way(AMS, FRA, NOW_NS).fit
 
     fold_in(state, transfer(60))
 
-    assert kept.fit(AMS, FRA, NOW_NS) != guess
-    assert kept.fit(AMS, FRA, NOW_NS).sample_count == 1
+    assert kept.way(AMS, FRA, NOW_NS).fit != guess
+    assert kept.way(AMS, FRA, NOW_NS).fit.sample_count == 1
 
 
 def test_routes_that_change_all_the_time_are_fitted_now_and_then() -> None:
     """After a burst one more is fitted each hundredth of a second, and none before."""
     state = folded(transfer(1))
-    kept = FittedRoutes(state, TOPOLOGY)
-    kept.fit(AMS, FRA, NOW_NS)
+    kept = Ways(state, TOPOLOGY)
+    kept.way(AMS, FRA, NOW_NS)
     for _ in range(FITS_BURST):
         fold_in(state, transfer(2))
-        kept.fit(AMS, FRA, NOW_NS)
+        kept.way(AMS, FRA, NOW_NS)
     fold_in(state, transfer(9))
-    current = route_fit(state, TOPOLOGY, AMS, FRA, aged_at(NOW_NS))
+    current = Network(state, TOPOLOGY, NOW_NS).route(AMS, FRA)
 
-    early = kept.fit(AMS, FRA, NOW_NS + FIT_EVERY_NS - 1)
-    due = kept.fit(AMS, FRA, NOW_NS + FIT_EVERY_NS)
+    early = kept.way(AMS, FRA, NOW_NS + FIT_EVERY_NS - 1).fit
+    due = kept.way(AMS, FRA, NOW_NS + FIT_EVERY_NS).fit
 
     assert early != current
     assert due == current

@@ -37,13 +37,14 @@ def word_of(digest: Digest) -> int:
 
 
 def place_of(seed: int, word: int) -> int:
-    """Return the place of a source among its near-equals, 0 to 2^64 - 1."""
+    """Return the place of a source among its near-equals, 0 to 2^63 - 1."""
     mixed = ((seed ^ word) * MULTIPLIER) & _MASK
-    return ((mixed ^ (mixed >> 32)) * MULTIPLIER) & _MASK
+    return (((mixed ^ (mixed >> 32)) * MULTIPLIER) & _MASK) >> 1
 
 
 def places_of(seeds: Words, words: Words) -> Words:
-    """Return ``place_of`` each of *seeds* and *words*, which are of one shape."""
+    """Return ``place_of`` each of *seeds* and *words*, which broadcast."""
     multiplier = np.uint64(MULTIPLIER)
     mixed = (seeds ^ words) * multiplier
-    return (mixed ^ (mixed >> np.uint64(32))) * multiplier
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * multiplier
+    return mixed >> np.uint64(1)

@@ -5,6 +5,10 @@ words. Column positions are named constants beside each table's definition.
 """
 
 from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from placement.core.event import RegionState
 from placement.core.oci import (
@@ -21,8 +25,10 @@ from placement.core.tables.indexes import Indexes
 from placement.core.tables.keys import PAIR, digest_key, digest_text, tag_key
 from placement.core.tables.records import ReplicaRecord, TagPointer
 from placement.core.tables.schema import Tables
-from placement.core.tables.table import ABSENT, Row
+from placement.core.tables.table import ABSENT, Row, RowNumbers
 from placement.core.topology import Region
+
+PRESENCE_BITS: Final = 62
 
 
 class State(Tables):
@@ -166,6 +172,20 @@ class State(Tables):
             for region in self.indexes.regions_of(placement)
             if self.phase(placement, region) >= ReplicaPhase.COMPLETE
         ]
+
+    def presence_of(
+        self, placements: RowNumbers
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return who has each content whole: bit r for the region of row r.
+
+        And of which placements that is all; of the others, ask ``holders_of``.
+        """
+        bits, told = [], []
+        for placement in placements.tolist():
+            holders = self.holders_of(Row(placement))
+            bits.append(sum(1 << row for row in holders if row < PRESENCE_BITS))
+            told.append(all(row < PRESENCE_BITS for row in holders))
+        return np.array(bits, np.int64), np.array(told, np.bool_)
 
     def _replica_at(
         self, row: Row, placement: Row, region: Row, phase: ReplicaPhase

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from placement.core.tables.columns import BYTE, WORD32, WORD64, Column
+from placement.core.tables.columns import BYTE, WORD32, Column
 from placement.core.tables.hashing import Hashes, hash_of_many, hash_of_one
 from placement.core.tables.index import Index
 from placement.core.tables.slots import NOWHERE, Rows, equal
@@ -47,7 +47,7 @@ class PackedKeys:
         words = -(-size // 4)
         self._stride = 4 * words
         self._padding = bytes(self._stride - size)
-        self._words = Column(WORD32, words) if words % 2 else Column(WORD64, words // 2)
+        self._words = Column(WORD32, words)
         self._hash, self._hash_many = (
             hash_of_one(seed, words),
             hash_of_many(seed, words),
@@ -80,6 +80,15 @@ class PackedKeys:
             return odd
         begin = row * self._stride
         return bytes(self._words.memory[begin : begin + self.size])
+
+    def part(self, row: int, position: int) -> int:
+        """Return the 32-bit word at *position* of a row's key."""
+        return self._words.cells[row * self._stride // 4 + position]
+
+    def parts(self, position: int) -> NDArray[np.uint32]:
+        """Return the 32-bit word at *position* of every key, by row."""
+        words: NDArray[np.uint32] = self._words.array[: self.count].view("<u4")
+        return words[:, position]
 
     def put(self, row: int, key: bytes) -> None:
         """Let *row* have a new *key*; the row is the next one, or has none."""

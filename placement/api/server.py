@@ -45,7 +45,6 @@ CLIENT_PING_MS_MIN: Final = 10_000
 """Clients that ask more often than this are sent away."""
 
 OPTIONS: Final[Sequence[tuple[str, int]]] = (
-    ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a lottery
     ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
     ("grpc.max_metadata_size", METADATA_BYTES_MAX),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
@@ -82,7 +81,10 @@ class PlacementServer:
         """Listen, and return the port; raises InputError naming the setting."""
         assert self._server is None, "a server starts once"
         interceptor = AnswerInterceptor(self._settings.sample_every)
-        server = grpc.aio.server(interceptors=[interceptor], options=OPTIONS)
+        # Unless all agree, a port that is taken is an error and no lottery.
+        sharing = ("grpc.so_reuseport", int(self._settings.reuse_port))
+        options = (*OPTIONS, sharing)
+        server = grpc.aio.server(interceptors=[interceptor], options=options)
         self._health = Health(self._reader.view)
         self._add_services(server, self._health)
         port = listen(server, self._settings)

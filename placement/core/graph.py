@@ -11,7 +11,6 @@ from typing import Final
 
 from placement.core.oci import ContentKind, Platform
 from placement.core.state import State
-from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.keys import PAIR
 from placement.core.tables.table import ABSENT, Row
 
@@ -98,9 +97,7 @@ def pull_bytes(state: State, digest: Row) -> int:
 def holds(state: State, repository: Row, digest: Row, region: Row) -> bool:
     """Say whether *region* can serve the content from *repository*."""
     placement = state.placements.find(PAIR.pack(repository, digest))
-    if placement == ABSENT:
-        return False
-    return state.phase(placement, region) >= ReplicaPhase.COMPLETE
+    return placement != ABSENT and state.holds(placement, region)
 
 
 def missing(state: State, repository: Row, rows: list[Row], region: Row) -> list[Row]:
@@ -113,7 +110,7 @@ def mounts(state: State, repository: Row, digest: Row, region: Row) -> list[Row]
     owners = (
         Row(PAIR.unpack(state.placements.key(placement))[0])
         for placement in state.indexes.placements_of(digest)
-        if state.phase(placement, region) >= ReplicaPhase.COMPLETE
+        if state.holds(placement, region)
     )
     return sorted(owner for owner in owners if owner != repository)
 
@@ -133,8 +130,12 @@ def mountable(state: State, repository: Row, digest: Row, region: Row) -> bool:
 
     Only blobs can: manifests and indexes are pushed anew.
     """
-    blob = state.kind(digest) in {ContentKind.BLOB, ContentKind.UNKNOWN}
-    return blob and bool(mounts(state, repository, digest, region))
+    return is_blob(state, digest) and bool(mounts(state, repository, digest, region))
+
+
+def is_blob(state: State, digest: Row) -> bool:
+    """Say whether the content is no manifest and no index, as far as is known."""
+    return state.kind(digest) in {ContentKind.BLOB, ContentKind.UNKNOWN}
 
 
 def standing(state: State, repository: Row, digest: Row, region: Row) -> ImageStanding:
@@ -176,8 +177,7 @@ class ImageParts:
         held = {
             row
             for row, placement in placements.items()
-            if placement != ABSENT
-            and state.phase(placement, region) >= ReplicaPhase.COMPLETE
+            if placement != ABSENT and state.holds(placement, region)
         }
         if any(held.issuperset(rows) for rows in self._variants):
             return None

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from placement.core.estimate import Duration
 from placement.core.event import RegionState
-from placement.core.graph import ImageParts, mountable, mounts, pull_bytes
+from placement.core.graph import ImageParts, is_blob, mounts, pull_bytes
 from placement.core.near_equals import place_of, word_of
 from placement.core.network import Network
 from placement.core.oci import Digest, Repository
@@ -232,7 +232,7 @@ def _mountable(
         return ()  # no other repository ever had it
     storage = network.storage(question.region)
     region_row = state.regions.find(storage.encode())
-    if region_row == ABSENT or not mountable(state, owner, content, region_row):
+    if region_row == ABSENT or not is_blob(state, content):
         return ()
     owners = mounts(state, owner, content, region_row)
     return tuple(sorted((storage, state.repository_at(each)) for each in owners))

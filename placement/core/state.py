@@ -5,7 +5,6 @@ words. Column positions are named constants beside each table's definition.
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,18 +27,16 @@ from placement.core.tables.schema import Tables
 from placement.core.tables.table import ABSENT, Row, RowNumbers
 from placement.core.topology import Region
 
-PRESENCE_BITS: Final = 62
-
 
 class State(Tables):
     """All that has been folded, at *sequence*."""
 
-    def __init__(self) -> None:
-        """Begin before the first message."""
-        super().__init__()
+    def __init__(self, seed: int = 0) -> None:
+        """Begin before the first message; *seed* changes no answer."""
+        super().__init__(seed)
         self.sequence = self.store_time_ns = 0
         self.message_hash = b""
-        self.indexes = Indexes()
+        self.indexes = Indexes(self)
         self._codes: list[Region] = []
         """The code of each region's row that was asked for, and of those before."""
 
@@ -99,12 +96,12 @@ class State(Tables):
 
     def placement_at(self, row: Row) -> tuple[Repository, Digest]:
         """Return what a placement's row stands for."""
-        owner, content = PAIR.unpack(self.placements.key(row))
+        owner, content = self.placements.part(row, 0), self.placements.part(row, 1)
         return self.repository_at(Row(owner)), self.digest_at(Row(content))
 
     def content_of(self, placement: Row) -> Row:
         """Return the digest's row of a placement."""
-        return Row(PAIR.unpack(self.placements.key(placement))[1])
+        return Row(self.placements.part(placement, 1))
 
     def size_bytes(self, digest: Row) -> int:
         """Return the content's own size; 0 when not known."""
@@ -155,23 +152,53 @@ class State(Tables):
             return ReplicaPhase.PARTIAL if held else ReplicaPhase.ANNOUNCED
         return ReplicaPhase.ABSENT
 
+    def note_presence(self, placement: Row, region: Row, phase: ReplicaPhase) -> None:
+        """Let PRESENT say whether *region* holds the content whole; for the fold."""
+        bits = self.placements.get(placement, cells.PlacementLink.PRESENT)
+        bit, present = cells.BEYOND_BIT, phase >= ReplicaPhase.COMPLETE
+        if region < cells.PRESENT_BITS:
+            bit = 1 << region
+        elif not present:
+            present = any(
+                self.replicas.part(row, 1) >= cells.PRESENT_BITS
+                and self.phase_at(row) >= ReplicaPhase.COMPLETE
+                for row in self.indexes.replicas_of(placement)
+            )
+        bits = bits | bit if present else bits & ~bit
+        self.placements.set(placement, cells.PlacementLink.PRESENT, bits)
+
     def replicas_of(self, placement: Row) -> list[ReplicaRecord]:
         """Return what is there or on its way, by region code."""
         found = []
-        for region in self.indexes.regions_of(placement):
-            row = self.replicas.find(PAIR.pack(placement, region))
+        for row in self.indexes.replicas_of(placement):
             phase = self.phase_at(row)
             if phase is not ReplicaPhase.ABSENT:
+                region = Row(self.replicas.part(row, 1))
                 found.append(self._replica_at(row, placement, region, phase))
         return sorted(found)
 
     def holders_of(self, placement: Row) -> list[Row]:
         """Return the regions that have the content whole."""
-        return [
-            region
-            for region in self.indexes.regions_of(placement)
-            if self.phase(placement, region) >= ReplicaPhase.COMPLETE
-        ]
+        bits = self.placements.get(placement, cells.PlacementLink.PRESENT)
+        if bits & cells.BEYOND_BIT:
+            return [
+                region
+                for region in self.indexes.regions_of(placement)
+                if self.holds(placement, region)
+            ]
+        found = []
+        while bits:
+            lowest = bits & -bits
+            found.append(Row(lowest.bit_length() - 1))
+            bits ^= lowest
+        return found
+
+    def holds(self, placement: Row, region: Row) -> bool:
+        """Say whether *region*, which may be ABSENT, has the content whole."""
+        if 0 <= region < cells.PRESENT_BITS:
+            bits = self.placements.get(placement, cells.PlacementLink.PRESENT)
+            return bool(bits >> region & 1)
+        return self.phase(placement, region) >= ReplicaPhase.COMPLETE
 
     def presence_of(
         self, placements: RowNumbers
@@ -180,12 +207,8 @@ class State(Tables):
 
         And of which placements that is all; of the others, ask ``holders_of``.
         """
-        bits, told = [], []
-        for placement in placements.tolist():
-            holders = self.holders_of(Row(placement))
-            bits.append(sum(1 << row for row in holders if row < PRESENCE_BITS))
-            told.append(all(row < PRESENCE_BITS for row in holders))
-        return np.array(bits, np.int64), np.array(told, np.bool_)
+        bits = self.placements.column(cells.PlacementLink.PRESENT)[placements]
+        return bits, bits & cells.BEYOND_BIT == 0
 
     def _replica_at(
         self, row: Row, placement: Row, region: Row, phase: ReplicaPhase

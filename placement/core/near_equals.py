@@ -19,6 +19,9 @@ Words = NDArray[np.uint64]
 
 MULTIPLIER: Final = 0x9E3779B97F4A7C15
 """Odd, and its bits look like chance: 2^64 over the golden ratio."""
+PLACE_BITS: Final = 57
+"""What a place takes; the rest of a word has room for the number of a source."""
+_SPARE_BITS: Final = 64 - PLACE_BITS
 _MASK: Final = 2**64 - 1
 _WORD: Final = slice(7, 23)
 """Of a digest's text, after ``sha256:`` or ``sha512:``, its first 64 bits."""
@@ -37,9 +40,9 @@ def word_of(digest: Digest) -> int:
 
 
 def place_of(seed: int, word: int) -> int:
-    """Return the place of a source among its near-equals, 0 to 2^63 - 1."""
+    """Return the place of a source among its near-equals, below 2^PLACE_BITS."""
     mixed = ((seed ^ word) * MULTIPLIER) & _MASK
-    return (((mixed ^ (mixed >> 32)) * MULTIPLIER) & _MASK) >> 1
+    return (((mixed ^ (mixed >> 32)) * MULTIPLIER) & _MASK) >> _SPARE_BITS
 
 
 def places_of(seeds: Words, words: Words) -> Words:
@@ -47,4 +50,4 @@ def places_of(seeds: Words, words: Words) -> Words:
     multiplier = np.uint64(MULTIPLIER)
     mixed = (seeds ^ words) * multiplier
     mixed = (mixed ^ (mixed >> np.uint64(32))) * multiplier
-    return mixed >> np.uint64(1)
+    return mixed >> np.uint64(_SPARE_BITS)

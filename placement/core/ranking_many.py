@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from placement.core.estimate import LONGEST_NS
 from placement.core.event import RegionState
-from placement.core.near_equals import places_of
+from placement.core.near_equals import PLACE_BITS, places_of
 from placement.core.network import Network
 from placement.core.ranking import NEAR_EQUAL, Question, Ranking
 from placement.core.routes import RouteFit
@@ -29,6 +29,9 @@ _NOWHERE: Final = np.iinfo(np.int64).max
 """In place of the duration from a region that has not got the content."""
 _DRAINS: Final = 2**62
 """Added to the duration from a region that drains; more than any duration."""
+_LANE_BITS: Final = np.uint64(64 - PLACE_BITS - 1)
+"""A lane's number stands behind its place: the least of both is found at once."""
+_LANE: Final = np.uint64((1 << _LANE_BITS.item()) - 1)
 _NO_PLACE: Final = np.uint64(2**64 - 1)
 """After every place among near-equals."""
 
@@ -50,10 +53,10 @@ class _Lanes:
     """What may serve a question, by region code: a number of each for all contents."""
 
     def __init__(self, network: Network, target: Region) -> None:
-        """Look up every region that may be a source now."""
+        """Look up every region that may be a source now, of those that have a bit."""
         state, now_ns = network.state, network.now_ns
         found: list[tuple[Region, Row, RegionState, int, RouteFit]] = []
-        for row in range(len(state.regions)):
+        for row in range(min(len(state.regions), cells.PRESENT_BITS)):
             region = state.region_at(Row(row))
             said = state.region_state_at(Row(row), now_ns)
             if said is not RegionState.DOWN and network.topology.stores(region):
@@ -84,6 +87,14 @@ class _Lanes:
         return _rounded(
             self._start_up_ns[:, None] + sizes * self._seconds_per_byte[:, None] * 1e9
         )
+
+    def places(self, words: Words) -> Words:
+        """Return each lane's place among near-equals, a row each, and then its number.
+
+        By region code where places are equal, as the lanes are.
+        """
+        numbers = np.arange(len(self.seeds), dtype=np.uint64)[:, None]
+        return places_of(self.seeds[:, None], words) << _LANE_BITS | numbers
 
     def durations(self, lanes: Integers, sizes: Integers) -> tuple[Integers, Integers]:
         """Return ``RouteFit.duration`` of one lane for each size."""
@@ -129,7 +140,7 @@ class RankMany:
         sizes = state.digests.column(cells.Digest.SIZE)[rows]
         words = keys[at, :8].copy().view(">u8").ravel().astype(np.uint64)
         order = self._order(present, sizes)
-        places = places_of(self._lanes.seeds[:, None], words)
+        places = self._lanes.places(words)
         for nth, chosen in enumerate(_best(order, places, self._width)):
             found = chosen >= 0
             lanes, which = chosen[found], at[found]
@@ -160,7 +171,8 @@ def _best(order: Integers, places: Words, count: int) -> Iterable[Integers]:
     everyone = np.arange(order.shape[1])
     for _ in range(min(count, len(order))):
         least = order.min(axis=0)
-        chosen = np.where(order == least, places, _NO_PLACE).argmin(axis=0)
+        first = np.where(order == least, places, _NO_PLACE).min(axis=0)
+        chosen = (first & _LANE).astype(np.int64)
         order[chosen, everyone] = _NOWHERE
         yield np.where(least == _NOWHERE, -1, chosen)
 

@@ -77,7 +77,7 @@ def near_place(asker: Region, digest: str, region: Region) -> int:
     mixed = int(named, 16) ^ int(digest.partition(":")[2][:16], 16)
     golden = 11400714819323198485
     mixed = mixed * golden % 2**64
-    return (mixed ^ mixed // 2**32) * golden % 2**64 // 2
+    return (mixed ^ mixed // 2**32) * golden % 2**64 // 2**7
 
 
 def holders(model: Model, repository: str, digest: str) -> set[str]:

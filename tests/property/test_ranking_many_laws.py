@@ -1,5 +1,7 @@
 """Laws of ranking by columns: nothing but the sources of each content, one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from placement.core.oci import Digest, Repository
 from placement.core.ranking import Question, rank_sources
 from placement.core.ranking_many import Ranked, RankMany
 from placement.core.state import State
+from placement.core.tables import cells
 from placement.core.tables.keys import digest_key
 from placement.core.tables.table import KeyBytes
 from placement.core.topology import Region, Topology
@@ -114,6 +117,27 @@ def test_blobs_are_ranked_by_columns_alone(
 
     assert found == expected(network, question, digests)
     assert ranked.undecided == []
+
+
+def test_regions_beyond_the_bits_are_sources_like_any_other() -> None:
+    """Whoever is in one of them is ranked one by one; the others by columns."""
+    codes = [Region(f"r{number:02}") for number in range(cells.PRESENT_BITS + 3)]
+    place = TOPOLOGY.regions[AMS]
+    regions = {
+        code: replace(place, code=code, latitude=float(number))
+        for number, code in enumerate(codes)
+    }
+    topology = Topology(regions, codes[0])
+    told_of = [pushed(f"layer-{number}", code) for number, code in enumerate(codes)]
+    told_of += [pushed("layer-1", codes[-1]), pushed("layer-2", codes[-3])]
+    network = Network(folded(*told_of), topology, NOW_NS)
+    digests = [digest(f"layer-{number}") for number in range(len(codes))]
+    question = Question(WEB, codes[5], 3)
+
+    found, ranked = told(network, question, digests)
+
+    assert found == expected(network, question, digests)
+    assert ranked.undecided == [1, 2, *range(len(codes))[-3:]]
 
 
 def test_state_without_anything_has_no_sources() -> None:

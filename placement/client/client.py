@@ -74,12 +74,8 @@ class PlacementClient(
         **freshness: Unpack[Freshness],
     ) -> pb.RankSourcesResponse:
         """Return the regions to pull from, best first, and the fallback."""
-        request = pb.RankSourcesRequest(
-            repository=repository,
-            digest=digest,
-            region=region,
-            max_source_count=max_source_count,
-            consistency=consistency(**freshness),
+        request = rank_request(
+            repository, digest, region, max_source_count, **freshness
         )
         return await call(self._placement.RankSources, request, self._timeout_s)
 
@@ -222,3 +218,20 @@ class PlacementClient(
         """Store at most 512 events; repeating is safe, their ids are remembered."""
         request = event_pb.PublishEventsRequest(events=events)
         return await call(self._events.PublishEvents, request, self._timeout_s)
+
+
+def rank_request(
+    repository: str,
+    digest: str,
+    region: str,
+    max_source_count: int = 0,
+    **freshness: Unpack[Freshness],
+) -> pb.RankSourcesRequest:
+    """Return what ``PlacementClient.rank_sources`` asks."""
+    return pb.RankSourcesRequest(
+        repository=repository,
+        digest=digest,
+        region=region,
+        max_source_count=max_source_count,
+        consistency=consistency(**freshness),
+    )

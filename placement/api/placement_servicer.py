@@ -2,7 +2,6 @@
 
 from placement import __version__
 from placement.api.estimate_servicer import EstimateAnswers
-from placement.api.kept_answers import KeptAnswers
 from placement.api.rank_servicer import RankAnswers
 from placement.api.reading import Context, Pace, Reader
 from placement.api.watch_servicer import WatchAnswers
@@ -39,7 +38,6 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
         """Answer from what *reader* gives, and let *hub* watch it."""
         self._reader = reader
         self._hub = hub
-        self._kept = KeptAnswers(reader)
         self._writer = RankWriter(reader.topology)
 
     async def ResolveReference(  # noqa: N802 - gRPC's name

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from placement.api.kept_answers import KeptAnswers
 from placement.api.reading import Context, Pace, Reader
 from placement.core.ranking import (
     Question,
@@ -25,29 +24,19 @@ class RankAnswers(PlacementServiceServicer):
     """The part of PlacementService that ranks sources."""
 
     _reader: Reader
-    _kept: KeptAnswers
     _writer: RankWriter
 
     async def RankSources(  # noqa: N802 - gRPC's name
         self, request: pb.RankSourcesRequest, context: Context
     ) -> pb.RankSourcesResponse:
         """Return the sources of one content, best first, and the fallback."""
-        # Who asks for no freshness can be told what was told just now.
-        plain = not (request.consistency.ByteSize() or request.HasField("as_of"))
-        if plain:
-            kept = self._kept.find(request, self._reader.view.basis())
-            if kept is not None:
-                return kept
         query = decode_rank(request)
         self._reader.topology.known(query.region)
         basis = await self._reader.settled(query.consistency, context)
         network = self._reader.network(basis)
         question, digest = _question(query), query.digests[0]
         answer = rank_and_fall_back(network, question, digest)
-        response = self._writer.rank(answer, basis)
-        if plain:
-            self._kept.keep(request, response)
-        return response
+        return self._writer.rank(answer, basis)
 
     async def BatchRankSources(  # noqa: N802 - gRPC's name
         self, request: pb.BatchRankSourcesRequest, context: Context

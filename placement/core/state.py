@@ -115,11 +115,12 @@ class State(Tables):
             platform = self.edges.get(edge, cells.Edge.PLATFORM)
             yield (
                 Row(self.edges.get(edge, cells.Edge.CHILD)),
-                self._platform_at(platform) if platform else None,
+                self.platform_at(Row(platform - 1)) if platform else None,
             )
 
-    def _platform_at(self, kept: int) -> Platform:
-        parts = self.platforms.key(Row(kept - 1)).decode().split("\0")
+    def platform_at(self, row: Row) -> Platform:
+        """Return the platform of a row."""
+        parts = self.platforms.key(row).decode().split("\0")
         return Platform(*parts)
 
     def phase(self, placement: Row, region: Row) -> ReplicaPhase:

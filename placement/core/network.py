@@ -1,5 +1,6 @@
 """The routes of one answer: each fitted once, at one time, from one state."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from placement.core.decisions import flow_count
@@ -30,6 +31,8 @@ class Network:
     """What one machine pulls of an image, in bytes; filled by who asks."""
     missing_bytes: dict[tuple[Row, Region], int | None] = field(default_factory=dict)
     """What a region lacks of a placement's image; None: nothing of one platform."""
+    leaving: Mapping[Region, int] | None = None
+    """Copies that leave each region, where the state holds no decisions."""
     _states: dict[Region, RegionState] = field(default_factory=dict)
     _storages: dict[Region, Region] = field(default_factory=dict)
     _supplies: dict[Row, tuple[ReplicaRecord, ...]] = field(default_factory=dict)
@@ -44,12 +47,18 @@ class Network:
             found = route_fit(self.state, self.topology, source, target, self.now_ns)
             limit = self.topology.regions[source].egress_bytes_per_second
             if limit and source != target:
-                row = self.state.regions.find(source.encode())
-                flows = 0 if row == ABSENT else flow_count(self.state, row)
+                flows = self._leaving(source)
                 slowest = max(found.seconds_per_byte, (flows + 1) / limit)
                 found = replace(found, seconds_per_byte=slowest)
             self._fits[source, target] = found
         return found
+
+    def _leaving(self, source: Region) -> int:
+        """Return how many copies leave *source* by a decision."""
+        if self.leaving is not None:
+            return self.leaving.get(source, 0)
+        row = self.state.regions.find(source.encode())
+        return 0 if row == ABSENT else flow_count(self.state, row)
 
     def region_state(self, region: Region) -> RegionState:
         """Return what operators said of *region*."""

@@ -92,8 +92,8 @@ class PackedSelection(Scene[Packed]):
 
     @property
     def room(self) -> int:
-        """Return how many placements a snapshot tells of, at the most."""
-        return len(self.state.placements)
+        """Return how many placements a snapshot tells of, where it tells of all."""
+        return 0 if self._shared is None else len(self.state.placements)
 
     # A snapshot.
 

@@ -9,10 +9,11 @@ from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.decided import DecisionIndex
 from placement.core.tables.indexes import Indexes
-from placement.core.tables.keys import PAIR, TRIPLE
+from placement.core.tables.keys import PAIR, TRIPLE, digest_key
 from placement.core.tables.table import Row
 
 _WITHHELD = frozenset({cells.DecisionStatus.WITHHELD, cells.DecisionStatus.DEFERRED})
+_RENAMED = {"digests": digest_key}
 PackedChunk = tuple[str, int, bytes]
 """Table, number, packed rows."""
 
@@ -46,7 +47,8 @@ def load(
             message = f"table {name} lacks chunks"
             raise ValueError(message)
         rows = [body for _, body in bodies]
-        tables[name].load(rows, of_this_version=of_this_version)
+        renamed = _RENAMED.get(name, bytes)
+        tables[name].load(rows, of_this_version=of_this_version, renamed=renamed)
     state.indexes = _indexes(state)
 
 

@@ -94,7 +94,8 @@ def _vocabulary(state: State) -> Iterator[CanonicalRow]:
 
 
 def _content(state: State) -> Iterator[CanonicalRow]:
-    for key, row in state.digests.rows():
+    for _, row in state.digests.rows():
+        key = state.digest_at(row).encode()
         size, _, edges, subject, original = state.digests.values(row)
         yield (
             "digest",

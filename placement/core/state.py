@@ -18,7 +18,7 @@ from placement.core.oci import (
 from placement.core.tables import cells
 from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.indexes import Indexes
-from placement.core.tables.keys import PAIR, tag_key
+from placement.core.tables.keys import PAIR, digest_key, digest_text, tag_key
 from placement.core.tables.records import ReplicaRecord, TagPointer
 from placement.core.tables.schema import Tables
 from placement.core.tables.table import ABSENT, Row
@@ -47,7 +47,7 @@ class State(Tables):
 
     def digest_row(self, digest: Digest) -> Row:
         """Return the digest's row, added if it is new."""
-        return self.digests.find_or_add(digest.encode())
+        return self.digests.find_or_add(digest_key(digest.encode()))
 
     def placement_row(self, repository: Repository, digest: Digest) -> Row:
         """Return the row of *digest* in *repository*, added if it is new."""
@@ -65,7 +65,7 @@ class State(Tables):
 
     def find_digest(self, digest: Digest) -> Row:
         """Return the digest's row, or ABSENT."""
-        return self.digests.find(digest.encode())
+        return self.digests.find(digest_key(digest.encode()))
 
     def find_placement(self, repository: Repository, digest: Digest) -> Row:
         """Return the row of *digest* in *repository*, or ABSENT."""
@@ -84,7 +84,7 @@ class State(Tables):
 
     def digest_at(self, row: Row) -> Digest:
         """Return the text of a digest's row."""
-        return Digest(self.digests.key(row).decode())
+        return Digest(digest_text(self.digests.key(row)))
 
     def placement_at(self, row: Row) -> tuple[Repository, Digest]:
         """Return what a placement's row stands for."""

@@ -159,7 +159,7 @@ def test_save_load_and_the_rest_equal_the_whole(
     killed = data.draw(st.integers(0, len(log) - 1), label="killed after")
 
     header = CheckpointHeader("epoch", 0, 0, FOLD_VERSION, b"")
-    with patch("placement.core.tables.table.CHUNK_ROWS", 2):
+    with patch("placement.core.tables.rows.CHUNK_ROWS", 2):
         state, position = State(), 0
         for number, item in enumerate(log[: killed + 1]):
             fold(state, item)

@@ -24,7 +24,7 @@ from placement.core.fingerprint import fingerprint
 from placement.core.folds.demand import machine_key
 from placement.core.state import State
 from placement.core.tables.cells import DecisionStatus, StartClass
-from placement.core.tables.table import ABSENT, Row, Table
+from placement.core.tables.table import ABSENT, Row
 from tests.builders import (
     AMS,
     FRA,
@@ -39,6 +39,7 @@ from tests.builders import (
     pushed,
     started,
 )
+from tests.older_chunks import of_first_layout
 
 COLUMNS = {
     "decisions": 9,
@@ -56,15 +57,9 @@ SUBJECT = ReplicationSubject(Identifier("copy-1"), WEB, A, FRA)
 
 def of_old(state: State) -> Iterator[PackedChunk]:
     """Yield the chunks of *state* as fold version 2 would have saved them."""
-    for table in state.tables().values():
-        if table.name in LATER:
-            continue
-        kept = table.columns[: COLUMNS.get(table.name, len(table.columns))]
-        narrow = Table(table.name, kept)
-        for key, row in sorted(table.rows(), key=lambda pair: pair[1]):
-            narrow.set_all(narrow.find_or_add(key), table.values(row))
-        for number, body in narrow.take_dirty():
-            yield table.name, number, body
+    for chunk in of_first_layout(state, COLUMNS):
+        if chunk[0] not in LATER:
+            yield chunk
 
 
 def older() -> State:

@@ -87,12 +87,12 @@ def test_restored_table_forgets_in_the_same_order() -> None:
 
 
 def test_only_changed_chunks_are_packed() -> None:
-    """A chunk is 1,024 rows; writing what is there already is no change."""
-    table = filled(2049)
+    """A chunk is 16,384 rows; writing what is there already is no change."""
+    table = filled(2 * 16_384 + 1)
     table.take_dirty()
 
     table.set(Row(5), 0, 5)
-    table.set(Row(1024), 1, 7)
+    table.set(Row(16_384), 1, 7)
 
     assert [number for number, _ in table.take_dirty()] == [1]
     assert table.take_dirty() == []

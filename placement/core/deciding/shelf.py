@@ -5,10 +5,13 @@ to belongs to it. Presence is per repository, so a shelf is what can be removed 
 touching any other repository of the region.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
+from placement.core import oci
 from placement.core.graph import contents
 from placement.core.oci import ContentKind, Tag
 from placement.core.state import State
@@ -16,9 +19,8 @@ from placement.core.tables.cells import Digest, ReplicaPhase
 from placement.core.tables.keys import PAIR
 from placement.core.tables.table import ABSENT, Row
 
-_SIGNED_TAG = "sha256-"
+_SIGNED: Final = re.compile(r"sha256-([0-9a-f]{64})")
 """How tags of signatures begin that are found by the name of what they sign."""
-_HEX_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +193,11 @@ class Shelf:
         if subject and Row(subject - 1) in self.held:
             return True
         for tag in self.tags.get(digest, ()):
-            named = tag[len(_SIGNED_TAG) :][:_HEX_LENGTH]
-            signed = self.state.digests.find(f"sha256:{named}".encode())
-            if tag.startswith(_SIGNED_TAG) and signed in self.held:
+            named = _SIGNED.match(tag)
+            if named is None:
+                continue
+            signed = self.state.find_digest(oci.Digest(f"sha256:{named[1]}"))
+            if signed in self.held:
                 return signed != digest
         return False
 

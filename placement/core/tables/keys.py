@@ -3,6 +3,9 @@
 from struct import Struct
 from typing import Final
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from placement.core.oci import Tag
 from placement.core.tables.table import Row
 
@@ -35,6 +38,33 @@ SHAPES_MAX: Final = 10_000
 PAIR: Final = Struct("<II")
 TRIPLE: Final = Struct("<III")
 START_DAY: Final = Struct("<IIII")
+
+HASH_BYTES: Final = 16
+"""Of the keys of events, requests and machines: their ids' BLAKE2b-16."""
+ROW_BYTES: Final = 4
+SHA256_BYTES: Final = 32
+
+_SHA256: Final = b"sha256:"
+
+
+def digest_key(digest: bytes) -> bytes:
+    """Return the key of a digest: what a SHA-256 is in bytes, or its text."""
+    if not digest.startswith(_SHA256):
+        return digest
+    return bytes.fromhex(digest[len(_SHA256) :].decode())
+
+
+def digest_text(key: bytes) -> str:
+    """Return the digest whose key is *key*."""
+    if len(key) == SHA256_BYTES:
+        return f"sha256:{key.hex()}"
+    return key.decode()
+
+
+def pair_keys(first: ArrayLike, second: ArrayLike) -> NDArray[np.uint8]:
+    """Return the keys of PAIR for many pairs of rows, a row of bytes each."""
+    pairs = np.stack(np.broadcast_arrays(first, second), axis=1)
+    return pairs.astype("<u4").view(np.uint8)
 
 
 def tag_key(repository: Row, tag: Tag) -> bytes:

@@ -4,229 +4,204 @@ A table finds or adds rows for keys and reads and writes integers; it does not k
 they mean. Rows travel to and from a checkpoint in chunks of CHUNK_ROWS.
 """
 
-from array import array
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from struct import Struct
-from typing import Final, NewType
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-Row = NewType("Row", int)
+import numpy as np
+from numpy.typing import NDArray
 
-ABSENT: Final = Row(-1)
-CHUNK_ROWS: Final = 1024
+from placement.core.tables import older, packing
+from placement.core.tables.keyed import Keyed
+from placement.core.tables.packed_keys import KeyBytes, PackedKeys
+from placement.core.tables.rows import ABSENT, CHUNK_ROWS, Row, RowNumbers
 
-_HEAD: Final = Struct("<qI")
-_FREE: Final = 0xFFFFFFFF
+__all__ = ["ABSENT", "CHUNK_ROWS", "KeyBytes", "Row", "RowNumbers", "Table"]
+
+_PIECE: Final = 8192
+"""Keys that are added at once, at the most."""
 
 
-class Table:
-    """Rows by key. With a *capacity* it forgets: a new row replaces the oldest one."""
+class Table(Keyed):
+    """Rows by key, one or many at a time, that can be packed into chunks."""
 
-    __slots__ = (
-        "_added",
-        "_capacity",
-        "_columns",
-        "_dirty",
-        "_free",
-        "_keys",
-        "_rows",
-        "columns",
-        "name",
-    )
+    __slots__ = ()
 
-    def __init__(
-        self, name: str, columns: Sequence[str], capacity: int | None = None
-    ) -> None:
-        """Make an empty table; *capacity* in rows, None for no bound."""
-        self.name = name
-        self.columns = tuple(columns)
-        self._capacity = capacity
-        self._rows: dict[bytes, Row] = {}
-        self._keys: list[bytes | None] = []
-        self._columns = tuple(array("q") for _ in self.columns)
-        self._free: list[Row] = []
-        self._added = 0
-        self._dirty: set[int] = set()
+    # Many keys at once: of one size, a row of bytes each.
 
-    def __len__(self) -> int:
-        """Return how many rows are in use."""
-        return len(self._rows)
+    def find_many(self, keys: KeyBytes) -> RowNumbers:
+        """Return the row of each key, or ABSENT."""
+        return self._packed.find_many(keys)
 
-    def find(self, key: bytes) -> Row:
-        """Return the row of *key*, or ABSENT."""
-        return self._rows.get(key, ABSENT)
+    def find_or_add_many(self, keys: KeyBytes) -> tuple[RowNumbers, NDArray[np.bool_]]:
+        """Return the row of each key, and which keys were new where they were named.
 
-    def find_or_add(self, key: bytes) -> Row:
-        """Return the row of *key*; a new row holds zeros."""
-        row = self._rows.get(key)
-        if row is None:
-            row, _ = self.add(key)
-        return row
-
-    def add(self, key: bytes) -> tuple[Row, bytes | None]:
-        """Add a row for the new *key*; return it and the key it replaced, if any."""
-        row, replaced = self._vacant()
-        if replaced is not None:
-            del self._rows[replaced]
-        self._rows[key] = row
-        self._keys[row] = key
-        for column in self._columns:
-            column[row] = 0
-        self._added += 1
-        self._dirty.add(row // CHUNK_ROWS)
-        return row, replaced
-
-    def _vacant(self) -> tuple[Row, bytes | None]:
-        if self._capacity is not None and len(self._keys) == self._capacity:
-            row = Row(self._added % self._capacity)
-            return row, self._keys[row]
-        if self._free:
-            return self._free.pop(), None
-        self._keys.append(None)
-        for column in self._columns:
-            column.append(0)
-        return Row(len(self._keys) - 1), None
-
-    def remove(self, key: bytes) -> None:
-        """Forget *key*, which must be there. Tables with a capacity forget by age."""
-        assert self._capacity is None, "a bounded table forgets by itself"
-        row = self._rows.pop(key)
-        self._keys[row] = None
-        self._free.append(row)
-        self._dirty.add(row // CHUNK_ROWS)
-
-    def get(self, row: Row, column: int) -> int:
-        """Return the integer at *row* and *column* (its position in ``columns``)."""
-        return self._columns[column][row]
-
-    def set(self, row: Row, column: int, value: int) -> None:
-        """Store *value*; a value that is there already changes nothing."""
-        values = self._columns[column]
-        if values[row] != value:
-            values[row] = value
-            self._dirty.add(row // CHUNK_ROWS)
-
-    def set_all(self, row: Row, values: Iterable[int]) -> None:
-        """Store *values* in the columns of *row*, from the first one on."""
-        for column, value in zip(self._columns, values, strict=False):
-            column[row] = value
-        self._dirty.add(row // CHUNK_ROWS)
-
-    def raise_to(self, row: Row, column: int, value: int) -> bool:
-        """Store *value* if it is greater than what is there; say whether it was."""
-        if value <= self._columns[column][row]:
-            return False
-        self.set(row, column, value)
-        return True
-
-    def increase(self, row: Row, column: int, by: int = 1) -> None:
-        """Add *by* to the integer at *row* and *column*."""
-        self.set(row, column, self._columns[column][row] + by)
-
-    def key(self, row: Row) -> bytes:
-        """Return the key of a row that is in use."""
-        key = self._keys[row]
-        assert key is not None, f"row {row} of {self.name} is free"
-        return key
-
-    def values(self, row: Row) -> tuple[int, ...]:
-        """Return all integers of *row*, in the order of ``columns``."""
-        return tuple([column[row] for column in self._columns])
-
-    def rows(self) -> Iterator[tuple[bytes, Row]]:
-        """Yield each key and its row, in no order that means anything."""
-        yield from self._rows.items()
-
-    def newest_first(self, after: Row = ABSENT) -> Iterator[Row]:
-        """Yield the rows of a table with a capacity, the latest added first.
-
-        Only those that were added before row *after*, if one is given. What is added
-        meanwhile may be missed.
+        Rows are those that ``find_or_add`` gives, key by key; new ones hold zeros.
         """
-        assert self._capacity is not None, "only a bounded table knows its rows' ages"
-        count, newest = len(self._keys), self._added - 1
-        first = 0 if after == ABSENT else (newest - after) % self._capacity + 1
-        for age in range(first, count):
-            yield Row((newest - age) % self._capacity)
+        rows = self.find_many(keys)
+        new = rows == ABSENT
+        if not new.any():
+            return rows, new
+        if self._replaces_any(rows[~new], len(keys)):
+            return self._one_by_one(keys)
+        absent = np.flatnonzero(new)
+        first, which = self._packed.first_named(keys[absent])
+        added, _ = self.add_many(keys[absent[first]])
+        rows[absent] = added[which]
+        new[:] = False
+        new[absent[first]] = True
+        return rows, new
 
-    def tally(self, column: int) -> Counter[int]:
-        """Return of a table with a capacity how many rows hold each integer there."""
-        assert self._capacity is not None, "rows of other tables may be free"
-        return Counter(self._columns[column])
+    def _replaces_any(self, rows: RowNumbers, count: int) -> bool:
+        """Say whether adding *count* rows may replace any of *rows*, or one of them."""
+        if self._capacity is None or self._added + count <= self._capacity:
+            return False
+        ages = (rows - self._added) % self._capacity
+        return count > self._capacity or bool((ages < count).any())
+
+    def _one_by_one(self, keys: KeyBytes) -> tuple[RowNumbers, NDArray[np.bool_]]:
+        rows, new = np.empty(len(keys), np.int64), np.zeros(len(keys), np.bool_)
+        for position, key in enumerate(map(bytes, keys)):
+            before = self._added
+            rows[position] = self.find_or_add(key)
+            new[position] = self._added > before
+        return rows, new
+
+    def add_many(self, keys: KeyBytes) -> tuple[RowNumbers, KeyBytes]:
+        """Add rows for new *keys*, no two the same; return also what they replaced.
+
+        Rows are those that ``add`` gives, key by key.
+        """
+        piece = min(_PIECE, self._capacity or _PIECE)
+        found = [
+            self._add_piece(keys[first : first + piece])
+            for first in range(0, len(keys), piece)
+        ] or [(np.empty(0, np.int64), keys)]
+        rows, replaced = zip(*found, strict=True)
+        return np.concatenate(rows), np.concatenate(replaced)
+
+    def _add_piece(self, keys: KeyBytes) -> tuple[RowNumbers, KeyBytes]:
+        packed, count, made = self._packed, len(keys), self._made
+        if self._capacity is None:
+            again = [self._free.pop() for _ in range(min(count, len(self._free)))]
+            more = made + count - len(again)
+            rows = np.concatenate([np.array(again, np.int64), np.arange(made, more)])
+            used = rows[: len(again)]
+        else:
+            more = min(made + count, self._capacity)
+            rows = np.arange(self._added, self._added + count) % self._capacity
+            used = rows[more - made :]
+        replaced = keys[:0]
+        if used.size and self._capacity is not None:
+            replaced = packed.keys_at(used)
+            packed.drop_many(used)
+            for key in map(bytes, replaced):
+                self._recent.pop(key, None)
+        self._clear(used)
+        self._make(more)
+        packed.put_many(rows, keys)
+        self._added += count
+        self._mark_many(rows)
+        return rows, replaced
+
+    @property
+    def _packed(self) -> PackedKeys:
+        assert isinstance(self._keys, PackedKeys), f"keys of {self.name} vary in size"
+        return self._keys
+
+    # To a checkpoint and back.
 
     def take_dirty(self, count_max: int | None = None) -> list[tuple[int, bytes]]:
         """Return the packed chunks that changed since they were taken, by number.
 
         With *count_max*, at most so many of them; the rest stay for the next call.
         """
-        numbers = sorted(self._dirty)[:count_max]
-        self._dirty.difference_update(numbers)
-        return [(number, self._packed(number)) for number in numbers]
+        return [(number, self._chunk(number)) for number in self._taken(count_max)]
 
-    @property
-    def chunk_count(self) -> int:
-        """How many chunks the table is packed into, changed or not."""
-        return -(-len(self._keys) // CHUNK_ROWS)
+    def _chunk(self, number: int) -> bytes:
+        first = number * self._chunk_rows
+        last = min(first + self._chunk_rows, self._made)
+        known = len(self.columns)
+        links = len(self._columns) - known
+        rows = (last - first, self._chunk_rows)
+        head = packing.Head(self._added, *rows, known, links)
+        keys = self._keys.pack(first, last)
+        columns = packing.pack_columns(
+            column.array[first:last] for column in self._columns
+        )
+        return b"".join((packing.pack_head(head), *keys, *columns))
 
-    def mark_dirty(self, number: int) -> None:
-        """Let the next ``take_dirty`` return chunk *number* (a save failed)."""
-        self._dirty.add(number)
-
-    def mark_all_dirty(self) -> None:
-        """Let the next ``take_dirty`` return every chunk (the checkpoint is gone)."""
-        self._dirty.update(range(self.chunk_count))
-
-    def _packed(self, number: int) -> bytes:
-        first = number * CHUNK_ROWS
-        keys = self._keys[first : first + CHUNK_ROWS]
-        lengths = [_FREE if key is None else len(key) for key in keys]
-        parts = [_HEAD.pack(self._added, len(keys))]
-        parts.append(Struct(f"<{len(keys)}I").pack(*lengths))
-        parts.extend(key for key in keys if key is not None)
-        for column in self._columns:
-            values = column[first : first + CHUNK_ROWS]
-            parts.append(Struct(f"<{len(values)}q").pack(*values))
-        return b"".join(parts)
-
-    def load(self, chunks: Sequence[bytes], *, of_this_version: bool = True) -> None:
+    def load(
+        self,
+        chunks: Sequence[bytes],
+        *,
+        of_this_version: bool = True,
+        renamed: Callable[[bytes], bytes] = bytes,
+    ) -> bool:
         """Fill an empty table from its packed chunks, in order.
 
         Those of another fold version may lack the last columns, which are then zero.
-        Raises ValueError when a chunk does not have the shape of this table.
+        *renamed* turns a key of the first layout into one of this table. Returns
+        whether the links were there, too. Raises ValueError when a chunk does not have
+        the shape of this table.
         """
-        assert not self._keys, f"table {self.name} is not empty"
+        assert not self._made, f"table {self.name} is not empty"
+        anew, linked = False, True
         for position, body in enumerate(chunks):
+            before = self._made
             try:
-                self._unpack(body, of_this_version=of_this_version)
+                head, values = self._read(body, renamed)
+                self._fill(before, head, values, of_this_version=of_this_version)
             except Exception as error:
                 message = f"chunk {position} of table {self.name} is malformed"
                 raise ValueError(message) from error
-            if position < len(chunks) - 1 and len(self._keys) % CHUNK_ROWS:
+            full = self._made - before == head.rows_when_full
+            if position < len(chunks) - 1 and not full:
                 message = f"chunk {position} of table {self.name} is not full"
                 raise ValueError(message)
+            anew |= head.rows_when_full != self._chunk_rows
+            linked &= head.links == len(self._columns) - len(self.columns)
+        self._keys.index()
+        self._free = self._keys.free() if self._capacity is None else []
+        if anew or not linked:
+            self.mark_all_dirty()
+        return linked
 
-    def _unpack(self, body: bytes, *, of_this_version: bool) -> None:
-        added, count = _HEAD.unpack_from(body)
-        self._added = max(self._added, added)
-        at = _HEAD.size
-        lengths = Struct(f"<{count}I").unpack_from(body, at)
-        at += 4 * count
-        for length in lengths:
-            row = Row(len(self._keys))
-            if length == _FREE:
-                self._keys.append(None)
-                self._free.append(row)
-                continue
-            key = body[at : at + length]
-            at += length
-            self._keys.append(key)
-            self._rows[key] = row
-        for column in self._columns:
-            if at == len(body) and not of_this_version:
-                column.extend([0] * count)
-                continue
-            column.extend(Struct(f"<{count}q").unpack_from(body, at))
-            at += 8 * count
+    def _read(
+        self, body: bytes, renamed: Callable[[bytes], bytes]
+    ) -> tuple[packing.Head, list[NDArray[Any]]]:
+        """Add the rows of a chunk, without values; return those, and its head."""
+        if packing.layout_of(body) != packing.LAYOUT:
+            added, keys, found = older.unpack(body)
+            self._keys.extend([None if key is None else renamed(key) for key in keys])
+            head = packing.Head(added, len(keys), older.ROWS_WHEN_FULL, len(found), 0)
+            return head, found
+        head, at = packing.unpack_head(body)
+        at = self._keys.unpack(body, at, head.rows)
+        found, at = packing.unpack_columns(
+            body, at, head.rows, head.columns + head.links
+        )
         if at != len(body):
             message = f"{len(body) - at} bytes too many"
             raise ValueError(message)
+        return head, found
+
+    def _fill(
+        self,
+        first: int,
+        head: packing.Head,
+        values: list[NDArray[Any]],
+        *,
+        of_this_version: bool,
+    ) -> None:
+        """Let the rows from *first* on have the values that were read."""
+        known = len(self.columns)
+        if head.columns > known or (of_this_version and head.columns < known):
+            message = f"{head.columns} columns in place of {known}"
+            raise ValueError(message)
+        self._make(self._keys.count)
+        self._added = max(self._added, head.added)
+        columns = self._columns[: head.columns]
+        if head.links == len(self._columns) - known:
+            columns += self._columns[known:]
+        for column, value in zip(columns, values, strict=False):
+            column.array[first : self._made] = value

@@ -1,0 +1,81 @@
+"""Memory that grows where it is: one cell, or a few, for each row of a table.
+
+What is small lives on the heap. What is large is mapped, and the kernel moves a map's
+pages without copying them, so that growing takes no longer for ten million rows than
+for a hundred thousand. A new row's cells are zero.
+"""
+
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Code = Literal["B", "i", "I", "q", "Q"]
+BYTE: Final = "B"
+INT32: Final = "i"
+INT64: Final = "q"
+WORD32: Final = "I"
+WORD64: Final = "Q"
+
+_MAPPED_BYTES: Final = 2**17
+"""From this size on memory is mapped; what is smaller is copied when it grows."""
+_MAP: Final = MAP_PRIVATE | MAP_ANONYMOUS
+_NOTHING: Final[NDArray[Any]] = np.empty(0, np.uint8)
+
+
+class Column:
+    """Cells by row: ``cells`` for one at a time, ``array`` for many.
+
+    Both are made anew whenever the column grows; who still holds an older ``array``
+    reads what was there then, and makes the growth a copy.
+    """
+
+    __slots__ = (
+        "_code",
+        "_dtype",
+        "_shape",
+        "_width",
+        "array",
+        "cells",
+        "memory",
+        "rows",
+    )
+
+    def __init__(self, code: Code = INT64, width: int | None = None) -> None:
+        """Begin without rows, of *width* cells each; *code* as in ``struct``."""
+        self._code = code
+        self._shape = (-1,) if width is None else (-1, width)
+        self._width = width or 1
+        self._dtype = np.dtype(code)
+        self.rows = 0
+        """How many rows there is memory for."""
+        self.memory: bytearray | mmap = bytearray()
+        self.cells = memoryview(b"")
+        self.array: NDArray[Any] = np.empty(0, self._dtype).reshape(self._shape)
+
+    def grow(self, rows: int) -> None:
+        """Have memory for *rows*, which are more than there were."""
+        assert rows > self.rows, "a column only grows"
+        size = rows * self._width * self._dtype.itemsize
+        self.cells.release()
+        self.array = _NOTHING
+        self.memory = _grown(self.memory, size)
+        self.rows = rows
+        self.cells = memoryview(self.memory).cast(self._code)
+        cells = np.frombuffer(self.memory, self._dtype, rows * self._width)
+        self.array = cells.reshape(self._shape)
+
+
+def _grown(memory: bytearray | mmap, size: int) -> bytearray | mmap:
+    if isinstance(memory, mmap):
+        try:
+            memory.resize(size)
+        except (BufferError, SystemError):  # somebody reads it; no such system call
+            pass
+        else:
+            return memory
+    found = bytearray(size) if size < _MAPPED_BYTES else mmap(-1, size, flags=_MAP)
+    with memoryview(memory) as before:
+        found[: len(memory)] = before
+    return found

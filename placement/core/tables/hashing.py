@@ -1,0 +1,68 @@
+"""Where in a table a key is looked for first: a hash that nobody can choose keys for.
+
+Keys come from callers, and whoever knew the hash could send keys that all begin at one
+place. So each 32-bit word of a key is multiplied by a number that the seed makes, and
+the high half of the sum is used: for any two keys the chance that they meet there is
+one in 2^32, whatever they are. Source: Lemire and Kaser, "Strongly universal string
+hashing is fast", 2014.
+"""
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Hashes = NDArray[np.uint64]
+Words = NDArray[np.uint32]
+"""Keys, a row each, in little-endian words."""
+
+_MASK: Final = 2**64 - 1
+_HALF: Final = 32
+_MIX: Final = 0x9E3779B97F4A7C15
+_HALF_WORD: Final = np.uint64(_HALF)
+_MIX_WORD: Final = np.uint64(_MIX)
+
+
+def factors(seed: int, count: int) -> list[int]:
+    """Return *count* numbers below 2^64 for *seed*.
+
+    Source: SplitMix64; Steele, Lea and Flood, "Fast splittable pseudorandom number
+    generators", 2014.
+    """
+    found, state = [], seed
+    for _ in range(count):
+        state = (state + _MIX) & _MASK
+        mixed = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & _MASK
+        mixed = ((mixed ^ mixed >> 27) * 0x94D049BB133111EB) & _MASK
+        found.append(mixed ^ mixed >> 31)
+    return found
+
+
+def hash_of_one(seed: int, word_count: int) -> Callable[[bytes], int]:
+    """Return the hash of single keys of *word_count* words."""
+    by = tuple(factors(seed, word_count))
+    unpack = Struct(f"<{word_count}I").unpack
+
+    def hashed(key: bytes) -> int:
+        total = 0
+        for word, factor in zip(unpack(key), by, strict=True):
+            total += word * factor
+        total &= _MASK
+        return (total ^ total >> _HALF) * _MIX & _MASK
+
+    return hashed
+
+
+def hash_of_many(seed: int, word_count: int) -> Callable[[Words], Hashes]:
+    """Return the hash of many keys of *word_count* words, the same as of each one."""
+    by = np.array(factors(seed, word_count), np.uint64)
+
+    def hashed(words: Words) -> Hashes:
+        total: Hashes = words.astype(np.uint64) @ by
+        total ^= total >> _HALF_WORD
+        total *= _MIX_WORD
+        return total
+
+    return hashed

@@ -1,0 +1,96 @@
+"""Keys of any size, such as names: there are few, and each is an object."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import numpy as np
+
+from placement.core.tables.slots import NOWHERE
+
+_FREE: Final = 0xFFFFFFFF
+"""In place of the length of a key that a row has not."""
+
+
+class NamedKeys:
+    """Rows by keys, whatever their sizes."""
+
+    __slots__ = ("_keys", "rows_by_key")
+
+    def __init__(self) -> None:
+        """Begin without keys."""
+        self.rows_by_key: dict[bytes, int] = {}
+        self._keys: list[bytes | None] = []
+
+    @property
+    def count(self) -> int:
+        """How many rows have or had a key."""
+        return len(self._keys)
+
+    @property
+    def live(self) -> int:
+        """How many rows have a key."""
+        return len(self.rows_by_key)
+
+    def find(self, key: bytes) -> int:
+        """Return the row of *key*, or NOWHERE."""
+        return self.rows_by_key.get(key, NOWHERE)
+
+    def key(self, row: int) -> bytes:
+        """Return the key of a row that is in use."""
+        key = self._keys[row]
+        assert key is not None, f"row {row} is free"
+        return key
+
+    def put(self, row: int, key: bytes) -> None:
+        """Let *row* have a new *key*; the row is the next one, or has none."""
+        self.rows_by_key[key] = row
+        if row == len(self._keys):
+            self._keys.append(key)
+        else:
+            self._keys[row] = key
+
+    def drop(self, row: int) -> None:
+        """Let *row* no longer have a key."""
+        self.rows_by_key.pop(self.key(row), None)
+        self._keys[row] = None
+
+    def rows(self) -> Iterator[tuple[bytes, int]]:
+        """Yield each key and its row, by row."""
+        for row, key in enumerate(self._keys):
+            if key is not None:
+                yield key, row
+
+    def pack(self, first: int, last: int) -> Iterable[bytes]:
+        """Yield the parts of a chunk that hold the keys of rows *first* to *last*."""
+        keys = self._keys[first:last]
+        lengths = [_FREE if key is None else len(key) for key in keys]
+        yield np.array(lengths, "<u4").tobytes()
+        yield from (key for key in keys if key is not None)
+
+    def unpack(self, body: bytes, at: int, count: int) -> int:
+        """Add *count* rows with the keys from *at* on, and return where they end."""
+        lengths = np.frombuffer(body, "<u4", count, at).tolist()
+        at += 4 * count
+        keys: list[bytes | None] = []
+        for length in lengths:
+            if length == _FREE:
+                keys.append(None)
+                continue
+            keys.append(body[at : at + length])
+            at += length
+        self.extend(keys)
+        return at
+
+    def extend(self, keys: Iterable[bytes | None]) -> None:
+        """Add a row for each key, or a free one."""
+        for key in keys:
+            if key is not None:
+                self.rows_by_key[key] = len(self._keys)
+            self._keys.append(key)
+
+    def free(self) -> list[int]:
+        """Return the rows that have no key."""
+        return [row for row, key in enumerate(self._keys) if key is None]
+
+    def index(self) -> None:
+        """Let the keys that were added by ``extend`` and ``unpack`` be found."""

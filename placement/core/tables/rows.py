@@ -1,0 +1,197 @@
+"""Columns of integers by row, and which rows changed since they were last taken."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NewType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from placement.core.tables.columns import BYTE, Code, Column
+
+Row = NewType("Row", int)
+RowNumbers = NDArray[np.int64]
+
+ABSENT: Final = Row(-1)
+CHUNK_ROWS: Final = 16_384
+
+_ROWS_FIRST: Final = 8
+
+
+class Rows:
+    """Integers by row and column. A row is used, and may be free again.
+
+    Columns from ``columns`` are what is known. Beside them are *links*, whose positions
+    follow: they are derived, so that ``values`` leaves them out.
+    """
+
+    __slots__ = (
+        "_cells",
+        "_chunk_rows",
+        "_chunks",
+        "_columns",
+        "_dirty",
+        "_known",
+        "_made",
+        "columns",
+        "name",
+    )
+
+    def __init__(
+        self, name: str, columns: Sequence[str], codes: Sequence[Code]
+    ) -> None:
+        """Begin without rows; *codes* of the columns and links, as in ``struct``."""
+        self.name = name
+        self.columns = tuple(columns)
+        self._columns = [Column(code) for code in codes]
+        self._cells = [column.cells for column in self._columns]
+        self._known = self._cells[: len(columns)]
+        self._chunk_rows = CHUNK_ROWS
+        self._dirty, self._chunks = Column(BYTE), Column(BYTE)
+        self._made = 0
+        """Rows that are or were in use."""
+
+    # One row at a time.
+
+    def get(self, row: Row, column: int) -> int:
+        """Return the integer at *row* and *column* (its position in ``columns``)."""
+        return self._cells[column][row]
+
+    def set(self, row: Row, column: int, value: int) -> None:
+        """Store *value*; a value that is there already changes nothing.
+
+        Raises ValueError for a value that the column has no room for.
+        """
+        cells = self._cells[column]
+        if cells[row] != value:
+            cells[row] = value
+            if not self._dirty.cells[row]:
+                self._mark(row)
+
+    def set_all(self, row: Row, values: Iterable[int]) -> None:
+        """Store *values* in the columns of *row*, from the first one on."""
+        for cells, value in zip(self._cells, values, strict=False):
+            cells[row] = value
+        self._mark(row)
+
+    def raise_to(self, row: Row, column: int, value: int) -> bool:
+        """Store *value* if it is greater than what is there; say whether it was."""
+        if value <= self._cells[column][row]:
+            return False
+        self.set(row, column, value)
+        return True
+
+    def increase(self, row: Row, column: int, by: int = 1) -> None:
+        """Add *by* to the integer at *row* and *column*."""
+        self.set(row, column, self._cells[column][row] + by)
+
+    def values(self, row: Row) -> tuple[int, ...]:
+        """Return all integers of *row*, in the order of ``columns``."""
+        return tuple([cells[row] for cells in self._known])
+
+    # Many rows at once.
+
+    def column(self, column: int) -> NDArray[Any]:
+        """Return a column by row, of every row that is or was in use.
+
+        It is to be read only, and only until the next row is added.
+        """
+        return self._columns[column].array[: self._made]
+
+    def set_many(self, rows: RowNumbers, column: int, values: ArrayLike) -> None:
+        """Store a value in each of *rows*, the last one where a row is named twice."""
+        cells = self._columns[column].array
+        cells[rows] = self._fitting(column, np.asarray(values))
+        self._mark_many(rows)
+
+    def add_at(self, rows: RowNumbers, column: int, amounts: ArrayLike = 1) -> None:
+        """Add an amount to each of *rows*, as often as it is named."""
+        cells = self._columns[column].array
+        if cells.dtype == np.int64:
+            np.add.at(cells, rows, amounts)
+        else:
+            named, where = np.unique(rows, return_inverse=True)
+            sums = cells[named].astype(np.int64)
+            np.add.at(sums, where, amounts)
+            cells[named] = self._fitting(column, sums)
+        self._mark_many(rows)
+
+    def raise_many(self, rows: RowNumbers, column: int, values: ArrayLike) -> None:
+        """Store a value in each of *rows* where it is greater than what is there."""
+        cells = self._columns[column].array
+        greater = np.asarray(values) > cells[rows]
+        if not greater.all():
+            rows = rows[greater]
+            values = np.broadcast_to(values, greater.shape)[greater]
+        np.maximum.at(cells, rows, self._fitting(column, np.asarray(values)))
+        self._mark_many(rows)
+
+    def _fitting(self, column: int, values: NDArray[Any]) -> NDArray[Any]:
+        dtype = self._columns[column].array.dtype
+        if dtype == np.int64 or not values.size:
+            return values
+        room = np.iinfo(dtype)
+        if values.min() < room.min or values.max() > room.max:
+            message = f"a value does not fit into column {column} of {self.name}"
+            raise ValueError(message)
+        return values
+
+    def _tally(self, column: int) -> Counter[int]:
+        found, counts = np.unique(self.column(column), return_counts=True)
+        return Counter(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+
+    # Rows come and go.
+
+    def _make(self, count: int) -> None:
+        """Let there be *count* rows, the new ones with zeros."""
+        if count > self._dirty.rows:
+            rows = max(count, 2 * self._dirty.rows, _ROWS_FIRST)
+            for column in (*self._columns, self._dirty):
+                column.grow(rows)
+            chunks = -(-rows // self._chunk_rows)
+            if chunks > self._chunks.rows:
+                self._chunks.grow(chunks)
+            self._cells[:] = [column.cells for column in self._columns]
+            self._known = self._cells[: len(self.columns)]
+        self._made = max(self._made, count)
+
+    def _clear(self, rows: int | RowNumbers) -> None:
+        for column in self._columns:
+            column.array[rows] = 0
+
+    # What changed.
+
+    def _mark(self, row: int) -> None:
+        self._dirty.cells[row] = 1
+        self._chunks.cells[row // self._chunk_rows] = 1
+
+    def _mark_many(self, rows: RowNumbers) -> None:
+        self._dirty.array[rows] = 1
+        self._chunks.array[rows // self._chunk_rows] = 1
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks the table is packed into, changed or not."""
+        return -(-self._made // self._chunk_rows)
+
+    def mark_dirty(self, number: int) -> None:
+        """Let the next ``take_dirty`` return chunk *number* (a save failed)."""
+        first = number * self._chunk_rows
+        last = min(first + self._chunk_rows, self._made)
+        self._dirty.array[first:last] = 1
+        self._chunks.cells[number] = 1
+
+    def mark_all_dirty(self) -> None:
+        """Let the next ``take_dirty`` return every chunk (the checkpoint is gone)."""
+        self._dirty.array[: self._made] = 1
+        self._chunks.array[: self.chunk_count] = 1
+
+    def _taken(self, count_max: int | None) -> list[int]:
+        """Return the numbers of changed chunks, which count as unchanged now."""
+        numbers = np.flatnonzero(self._chunks.array)[:count_max]
+        self._chunks.array[numbers] = 0
+        for number in numbers.tolist():
+            first = number * self._chunk_rows
+            self._dirty.array[first : first + self._chunk_rows] = 0
+        found: list[int] = numbers.tolist()
+        return found

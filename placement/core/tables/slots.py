@@ -1,0 +1,237 @@
+"""An open-addressing index: which rows a key may be in, by its hash.
+
+Slots lie in lines of sixteen, which fill up from the front. A key belongs into the line
+that its hash names, or the next one that has room; so a line whose last slot was never
+used ends every search. A slot holds its row, and a tag of eight further bits of the
+hash, so that nearly no key is compared in vain.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placement.core.tables.columns import BYTE, INT32, Column
+from placement.core.tables.hashing import Hashes
+
+Rows = NDArray[np.int64]
+
+LINE: Final = 16
+"""Slots a line."""
+NOWHERE: Final = -1
+
+_LINE_BITS: Final = 4
+_EMPTY: Final = 0
+_DROPPED: Final = 1
+_TAGS: Final = 2
+"""The least tag of a slot that is in use."""
+_TAG_BITS: Final = 24
+_WORD_BITS: Final = 64
+_TAG_SHIFT: Final = np.uint64(_TAG_BITS)
+_LOW_BYTE: Final = np.uint64(0xFF)
+_BYTES: Final = tuple(bytes((value,)) for value in range(256))
+
+
+class Slots:
+    """*lines*, a power of two, of slots; it never grows, another one takes over."""
+
+    __slots__ = (
+        "_mask",
+        "_rows",
+        "_shift",
+        "_tags",
+        "dropped",
+        "probes_max",
+        "used",
+    )
+
+    def __init__(self, lines: int) -> None:
+        """Begin with every slot empty."""
+        assert lines & (lines - 1) == 0, "a power of two"
+        self._mask = lines - 1
+        self._shift = _WORD_BITS - self._mask.bit_length()
+        self._tags, self._rows = Column(BYTE), Column(INT32)
+        self._tags.grow(lines * LINE)
+        self._rows.grow(lines * LINE)
+        self.used = 0
+        """Slots that are in use, or were and cannot be emptied."""
+        self.dropped = 0
+        """Slots that were in use and cannot be emptied: their lines were full."""
+        self.probes_max = 0
+        """Lines looked at for the key that is the farthest from its own line."""
+
+    @property
+    def count(self) -> int:
+        """How many slots there are."""
+        return (self._mask + 1) * LINE
+
+    @property
+    def live(self) -> int:
+        """How many slots hold a row."""
+        return self.used - self.dropped
+
+    # One at a time.
+
+    def place(self, hashed: int, row: int) -> None:
+        """Let *row* be found by a hash by which it is not found yet."""
+        tags, line, probes = self._tags.memory, hashed >> self._shift, 1
+        while True:
+            at = self._vacant(line * LINE)
+            if at != NOWHERE:
+                break
+            line = (line + 1) & self._mask
+            probes += 1
+        if tags[at] == _DROPPED:
+            self.dropped -= 1
+        else:
+            self.used += 1
+        tags[at] = max(hashed >> _TAG_BITS & 0xFF, _TAGS)
+        self._rows.cells[at] = row
+        self.probes_max = max(self.probes_max, probes)
+
+    def _vacant(self, begin: int) -> int:
+        tags, end = self._tags.memory, begin + LINE
+        if self.dropped:
+            at = tags.find(_BYTES[_DROPPED], begin, end)
+            if at != NOWHERE:
+                return at
+        return tags.find(_BYTES[_EMPTY], begin, end)
+
+    def candidates(self, hashed: int) -> list[int]:
+        """Return the rows that may be those of a key, nearly always one at most."""
+        tags, rows, line = self._tags.memory, self._rows.cells, hashed >> self._shift
+        tag, found = _BYTES[max(hashed >> _TAG_BITS & 0xFF, _TAGS)], []
+        while True:
+            begin = line * LINE
+            end = begin + LINE
+            at = tags.find(tag, begin, end)
+            while at != NOWHERE:
+                found.append(rows[at])
+                at = tags.find(tag, at + 1, end)
+            if tags[end - 1] == _EMPTY:
+                return found
+            line = (line + 1) & self._mask
+
+    def drop(self, hashed: int, row: int) -> None:
+        """Let *row* no longer be found by the hash by which it was placed."""
+        tags, rows, line = self._tags.memory, self._rows.cells, hashed >> self._shift
+        tag = _BYTES[max(hashed >> _TAG_BITS & 0xFF, _TAGS)]
+        while True:
+            end = line * LINE + LINE
+            at = tags.find(tag, end - LINE, end)
+            while at != NOWHERE and rows[at] != row:
+                at = tags.find(tag, at + 1, end)
+            if at != NOWHERE:
+                break
+            assert tags[end - 1] != _EMPTY, f"row {row} has no slot"
+            line = (line + 1) & self._mask
+        if tags[end - 1] == _EMPTY:  # nobody searches beyond: close the gap
+            tags[at : end - 1] = tags[at + 1 : end]
+            rows[at : end - 1] = rows[at + 1 : end]
+            self.used -= 1
+        else:
+            tags[at] = _DROPPED
+            self.dropped += 1
+
+    # Many at once.
+
+    def search(
+        self, hashes: Hashes, keys: NDArray[np.generic], wanted: NDArray[np.generic]
+    ) -> Rows:
+        """Return the rows whose *keys* are those *wanted*, NOWHERE for none.
+
+        *keys* has a row of words for each row, *wanted* one for each hash.
+        """
+        found = np.full(len(hashes), NOWHERE, np.int64)
+        line, tag = self._begin(hashes)
+        left: Rows | None = None
+        while True:
+            tags = self._tags.array.reshape(-1, LINE).take(line, axis=0)
+            hits = np.flatnonzero(tags == tag[:, None])
+            who = hits >> _LINE_BITS
+            rows = self._rows.array.take((line[who] << _LINE_BITS) + (hits & LINE - 1))
+            about = who if left is None else left[who]
+            same = equal(keys.take(rows, axis=0), wanted.take(about, axis=0))
+            found[about[same]] = rows[same]
+            on = tags[:, LINE - 1] != _EMPTY
+            on &= (found if left is None else found[left]) == NOWHERE
+            if not on.any():
+                return found
+            left = np.flatnonzero(on) if left is None else left[on]
+            line, tag = (line[on] + 1) & self._mask, tag[on]
+
+    def _begin(self, hashes: Hashes) -> tuple[Rows, NDArray[np.uint8]]:
+        line = (hashes >> np.uint64(self._shift)).astype(np.int64)
+        tag = (hashes >> _TAG_SHIFT & _LOW_BYTE).astype(np.uint8)
+        return line, np.maximum(tag, _TAGS, dtype=np.uint8)
+
+    def place_many(self, hashes: Hashes, rows: Rows) -> None:
+        """Let *rows* be found by hashes by which they are not found yet."""
+        line, tag = self._begin(hashes)
+        tags = self._tags.array.reshape(-1, LINE)
+        probes = 1
+        while True:
+            order = np.argsort(line, kind="stable")
+            line, tag, rows = line[order], tag[order], rows[order]
+            first = np.flatnonzero(np.diff(line, prepend=NOWHERE))
+            counts = np.diff(first, append=len(line))
+            rank = np.arange(len(line)) - np.repeat(first, counts)
+            vacant = tags.take(line, axis=0) < _TAGS
+            nth = np.cumsum(vacant, axis=1, dtype=np.uint8)
+            fits = rank < nth[:, -1]
+            at = (line << _LINE_BITS) + (nth > rank[:, None]).argmax(axis=1)
+            self._fill(at[fits], tag[fits], rows[fits])
+            if fits.all():
+                break
+            late = ~fits
+            line, tag, rows = (line[late] + 1) & self._mask, tag[late], rows[late]
+            probes += 1
+        self.probes_max = max(self.probes_max, probes)
+
+    def _fill(self, at: Rows, tag: NDArray[np.uint8], rows: Rows) -> None:
+        if self.dropped:
+            again = int(np.count_nonzero(self._tags.array.take(at) == _DROPPED))
+            self.dropped -= again
+            self.used -= again
+        self.used += len(at)
+        self._tags.array[at] = tag
+        self._rows.array[at] = rows
+
+    def drop_many(self, hashes: Hashes, rows: Rows) -> None:
+        """Let *rows* no longer be found by the hashes by which they were placed."""
+        line, _ = self._begin(hashes)
+        left, at = np.arange(len(rows)), np.empty(len(rows), np.int64)
+        while left.size:
+            here = self._rows.array.reshape(-1, LINE).take(line, axis=0)
+            tags = self._tags.array.reshape(-1, LINE).take(line, axis=0)
+            hits = (here == rows[left, None]) & (tags >= _TAGS)
+            at[left] = (line << _LINE_BITS) + hits.argmax(axis=1)
+            on = ~hits.any(axis=1)
+            assert (tags[on, LINE - 1] != _EMPTY).all(), "each row has a slot"
+            left, line = left[on], (line[on] + 1) & self._mask
+        self._tags.array[at] = _DROPPED
+        self.dropped += len(at)
+        self._close_gaps(np.unique(at >> _LINE_BITS))
+
+    def _close_gaps(self, line: Rows) -> None:
+        """Empty the dropped slots of those lines that no search goes beyond."""
+        all_tags = self._tags.array.reshape(-1, LINE)
+        line = line[all_tags[line, LINE - 1] == _EMPTY]
+        tags, rows = all_tags[line], self._rows.array.reshape(-1, LINE)[line]
+        gone = tags < _TAGS
+        order = np.argsort(gone, axis=1, kind="stable")
+        closed = int(np.count_nonzero(tags == _DROPPED))
+        tags[gone] = _EMPTY
+        all_tags[line] = np.take_along_axis(tags, order, axis=1)
+        rows = np.take_along_axis(rows, order, axis=1)
+        self._rows.array.reshape(-1, LINE)[line] = rows
+        self.dropped -= closed
+        self.used -= closed
+
+
+def equal(left: NDArray[np.generic], right: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Return which rows of words are the same in both."""
+    same: NDArray[np.bool_] = left[:, 0] == right[:, 0]
+    for word in range(1, left.shape[1]):
+        same &= left[:, word] == right[:, word]
+    return same

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from placement.core.mirror.slots import Hashes, Rows, RowSlots
 from placement.core.packed import KEY_BYTES, WORD_REGIONS, Keys, PackedPlacements, Words
-from placement.core.tables.columns import BYTE, INT64, WORD32, WORD64, Column
+from placement.core.tables.columns import BYTE, INT64, WORD32, WORD64, Code, Column
 from placement.core.tables.hashing import factors
 
 WORDS: Final = KEY_BYTES // 8
@@ -50,19 +50,19 @@ class MirroredPlacements:
         """Return how large the columns and the index are."""
         columns = [self.keys, self.owners, self.sizes, self.kinds]
         columns += [*self.complete, *self.verified]
-        return sum(len(c.memory) for c in columns) + self.slots.bytes_held
+        return self.slots.bytes_held + sum(column.array.nbytes for column in columns)
 
     def find(self, key: bytes, owner: int) -> int:
         """Return the row of a digest's key in a repository, or -1."""
         first, second, third, fourth = UNPACK(key)
         a, b, c, d, e = self.factors
         slots = self.slots
-        at = first * a + second * b + third * c + fourth * d + owner * e
-        at = (at & LOW_64) >> slots.shift
+        hashed = first * a + second * b + third * c + fourth * d + owner * e
+        at: int = (hashed & LOW_64) >> slots.shift
         cells, owners, keys = slots.cells, self.owners.cells, self.keys.memory
-        while row := cells[at]:
-            row -= 1
-            if owners[row] == owner and keys[row << 5 : (row << 5) + 32] == key:
+        while mark := cells[at]:
+            row: int = mark - 1
+            if owners[row] == owner and keys[row << 5 : mark << 5] == key:
                 return row
             at = (at + 1) & slots.mask
         return -1
@@ -175,7 +175,7 @@ class MirroredPlacements:
         for column in (*self.complete, *self.verified):
             column.grow(rows)
 
-    def _column(self, code: str) -> Column:
+    def _column(self, code: Code) -> Column:
         column = Column(code)
         column.grow(self.keys.rows)
         return column

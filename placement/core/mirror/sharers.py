@@ -33,7 +33,7 @@ class Sharers:
     @property
     def bytes_held(self) -> int:
         """Return how large the index is."""
-        return len(self._next.memory) + self._slots.bytes_held
+        return self._next.array.nbytes + self._slots.bytes_held
 
     @property
     def far_behind(self) -> bool:

@@ -59,7 +59,7 @@ class RowSlots:
     @property
     def bytes_held(self) -> int:
         """Return how large the slots are."""
-        return len(self.column.memory)
+        return self.column.array.nbytes
 
     def add(self, hashes: Hashes, rows: Rows) -> None:
         """Let *rows* be found, each of which is after all that were added before."""

@@ -29,6 +29,7 @@ from placement.adapters.sqlite.generations import (
     GenerationSettings,
 )
 from placement.api.server import PlacementServer, ServerSettings, build_server
+from placement.bench.settings import BrokerAddress
 from placement.config import Config, load_prices, load_topology, split_address
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
 from placement.runtime.planner import Planner, PlannerSettings
@@ -103,16 +104,34 @@ async def open_log(config: Config, *, may_start: bool) -> AsyncIterator[EventLog
 
 @asynccontextmanager
 async def open_scratch(
-    directory: Path,
+    directory: Path, *, synced: bool = True
 ) -> AsyncIterator[tuple[EventLog, CheckpointStore]]:
-    """Give an empty log, over a broker of its own, and a checkpoint in *directory*."""
-    config = Config(data_dir=directory)
-    async with open_log(config, may_start=True) as log:
-        store = _generations(config)
-        try:
-            yield log, store
-        finally:
-            await store.close()
+    """Give an empty log, over a broker of its own, and a checkpoint in *directory*.
+
+    What is *synced* is on the disk before the log says that it is stored.
+    """
+    async with AsyncExitStack() as stack:
+        child = await NatsChild.start(directory, synced=synced)
+        stack.push_async_callback(child.stop)
+        log = JetStreamLog(child.settings)
+        stack.push_async_callback(log.close)
+        store = scratch_store(directory)
+        stack.push_async_callback(store.close)
+        yield log, store
+
+
+def scratch_store(directory: Path) -> CheckpointStore:
+    """Return the checkpoint in *directory*, as a service would keep it there."""
+    return _generations(Config(data_dir=directory))
+
+
+def broker_address(directory: Path) -> BrokerAddress:
+    """Return where the broker of the log in *directory* listens; it must be open."""
+    settings = attach(directory)
+    assert settings is not None, "its log is open"
+    [server] = settings.servers
+    user, password = settings.user or "", settings.password or ""
+    return BrokerAddress(server, user, password, settings.stream)
 
 
 async def _broker(config: Config, stack: AsyncExitStack) -> JetStreamSettings:

@@ -204,19 +204,20 @@ class Chunk:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A saved state with its position."""
-
-    header: CheckpointHeader
-    chunks: tuple[Chunk, ...]
+Begin = Callable[[CheckpointHeader], Callable[[Chunk], None]]
+"""Begins with a header to take the chunks that are saved with it; returns what does."""
 
 
 class CheckpointStore(Protocol):
     """Where one service keeps its state between runs. One writer at a time."""
 
-    async def load(self) -> Checkpoint | None:
-        """Return the last saved checkpoint, or None when there is none.
+    async def load(self, begin: Begin) -> CheckpointHeader | None:
+        """Read the last saved checkpoint; None when there is none.
+
+        Each chunk is given to what *begin* returns, ordered by table and number, and
+        kept by nobody else: a state of gigabytes is never there twice. What was given
+        is worth nothing before this returns the header that *begin* was called with
+        last: it is called again where an older checkpoint is fallen back to.
 
         Raises CheckpointDamagedError unless every byte is as it was saved, and
         CheckpointUnwritableError when what is there cannot be opened at all now.

@@ -9,7 +9,7 @@ from placement.adapters.message_ids import DUPLICATE_WINDOW_NS, MessageIds
 from placement.ports import (
     READ_BATCH_MESSAGES_MAX,
     Appended,
-    Checkpoint,
+    Begin,
     CheckpointDamagedError,
     CheckpointHeader,
     CheckpointUnwritableError,
@@ -241,7 +241,7 @@ class MemoryCheckpointStore:
     """A CheckpointStore whose checkpoint dies with the process.
 
     Set ``writable`` to False and saving fails; ``damage`` makes loading fail.
-    ``discarded`` holds what was put aside, with the reasons.
+    ``discarded`` holds the headers of what was put aside, with the reasons.
     """
 
     def __init__(self) -> None:
@@ -250,14 +250,18 @@ class MemoryCheckpointStore:
         self._chunks: dict[tuple[str, int], Chunk] = {}
         self._damaged = False
         self.writable = True
-        self.discarded: list[tuple[str, Checkpoint]] = []
+        self.discarded: list[tuple[str, CheckpointHeader]] = []
 
-    async def load(self) -> Checkpoint | None:
-        """Return the last saved checkpoint; CheckpointDamagedError after ``damage``."""
+    async def load(self, begin: Begin) -> CheckpointHeader | None:
+        """Read the last saved checkpoint; CheckpointDamagedError after ``damage``."""
         if self._damaged:
             message = "the checkpoint in memory was damaged"
             raise CheckpointDamagedError(message)
-        return self._checkpoint()
+        if self._header is not None:
+            take = begin(self._header)
+            for key in sorted(self._chunks):
+                take(self._chunks[key])
+        return self._header
 
     async def save(self, header: CheckpointHeader, chunks: Iterable[Chunk]) -> None:
         """Keep *header* and *chunks*, all or none; an empty body deletes its chunk."""
@@ -274,9 +278,8 @@ class MemoryCheckpointStore:
 
     async def discard(self, reason: str) -> None:
         """Begin anew; what was there goes to ``discarded``."""
-        checkpoint = self._checkpoint()
-        if checkpoint is not None:
-            self.discarded.append((reason, checkpoint))
+        if self._header is not None:
+            self.discarded.append((reason, self._header))
         self._header = None
         self._chunks.clear()
         self._damaged = False
@@ -287,10 +290,3 @@ class MemoryCheckpointStore:
     def damage(self) -> None:
         """Let the next ``load`` find a byte that was not saved."""
         self._damaged = True
-
-    def _checkpoint(self) -> Checkpoint | None:
-        """Return what is saved, whole or damaged, in the order of tables and chunks."""
-        if self._header is None:
-            return None
-        ordered = tuple(self._chunks[key] for key in sorted(self._chunks))
-        return Checkpoint(self._header, ordered)

@@ -1,5 +1,6 @@
 """What deciding costs: microseconds a push, beside what folding the same push costs."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,7 +8,9 @@ from statistics import median
 from typing import Final
 
 from placement.bench.history import History
-from placement.bench.measured import PLANNER, Measured, Scale, quantile
+from placement.bench.latency import latency_figures
+from placement.bench.measured import PLANNER, QUICK, WHOLE, Measured, Scale, quantile
+from placement.bench.settings import Settings
 from placement.core.deciding.decide import decide
 from placement.core.deciding.desk import desk_at
 from placement.core.deciding.wants import wants_of
@@ -20,6 +23,26 @@ from placement.core.topology import Topology
 SECOND_NS: Final = 1_000_000_000
 BEGIN_NS: Final = 1_780_000_000 * SECOND_NS
 STEP_NS: Final = 60 * SECOND_NS
+
+
+BROKER_SECONDS_MAX: Final = 600.0
+
+
+def measure(settings: Settings) -> list[Measured]:
+    """Measure what deciding about a push costs, and how soon it is decided.
+
+    Beside what folding the same push costs, without limits and control group; then over
+    a broker of its own.
+    """
+    scale = settings.pick(WHOLE, QUICK)
+    figures = deciding_figures(settings.topology, scale)
+    return figures + asyncio.run(_latency(settings, scale))
+
+
+async def _latency(settings: Settings, scale: Scale) -> list[Measured]:
+    opening = settings.open_log(settings.scratch)
+    async with asyncio.timeout(BROKER_SECONDS_MAX), opening as (log, store):
+        return await latency_figures(log, store, settings.topology, scale)
 
 
 def deciding_figures(topology: Topology, scale: Scale) -> list[Measured]:

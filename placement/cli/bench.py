@@ -1,191 +1,130 @@
-"""``placement bench``: how good placement's own figures are, measured here."""
+"""``placement bench``: what placement does a second, beside what is possible here."""
 
 import json
-import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import rich_click as click
-from rich.console import Console, RenderableType
-from rich.progress import Progress, TaskID
 
-from placement.bench.captured import (
-    Captured,
-    captured_figures,
-    carried_captures,
-    leave_one_out,
-)
-from placement.bench.estimates import figures, score
-from placement.bench.places import Places, load_places
-from placement.bench.report import Report
-from placement.bench.tcp_model import generated_transfers
-from placement.bench.transfers import read_transfers
-from placement.cli import bench_tables as tables
+from placement.bench.suites import SUITES, load_suite
 from placement.cli import output
-from placement.cli.bench_planner import planner
+from placement.cli.bench_estimates import estimates
+from placement.cli.bench_figures import figures_table, write_figures
+from placement.cli.failures import FAILED
 from placement.cli.session import JSON, Session, output_option, pass_session
-from placement.core.errors import InputError
+from placement.telemetry.logs import configure_logs
 
-JITTER: Final = 0.05
-MORE_JITTERS: Final = (0.1, 0.2)
-PATIENCE_SECONDS: Final = 2.0
-"""What takes longer shows how far it is."""
-
-Section = tuple[Mapping[str, float | int | None], list[RenderableType]]
-"""Figures by their flat names, and the same for people."""
-FilePath = click.Path(dir_okay=False, path_type=Path)
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @click.group()
 def bench() -> None:
-    """Measure placement itself."""
+    """Measure placement itself.
+
+    Every figure stands beside a ceiling that was measured in the same run: what the
+    machine, or a program that does nothing else, could do at that moment.
+    """
 
 
-bench.add_command(planner)
+bench.add_command(estimates)
 
 
-@bench.command()
-@click.option(
-    "--transfers",
-    type=FilePath,
-    metavar="FILE",
-    help="Score these: CSV of source_region,target_region,bytes,seconds.",
-)
-@click.option(
-    "--regions",
-    type=FilePath,
-    metavar="FILE",
-    help="Coordinates of regions: TOML like the catalogue, or CSV code,lat,lon.",
-)
-@click.option(
-    "--captured",
-    type=click.Path(file_okay=False, exists=True, path_type=Path),
-    metavar="DIR",
-    help="Score a registry's captured notifications with their request log.",
-)
-@click.option(
-    "--jitter",
-    type=click.FloatRange(0, 1),
-    metavar="SIGMA",
-    help=f"Of the generated transfers [default: {JITTER}].",
-)
-@click.option("--json", "json_file", type=FilePath, metavar="FILE", help="Write there.")
-@output_option
+def suite_options(command: Command) -> Command:
+    """Add what every suite may be told."""
+    for option in (
+        output_option,
+        click.option(
+            "--json",
+            "json_file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Write the figures there, as a list.",
+        ),
+        click.option(
+            "--directory",
+            type=click.Path(file_okay=False, exists=True, path_type=Path),
+            metavar="DIR",
+            help="On the disk to be measured [default: where temporary files are].",
+        ),
+        click.option(
+            "--quick", is_flag=True, help="So little that it says nothing: it works."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _suite(name: str, sentence: str) -> click.Command:
+    """Return the command that runs one suite."""
+
+    @click.command(name, help=f"Measure: {sentence[0].lower()}{sentence[1:]}")
+    @suite_options
+    @pass_session
+    def command(
+        session: Session,
+        quick: bool,  # noqa: FBT001 - a flag
+        directory: Path | None,
+        json_file: Path | None,
+    ) -> None:
+        from placement.cli.bench_settings import (  # noqa: PLC0415 - all of the service
+            bench_settings,
+        )
+
+        configure_logs(session.config.log_format, "warning")
+        with bench_settings(session.config, directory, quick=quick) as settings:
+            figures = load_suite(name)(settings)
+        told = [figure.plain() for figure in figures]
+        if json_file is not None:
+            write_figures(json_file, told)
+        if session.output == JSON:
+            click.echo(json.dumps(told, indent=2))
+        else:
+            output.console().print(figures_table(name, figures))
+
+    return command
+
+
+for _name, _sentence in SUITES.items():
+    bench.add_command(_suite(_name, _sentence))
+
+
+@bench.command("all")
+@suite_options
 @pass_session
-def estimates(  # noqa: PLR0913, PLR0917 - one for each option
+def every(
     session: Session,
-    transfers: Path | None,
-    regions: Path | None,
-    captured: Path | None,
-    jitter: float | None,
+    quick: bool,  # noqa: FBT001 - a flag
+    directory: Path | None,
     json_file: Path | None,
 ) -> None:
-    """Score the expected seconds of transfers against what people do instead.
+    """Run every suite but estimates, each in a process of its own.
 
-    Three transfers of each path are learned and its others predicted. Without a file
-    the transfers are made from measured paths between cloud regions by a model of TCP,
-    and those of a captured registry stand beside them.
+    What fails is named at the end, and does not stop the others.
     """
-    if transfers is not None and jitter is not None:
-        message = "--jitter is for generated transfers: leave it out with --transfers"
-        raise click.UsageError(message)
-    places = load_places(regions)
-    sections: list[Section] = []
-    with Patience() as patience:
-        if transfers is not None:
-            report = score(read_transfers(transfers, places), places, patience.told)
-            sections.append((figures(report), tables.scores(report, str(transfers))))
-        elif captured is None:
-            sigma = JITTER if jitter is None else jitter
-            sections.append(_generated(places, sigma, patience.told))
-    if captured is not None:
-        sections.append(_read(captured, places))
-    elif transfers is None:
-        sections.append(_captured(carried_captures(), places, whole=False))
-    _print(session, sections, json_file)
-
-
-def _generated(
-    places: Places, jitter: float, on_path: Callable[[int, int], None]
-) -> Section:
-    """Return what is told of generated transfers, with more jitter too."""
-    reports: dict[float, Report] = {}
-    for sigma in dict.fromkeys((jitter, *MORE_JITTERS)):
-        reports[sigma] = score(generated_transfers(sigma), places, on_path)
-    told: dict[str, float | int | None] = {**figures(reports[jitter])}
-    told["jitter"] = jitter
-    for sigma, report in reports.items():
-        if sigma != jitter:
-            told |= {f"jitter_{sigma}_{k}": v for k, v in figures(report).items()}
-    parts = tables.scores(reports[jitter], f"generated, jitter {jitter}")
-    return told, [*parts, tables.jitters(reports)]
-
-
-def _read(folder: Path, places: Places) -> Section:
-    from placement.cli.bench_captured import (  # noqa: PLC0415 - the agent's feeds
-        read_captures,
-    )
-
-    found, ignored = read_captures(folder, places)
-    told, parts = _captured(found, places, whole=True)
-    return told, [*parts, tables.ignored(ignored)]
-
-
-def _captured(captures: list[Captured], places: Places, *, whole: bool) -> Section:
-    left_out = leave_one_out(captures, places)
-    if not left_out:
-        remedy = "capture two or more large transfers of a route"
-        raise InputError("--captured", f"{len(captures)} transfers", remedy)
-    told = captured_figures(left_out)
-    return told, tables.captured(left_out, told, whole=whole)
-
-
-def _print(session: Session, sections: list[Section], json_file: Path | None) -> None:
-    told = {name: value for figures, _ in sections for name, value in figures.items()}
-    text = json.dumps(told, indent=2)
-    if json_file is not None:
-        try:
-            json_file.write_text(text + "\n", "utf-8")
-        except OSError as error:
-            remedy = f"{error.strerror}: name a file that can be written"
-            raise InputError("--json", json_file, remedy) from None
+    figures: list[object] = []
+    failed: list[str] = []
+    more = [*(["--quick"] if quick else [])]
+    more += [] if directory is None else ["--directory", str(directory)]
+    shown = None if session.output != JSON else subprocess.DEVNULL
+    with TemporaryDirectory() as folder:
+        for name in SUITES:
+            file = Path(folder) / f"{name}.json"
+            command = [sys.executable, "-m", "placement", "bench", name, *more]
+            ended = subprocess.run(  # noqa: S603 - this very program
+                [*command, "--json", str(file)], stdout=shown, check=False
+            )
+            if ended.returncode:
+                failed.append(name)
+            else:
+                figures += json.loads(file.read_text("utf-8"))
+            if json_file is not None:
+                write_figures(json_file, figures)
     if session.output == JSON:
-        click.echo(text)
-        return
-    screen = output.console()
-    for _, parts in sections:
-        for part in parts:
-            screen.print(part)
-
-
-class Patience(AbstractContextManager["Patience"]):
-    """A progress bar on a terminal, for whoever waits longer than a moment."""
-
-    def __init__(self) -> None:
-        """Show nothing yet."""
-        self._stack = ExitStack()
-        self._screen = Console(stderr=True)
-        self._start = time.monotonic()
-        self._bar: tuple[Progress, TaskID] | None = None
-
-    def __enter__(self) -> Self:
-        """Begin to wait."""
-        self._start = time.monotonic()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """Take the bar away."""
-        self._stack.close()
-
-    def told(self, done: int, total: int) -> None:
-        """Show that *done* of *total* are done, if that is worth it by now."""
-        waited = time.monotonic() - self._start
-        if self._bar is None and self._screen.is_terminal and waited > PATIENCE_SECONDS:
-            bar = Progress(console=self._screen, transient=True)
-            self._stack.enter_context(bar)
-            self._bar = bar, bar.add_task("paths", total=total)
-        if self._bar is not None:
-            bar, task = self._bar
-            bar.update(task, completed=done, total=total)
+        click.echo(json.dumps(figures, indent=2))
+    if failed:
+        click.echo(f"error: failed: {', '.join(failed)}", err=True)
+        raise SystemExit(FAILED)

@@ -4,12 +4,13 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from placement.bench.rounds import pinned
 from placement.client import PlacementCallError, PlacementClient
 from placement.config import foreign_environment
 from placement.core.errors import PlacementError
@@ -44,27 +45,27 @@ class RunningService:
 
 
 @asynccontextmanager
-async def running_service(directory: Path) -> AsyncIterator[RunningService]:
+async def running_service(
+    directory: Path,
+    arguments: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+    cores: Collection[int] = (),
+) -> AsyncIterator[RunningService]:
     """Run a service in *directory*, with its own broker, on ports of its own.
 
-    Neither placement.toml nor PLACEMENT_ variables reach it: it must never find another
-    log. Raises ServiceFailedError when it does not come up.
+    With further *arguments*, and *settings* as its environment's PLACEMENT_ variables;
+    on these *cores* alone, if some are named. Neither placement.toml nor any other
+    PLACEMENT_ variable reaches it: it must never find another log. Raises
+    ServiceFailedError when it does not come up.
     """
     log_file = directory / "service.log"
-    arguments = (
-        "--data-dir",
-        "data",
-        "--listen",
-        "127.0.0.1:0",
-        "--log-format",
-        "json",
-    )
-    with log_file.open("wb") as log:
+    own = ("--data-dir", "data", "--listen", "127.0.0.1:0", "--log-format", "json")
+    with log_file.open("wb") as log, pinned(cores):
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "placement", "serve", *arguments),
+            *("-m", "placement", "serve", *own, *arguments),
             cwd=directory,
-            env=foreign_environment(),
+            env=foreign_environment() | dict(settings or {}),
             stdin=DEVNULL,
             stdout=log,
             stderr=log,

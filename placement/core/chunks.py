@@ -10,6 +10,7 @@ from placement.core.tables import cells
 from placement.core.tables.decided import DecisionIndex
 from placement.core.tables.indexes import Indexes
 from placement.core.tables.keys import PAIR, TRIPLE, digest_key
+from placement.core.tables.restored import Restoring
 from placement.core.tables.table import Row
 
 _WITHHELD = frozenset({cells.DecisionStatus.WITHHELD, cells.DecisionStatus.DEFERRED})
@@ -30,26 +31,49 @@ def take_dirty(state: State) -> list[PackedChunk]:
 def load(
     state: State, chunks: Iterable[PackedChunk], *, of_this_version: bool = True
 ) -> None:
-    """Fill an empty state; raises ValueError when a chunk is not of this state.
+    """Fill an empty state from *chunks*, ordered by table and number.
 
-    Of another fold version, columns that were added since then are zero.
+    Raises ValueError when a chunk is not of this state. Of another fold version,
+    columns that were added since then are zero.
     """
-    tables = state.tables()
-    found: dict[str, list[tuple[int, bytes]]] = {name: [] for name in tables}
-    for name, number, body in chunks:
-        if name not in found:
-            message = f"there is no table {name}"
+    loading = Loading(state, of_this_version=of_this_version)
+    for chunk in sorted(chunks):
+        loading.take(*chunk)
+    loading.finish()
+
+
+class Loading:
+    """An empty state that is filled from chunks, ordered by table and number."""
+
+    def __init__(self, state: State, *, of_this_version: bool) -> None:
+        """Fill *state*; of another version, what it does not know is left out.
+
+        That is, tables; and columns that were added since are zero.
+        """
+        self._state = state
+        self._tables = state.tables()
+        self._of_this_version = of_this_version
+        self._restoring: dict[str, Restoring] = {}
+
+    def take(self, table: str, number: int, body: bytes) -> None:
+        """Take the next chunk; raises ValueError when it is not of this state."""
+        if table not in self._tables:
+            if not self._of_this_version:
+                return
+            message = f"there is no table {table}"
             raise ValueError(message)
-        found[name].append((number, body))
-    for name, bodies in found.items():
-        bodies.sort()
-        if [number for number, _ in bodies] != list(range(len(bodies))):
-            message = f"table {name} lacks chunks"
-            raise ValueError(message)
-        rows = [body for _, body in bodies]
-        renamed = _RENAMED.get(name, bytes)
-        tables[name].load(rows, of_this_version=of_this_version, renamed=renamed)
-    state.indexes = _indexes(state)
+        if table not in self._restoring:
+            self._restoring[table] = self._tables[table].begin_restoring(
+                of_this_version=self._of_this_version,
+                renamed=_RENAMED.get(table, bytes),
+            )
+        self._tables[table].restore(self._restoring[table], number, body)
+
+    def finish(self) -> None:
+        """Derive what was not saved, now that every chunk was taken."""
+        for name, restoring in self._restoring.items():
+            self._tables[name].end_restoring(restoring)
+        self._state.indexes = _indexes(self._state)
 
 
 def _indexes(state: State) -> Indexes:  # noqa: C901 - one loop a table

@@ -4,7 +4,7 @@ Total and deterministic: every message of the log has exactly one meaning, which
 on its bytes, the time at which the log stored it, and FOLD_VERSION alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final, assert_never
 
@@ -62,6 +62,7 @@ from placement.core.folds import (
 )
 from placement.core.folds.description import contradicts
 from placement.core.folds.presence import At
+from placement.core.folds.transfers import write_kept
 from placement.core.state import State
 from placement.core.tables.table import ABSENT
 from placement.core.topology import REGION_COUNT_MAX
@@ -101,6 +102,7 @@ def fold_steps(state: State, message: RecordedMessage) -> Iterator[None]:
         else:
             _fold_recorded(state, item)
         yield
+    write_kept(state)
     state.sequence = message.sequence
     state.store_time_ns = max(state.store_time_ns, message.store_time_ns)
     state.message_hash = message.message_hash
@@ -112,6 +114,11 @@ def _fold_recorded(state: State, item: Recorded) -> None:
         state.add_count("duplicate")
         return
     state.event_ids.add(key)
+    fold_new(state, item)
+
+
+def fold_new(state: State, item: Recorded) -> None:
+    """Fold an event whose id is remembered by now, unless it cannot be believed."""
     reason = _objection(state, item)
     if reason:
         refused = SetAside(item.sequence, item.batch_index, item.store_time_ns, reason)
@@ -162,6 +169,13 @@ def set_aside(state: State, item: SetAside) -> None:
 def event_key(event_id: str) -> bytes:
     """Return the key under which an event id is remembered: its BLAKE2b-16."""
     return blake2b(event_id.encode(), digest_size=16).digest()
+
+
+def event_keys(event_ids: Iterable[str]) -> list[bytes]:
+    """Return the keys of many ids: what ``event_key`` returns of each."""
+    return [
+        blake2b(event_id.encode(), digest_size=16).digest() for event_id in event_ids
+    ]
 
 
 SteeringFact = (

@@ -216,6 +216,6 @@ class State(Tables):
     def latest_order_ns(self, value_ns: int) -> None:
         self.counters.set(self.counters.find_or_add(b"latest_order_ns"), 0, value_ns)
 
-    def add_count(self, name: str) -> None:
-        """Count one more of *name*; for the fold alone."""
-        self.counters.increase(self.counters.find_or_add(name.encode()), 0)
+    def add_count(self, name: str, count: int = 1) -> None:
+        """Count one more of *name*, or *count*; for the fold alone."""
+        self.counters.increase(self.counters.find_or_add(name.encode()), 0, count)

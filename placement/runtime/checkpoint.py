@@ -1,15 +1,17 @@
 """The state to and from its checkpoint."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Generator
+from contextlib import closing
+from functools import partial
 from typing import Final
 
-from placement.core.chunks import load
+from placement.core.chunks import Loading
 from placement.core.state import State
+from placement.core.tables.saved import Packed
 from placement.core.tables.table import Table
 from placement.faults import FaultPoint, reach
 from placement.ports import (
-    Checkpoint,
     CheckpointDamagedError,
     CheckpointHeader,
     CheckpointStore,
@@ -18,36 +20,70 @@ from placement.ports import (
 )
 
 PACK_SECONDS: Final = 0.001
-"""Packing lets answers in after so long."""
-_PASSES_MAX: Final = 2
-"""So often, at most, a chunk is packed ahead of the last step, which takes the rest."""
+"""Packing lets others in after so long."""
+_PASSES_MAX: Final = 6
+"""So often, at most, what changed is packed before the last step takes the rest."""
+_FEW_ROWS: Final = 1_024
+"""So many rows that changed meanwhile are left to the last step."""
+
+Key = tuple[str, int]
+"""A chunk's table and number."""
 
 
-def state_of(checkpoint: Checkpoint, *, of_this_version: bool = True) -> State:
-    """Return the state that *checkpoint* holds; raises CheckpointDamagedError.
+class Restored:
+    """A state that is made of a checkpoint while that is read.
 
-    Of another version, tables that we do not know are left out, tables that it does not
-    have stay empty, and columns that it does not have are zero.
+    Of another version than *fold_version*, tables that we do not know are left out,
+    tables that it does not have stay empty, and columns that it does not have are zero.
     """
-    state = State()
-    tables = state.tables()
-    found = ((c.table, c.number, c.body) for c in checkpoint.chunks)
-    if not of_this_version:
-        found = (chunk for chunk in found if chunk[0] in tables)
-    try:
-        load(state, found, of_this_version=of_this_version)
-    except ValueError as error:
-        message = f"the checkpoint is not of this state: {error}"
+
+    def __init__(self, fold_version: int) -> None:
+        """Begin without a state."""
+        self._fold_version = fold_version
+        self._state = State()
+        self._loading = Loading(self._state, of_this_version=True)
+        self._of_this_version = True
+        self._error: Exception | None = None
+        self.stored: set[Key] = set()
+        """Which chunks the store has."""
+
+    def begin(self, header: CheckpointHeader) -> Callable[[Chunk], None]:
+        """Begin anew with what *header* stands for; return what takes its chunks."""
+        self._of_this_version = header.fold_version == self._fold_version
+        self._state, self._error, self.stored = State(), None, set()
+        self._state.sequence = header.sequence
+        self._state.store_time_ns = header.store_time_ns
+        self._state.message_hash = header.message_hash
+        self._loading = Loading(self._state, of_this_version=self._of_this_version)
+        return self._take
+
+    def _take(self, chunk: Chunk) -> None:
+        """Take a chunk; an error waits until all proved to be as they were saved."""
+        self.stored.add((chunk.table, chunk.number))
+        self._attempt(
+            partial(self._loading.take, chunk.table, chunk.number, chunk.body)
+        )
+
+    def _attempt(self, step: Callable[[], None]) -> None:
+        if self._error is None:
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - state() says what it means
+                self._error = error
+
+    def state(self) -> State:
+        """Return the state, whole; raises CheckpointDamagedError."""
+        self._attempt(self._loading.finish)
+        error = self._error
+        if error is None:
+            return self._state
+        if isinstance(error, ValueError):
+            message = f"the checkpoint is not of this state: {error}"
+        elif self._of_this_version:
+            raise error
+        else:
+            message = f"the checkpoint means something else by its tables: {error!r}"
         raise CheckpointDamagedError(message) from error
-    except Exception as error:
-        if of_this_version:
-            raise
-        message = f"the checkpoint means something else by its tables: {error!r}"
-        raise CheckpointDamagedError(message) from error
-    state.sequence = checkpoint.header.sequence
-    state.store_time_ns = checkpoint.header.store_time_ns
-    state.message_hash = checkpoint.header.message_hash
-    return state
 
 
 class Saver:
@@ -57,21 +93,21 @@ class Saver:
         """Write into *store*, as the work of *fold_version*."""
         self._store = store
         self._fold_version = fold_version
-        self._stored: dict[str, int] = {}
-        """How many chunks of each table the store has."""
+        self._stored: set[Key] = set()
+        """Which chunks the store may have."""
         self._ended = False
 
-    async def load(self) -> Checkpoint | None:
+    async def load(self) -> tuple[CheckpointHeader, Restored] | None:
         """Return what is in the store, and remember of what it consists.
 
         Raises what CheckpointStore.load does.
         """
-        checkpoint = await self._store.load()
-        if checkpoint is not None:
-            for chunk in checkpoint.chunks:
-                count = self._stored.get(chunk.table, 0)
-                self._stored[chunk.table] = max(count, chunk.number + 1)
-        return checkpoint
+        restored = Restored(self._fold_version)
+        header = await self._store.load(restored.begin)
+        if header is None:
+            return None
+        self._stored = restored.stored
+        return header, restored
 
     async def save(self, state: State, epoch: str) -> int:
         """Save what changed since the last time, and return up to which sequence.
@@ -81,13 +117,14 @@ class Saver:
         when it is cancelled. What was saved before and is damaged now is put aside and
         saved anew, whole.
         """
-        tables = state.tables()
-        taken: dict[tuple[str, int], bytes] = {}
+        tables = state.tables().values()
+        taken: list[tuple[Table, Packed]] = []
         try:
-            await _pack_ahead(tables.values(), taken)
+            await _pack_ahead(tables, taken)
             self._require_whole()
-            for table in tables.values():
-                _take(table, taken)
+            for table in tables:
+                for each in filter(None, table.take()):
+                    taken.append((table, each))  # noqa: PERF401 - kept whatever comes
             header = CheckpointHeader(
                 epoch,
                 state.sequence,
@@ -95,19 +132,26 @@ class Saver:
                 self._fold_version,
                 state.message_hash,
             )
-            present = {name: table.chunk_count for name, table in tables.items()}
-            chunks = [Chunk(*key, body) for key, body in taken.items()]
+            bodies = {(table.name, each.number): each.body for table, each in taken}
+            present = {(t.name, number) for t in tables for number in t.chunk_numbers()}
+            gone = dict.fromkeys(self._stored - present, b"")
+            chunks = [
+                Chunk(*key, body)
+                for key, body in (bodies | gone).items()
+                if key in present or not body
+            ]
+            self._stored |= present
             reach(FaultPoint.BEFORE_SAVE)
-            await self._store.save(header, [*chunks, *self._left_over(present)])
+            await self._store.save(header, chunks)
             reach(FaultPoint.AFTER_SAVE)
         except CheckpointDamagedError as error:
-            for table in tables.values():  # first of all: discarding may fail, too
+            for table in tables:  # first of all: discarding may fail, too
                 table.mark_all_dirty()
             await self.discard(str(error))
             raise CheckpointUnwritableError(str(error)) from error
         except BaseException:
-            for name, number in taken:
-                tables[name].mark_dirty(number)
+            for _, each in taken:
+                each.give_back()
             raise
         self._stored = present
         return header.sequence
@@ -120,7 +164,7 @@ class Saver:
         """Put what is in the store aside; raises what CheckpointStore.discard does."""
         reach(FaultPoint.BEFORE_DISCARD)
         await self._store.discard(reason)
-        self._stored = {}
+        self._stored = set()
         reach(FaultPoint.AFTER_DISCARD)
 
     def _require_whole(self) -> None:
@@ -128,38 +172,39 @@ class Saver:
             message = "folding failed: the state in memory is not whole"
             raise CheckpointUnwritableError(message)
 
-    def _left_over(self, present: dict[str, int]) -> list[Chunk]:
-        return [
-            Chunk(name, number, b"")
-            for name, count in self._stored.items()
-            for number in range(present.get(name, 0), count)
-        ]
-
 
 async def _pack_ahead(
-    tables: Iterable[Table], taken: dict[tuple[str, int], bytes]
+    tables: Collection[Table], taken: list[tuple[Table, Packed]]
 ) -> None:
     """Pack most of what changed, letting others in; they may change some of it again.
 
-    What changed again is taken again by who packs the rest, in one step: so all that
-    was taken is of one sequence.
+    What changed again is packed again, and at the end by who packs the rest, in one
+    step: so all that was taken is of one sequence.
     """
+    packed_rows = await _pack(Table.take, tables, taken)
+    await _pack(Table.roll, tables, taken)
+    for _ in range(_PASSES_MAX):
+        if packed_rows <= _FEW_ROWS:
+            break
+        packed_rows = await _pack(Table.take, tables, taken)
+
+
+async def _pack(
+    steps_of: Callable[[Table], Generator[Packed | None]],
+    tables: Collection[Table],
+    taken: list[tuple[Table, Packed]],
+) -> int:
+    """Add what *steps_of* each table packs to *taken*; return how many rows it was."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + PACK_SECONDS
+    packed_rows = 0
     for table in tables:
-        for _ in range(_PASSES_MAX * table.chunk_count):
-            if not _take(table, taken, 1):
-                break
-            if loop.time() > ends:
-                await asyncio.sleep(0)
-                ends = loop.time() + PACK_SECONDS
-
-
-def _take(
-    table: Table, taken: dict[tuple[str, int], bytes], count_max: int | None = None
-) -> bool:
-    """Move what changed of *table* into *taken*; say whether that was anything."""
-    packed = table.take_dirty(count_max)
-    for number, body in packed:
-        taken[table.name, number] = body
-    return bool(packed)
+        with closing(steps_of(table)) as steps:
+            for each in steps:
+                if each is not None:
+                    taken.append((table, each))
+                    packed_rows += each.size
+                if loop.time() > ends:
+                    await asyncio.sleep(0)
+                    ends = loop.time() + PACK_SECONDS
+    return packed_rows

@@ -15,7 +15,7 @@ from placement.core.event import Event
 from placement.faults import FaultPoint, reach
 from placement.ports import Appended, EventLog, Expected, LogMovedError
 from placement.runtime.view import View
-from placement.wire.events import DECISIONS_SUBJECTS, batched, encode_message
+from placement.wire.events import DECISIONS_SUBJECTS, encoded_batches
 
 TRIES_MAX: Final = 50
 """So often an order tries to be stored after all others, before it gives up."""
@@ -59,8 +59,8 @@ class DecisionLog:
         and those after are not. Raises what EventLog.append does, too.
         """
         last = basis
-        for batch in batched(events):
-            subject, body, message_id = encode_message(batch)
+        for _, encoded in encoded_batches(events):
+            subject, body, message_id = encoded
             reach(FaultPoint.BEFORE_DECISION)
             expected = Expected(DECISIONS_SUBJECTS, last)
             stored = await self._append(subject, body, message_id, expected)

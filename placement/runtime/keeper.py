@@ -8,13 +8,13 @@ from typing import Final
 import structlog
 
 from placement.ports import (
-    Checkpoint,
     CheckpointDamagedError,
     CheckpointFsyncError,
+    CheckpointHeader,
     CheckpointStore,
     CheckpointUnwritableError,
 )
-from placement.runtime.checkpoint import Saver
+from placement.runtime.checkpoint import Restored, Saver
 from placement.runtime.line import Line
 from placement.runtime.view import View
 
@@ -49,7 +49,7 @@ class Keeper:
         self._aside = ""
         self._ended = False
 
-    async def load(self) -> Checkpoint | None:
+    async def load(self) -> tuple[CheckpointHeader, Restored] | None:
         """Return the checkpoint, or None; a damaged one is put aside."""
         try:
             return await self._saver.load()

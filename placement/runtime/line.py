@@ -5,14 +5,16 @@ the events of one message a shown line never waits, while one that nobody sees m
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Final, Protocol, cast
 
 import structlog
 
-from placement.core.event import Recorded, RecordedMessage, SetAside
+from placement.core.block import Block, Frame
+from placement.core.event import RecordedMessage
 from placement.core.fold import fold_steps
+from placement.core.fold_block import fold_block_steps
 from placement.core.state import State
 from placement.faults import FaultPoint, reach
 from placement.ports import (
@@ -29,19 +31,14 @@ from placement.runtime.quarantine import (
     is_quarantine,
     read_quarantine,
 )
+from placement.runtime.reader import Reader
+from placement.runtime.runs import RUN_MESSAGES_MAX, Runs
 from placement.runtime.tokens import Recent
-from placement.wire.events import (
-    DECISIONS_PREFIX,
-    decode_items,
-    decode_message,
-    message_hash,
-    recorded,
-)
+from placement.wire.columns import decode_steps
+from placement.wire.events import DECISIONS_PREFIX, decode_message, message_hash
 
 SLICE_SECONDS: Final = 0.001
 """Folding lets others in after so long."""
-SMALL_BYTES: Final = 8_192
-"""A message of so many bytes is decoded and folded at once: it takes a millisecond."""
 RETRY_SECONDS: Final = 1.0
 
 Reading = AsyncGenerator[Sequence[Message], None]
@@ -75,6 +72,8 @@ class Line:
         """Why this state is not a fold of the log as it is now."""
         self._log = log
         self._quarantine = Quarantine()
+        self._runs = Runs(SLICE_SECONDS)
+        self._reader = Reader()
         self._open = asyncio.Event()
         self._open.set()
         self._slice_ends = 0.0
@@ -84,6 +83,13 @@ class Line:
         """How far it is."""
         state = self.state
         return Position(self.epoch, state.sequence, state.message_hash)
+
+    def fold_singly_around(self, sequence: int) -> None:
+        """Fold one by one where a run failed, to tell the message that it failed at.
+
+        That is *sequence* or, of messages that were folded together, a later one.
+        """
+        self._runs.careful_until = sequence + RUN_MESSAGES_MAX
 
     def hold(self, *, held: bool) -> None:
         """Stop before the next message, or go on."""
@@ -144,16 +150,11 @@ class Line:
                 await self._verify_own()
                 sure = True
             self._slice_ends = loop.time() + SLICE_SECONDS
-            for message in batch:
-                if not self._open.is_set():
-                    await self._open.wait()
-                if len(message.body) <= SMALL_BYTES:
-                    self._fold_at_once(message)
+            for run in self._runs.cut(batch):
+                if self._runs.together(run):
+                    await self._fold_together(run, progress)
                 else:
-                    await self._fold(message, progress)
-                if loop.time() > self._slice_ends:
-                    progress(self, caught_up=False)
-                    await self._let_others_in()
+                    await self._fold_each(run, progress)
             progress(self, caught_up=not batch)
 
     async def _verify_own(self) -> None:
@@ -188,30 +189,53 @@ class Line:
             raise FoldFailedError(message.sequence, error) from error
         self.folding = 0
 
-    async def _fold(self, message: Message, progress: Progress) -> None:
-        """Fold one message, letting others in; raises FoldFailedError."""
-        self.folding = message.sequence
-        items = await self._decoded(message, progress)
-        steps = self._steps(recorded(message, items), message)
+    async def _fold_each(self, run: Sequence[Message], progress: Progress) -> None:
+        """Fold small messages one by one, letting others in."""
+        for message in run:
+            await self._open.wait()
+            self._fold_at_once(message)
+            await self._let_others_in_if_due(progress)
+
+    async def _fold_together(self, run: Sequence[Message], progress: Progress) -> None:
+        """Fold *run* as one block, letting others in; raises FoldFailedError."""
+        self.folding = run[0].sequence
+        steps = decode_steps(run, self._quarantine.skipped, self._reader.next_way())
+        block: Block | None = None
+        while block is None:
+            block = self._decoded(steps)
+            await self._let_others_in_if_due(progress)
+        await self._open.wait()
+        reach(FaultPoint.AFTER_DECODE)
         loop = asyncio.get_running_loop()
-        while self._stepped(message, steps):
+        began = loop.time()
+        folding = fold_block_steps(self.state, block, self._note_folding)
+        while self._stepped(folding):
             if not self.shown and loop.time() > self._slice_ends:
                 await self._let_others_in()
+        self._runs.took(loop.time() - began)
+        for message, frame in zip(run, block.frames, strict=True):
+            self._note(message, frame.message_hash)
         self.folding = 0
+        await self._let_others_in_if_due(progress)
 
-    async def _decoded(
-        self, message: Message, progress: Progress
-    ) -> tuple[Recorded | SetAside, ...]:
-        """Return what is to be folded of *message*, letting others in meanwhile."""
-        loop = asyncio.get_running_loop()
-        skipped = self._quarantine.skipped(message.sequence)
-        items: list[Recorded | SetAside] = []
-        steps = _collected(decode_items(message, skipped), items)
-        while self._stepped(message, steps):
-            if loop.time() > self._slice_ends:
-                progress(self, caught_up=False)
-                await self._let_others_in()
-        return tuple(items)
+    async def _let_others_in_if_due(self, progress: Progress) -> None:
+        if asyncio.get_running_loop().time() > self._slice_ends:
+            progress(self, caught_up=False)
+            await self._let_others_in()
+
+    def _note_folding(self, frame: Frame) -> None:
+        self.folding = frame.sequence
+
+    def _decoded(self, steps: Generator[None, None, Block]) -> Block | None:
+        """Do the next of *steps*; return what they decoded, after the last one."""
+        try:
+            next(steps)
+        except StopIteration as end:
+            block: Block = end.value
+            return block
+        except Exception as error:
+            raise FoldFailedError(self.folding, error) from error
+        return None
 
     def _steps(self, decoded: RecordedMessage, message: Message) -> Iterator[None]:
         reach(FaultPoint.AFTER_DECODE)
@@ -225,18 +249,9 @@ class Line:
         if message.subject.startswith(DECISIONS_PREFIX):
             self.recent.decided_sequence = message.sequence
 
-    def _stepped(self, message: Message, steps: Iterator[None]) -> bool:
+    def _stepped(self, steps: Iterator[None]) -> bool:
         """Do the next of *steps*, if there is one; raises FoldFailedError."""
         try:
             return next(steps, self) is None
         except Exception as error:
-            raise FoldFailedError(message.sequence, error) from error
-
-
-def _collected(
-    source: Iterator[Recorded | SetAside], items: list[Recorded | SetAside]
-) -> Iterator[None]:
-    """Move *source* into *items*, one at a time."""
-    for item in source:
-        items.append(item)
-        yield
+            raise FoldFailedError(self.folding, error) from error

@@ -121,6 +121,9 @@ class Lines:
 
     def _start(self, line: Line) -> None:
         assert self._group is not None, "lines run in a group"
+        failed_sequence = self._parts.marks.record.failed_sequence
+        if failed_sequence:
+            line.fold_singly_around(failed_sequence)
         self._tasks[line] = self._group.create_task(self._follow(line))
 
     def _stop(self, line: Line) -> None:

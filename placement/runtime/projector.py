@@ -34,7 +34,6 @@ from placement.ports import (
     LogUnavailableError,
     RunRecords,
 )
-from placement.runtime.checkpoint import state_of
 from placement.runtime.epochs import (
     Breach,
     Standing,
@@ -109,14 +108,14 @@ class Projector:
 
     async def restore(self) -> None:
         """Answer from the checkpoint, if there is one that can be believed."""
-        checkpoint = await self._keeper.load()
-        if checkpoint is None:
+        loaded = await self._keeper.load()
+        if loaded is None:
             return
-        header, ours = checkpoint.header, self._settings.fold_version
+        (header, restored), ours = loaded, self._settings.fold_version
         of_this_version = header.fold_version == ours
         another = f"fold version {header.fold_version}, ours is {ours}"
         try:
-            state = state_of(checkpoint, of_this_version=of_this_version)
+            state = restored.state()
         except CheckpointDamagedError as error:
             if of_this_version:
                 await self._keeper.discard(str(error))

@@ -1,7 +1,7 @@
 """Events into the log: in batches of one region, with what became of each event."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from placement.core.event import Event
@@ -11,14 +11,15 @@ from placement.faults import FaultPoint, reach
 from placement.ports import Appended, EventLog, LogUnavailableError, Message
 from placement.runtime.decision_log import DecisionLog
 from placement.runtime.epochs import Position, identity, succeeding
+from placement.runtime.gathering import Gathering, Stored
 from placement.runtime.tokens import body_mark, make_token, message_mark
 from placement.runtime.view import View
 from placement.wire.events import (
-    batched,
-    encode_message,
+    Encoded,
+    encoded_batches,
     is_deciding,
-    message_id_of,
 )
+from placement.wire.unread import message_id_of
 
 
 class Outcome(IntEnum):
@@ -55,15 +56,17 @@ class Publisher:
         """Write into *log*; *view* knows which ids were folded before."""
         self._log = log
         self._view = view
+        self._gathering = Gathering(self._store, lambda: view.state.sequence)
         self.decisions = DecisionLog(log, view)
 
     async def publish(self, events: Sequence[Event]) -> Published:
         """Store *events* and say what became of each.
 
-        All of them are in the epoch that is returned. Raises LogFullError, and
-        LogUnavailableError also when the log became another one meanwhile: some may be
-        stored by then, and publishing the same events again is safe. Raises
-        LogMovedError where decisions of others get in the way again and again.
+        All of them are in the epoch that is returned. An event alone may travel with
+        those of other callers. Raises LogFullError, and LogUnavailableError also when
+        the log became another one meanwhile: some may be stored by then, and publishing
+        the same events again is safe. Raises LogMovedError where decisions of others
+        get in the way again and again.
         """
         fresh: dict[str, Event] = {}
         repeated: set[int] = set()
@@ -78,21 +81,19 @@ class Publisher:
             sequence, mark = state.sequence, message_mark(state.message_hash)
         found = bool(repeated)
         stored_before: set[str] = set()
-        for batch in batched(fresh.values()):
-            folded = self._folded_position()
-            appended, body = await self._append(batch)
-            name = self._epoch_of(appended, folded)
-            if name != epoch:  # positions in two logs cannot be compared
+        for batch, encoded in encoded_batches(fresh.values()):
+            alone = len(fresh) == 1 and not is_deciding(batch[0])
+            storing = self._put if alone else self._store
+            stored = await storing(batch, encoded)
+            if stored.epoch != epoch:  # positions in two logs cannot be compared
                 if found:
                     message = "the log became another one: publish the events again"
-                    raise LogUnavailableError(message, epoch=name)
-                epoch, sequence = name, 0
+                    raise LogUnavailableError(message, epoch=stored.epoch)
+                epoch, sequence = stored.epoch, 0
             found = True
-            if appended.sequence > sequence:
-                if appended.duplicate:  # under the same id, but of the same make?
-                    body = await self._stored_body(batch, appended)
-                sequence, mark = appended.sequence, body_mark(body)
-            if appended.duplicate:
+            if stored.sequence > sequence:
+                sequence, mark = stored.sequence, stored.mark
+            if stored.duplicate:
                 stored_before.update(event.event_id for event in batch)
         reach(FaultPoint.AFTER_APPEND_BEFORE_ANSWER)
         outcomes = tuple(
@@ -110,12 +111,41 @@ class Publisher:
         """
         return await self._log.message(sequence)
 
-    async def _stored_body(self, batch: list[Event], appended: Appended) -> bytes:
+    async def _put(self, batch: list[Event], encoded: Encoded) -> Stored:
+        """Store the one event of *batch*, with those of other callers if there are any.
+
+        The log knows what was stored with others as a whole only; so if it was and is
+        not folded yet, the log is asked whether it holds that.
+        """
+        [event] = batch
+        known = self._gathering.known(event.event_id)
+        if known is not None:
+            message = await self._log.message(known.sequence)
+            if message is not None and body_mark(message.body) == known.mark:
+                return replace(known, duplicate=True)
+            self._gathering.forget(event.event_id)
+        return await self._gathering.put(event, encoded)
+
+    async def _store(self, batch: list[Event], encoded: Encoded) -> Stored:
+        """Store *batch* as one message."""
+        folded = self._folded_position()
+        subject, body, message_id = encoded
+        reach(FaultPoint.BEFORE_APPEND)
+        deciding = is_deciding(batch[0])
+        append = self.decisions.append_order if deciding else self._log.append
+        appended = await append(subject, body, message_id)
+        epoch = self._epoch_of(appended, folded)
+        if appended.duplicate:  # under the same id, but of the same make?
+            body = await self._stored_body(encoded, appended)
+        sequence, mark = appended.sequence, body_mark(body)
+        return Stored(epoch, sequence, mark, appended.duplicate)
+
+    async def _stored_body(self, encoded: Encoded, appended: Appended) -> bytes:
         """Return the body of a message that was stored before.
 
         Raises LogUnavailableError where it is another's: the log lost ours meanwhile.
         """
-        _, body, message_id = encode_message(batch)
+        _, body, message_id = encoded
         stored = await self._log.message(appended.sequence)
         if stored is not None and message_id_of(stored) != message_id:
             message = "the log lost what it had stored: publish the events again"
@@ -146,13 +176,3 @@ class Publisher:
                 )
                 return succeeding(folded) if rewound else name
         return appended.epoch
-
-    async def _append(self, batch: list[Event]) -> tuple[Appended, bytes]:
-        """Store *batch*; return where, and the body that was sent."""
-        subject, body, message_id = encode_message(batch)
-        reach(FaultPoint.BEFORE_APPEND)
-        if is_deciding(batch[0]):
-            append = self.decisions.append_order
-        else:
-            append = self._log.append
-        return await append(subject, body, message_id), body

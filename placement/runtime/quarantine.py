@@ -45,10 +45,9 @@ from placement.wire.events import (
     DECISIONS_PREFIX,
     decode_message,
     encode_message,
-    event_count,
     message_hash,
-    message_region,
 )
+from placement.wire.unread import event_count, message_region
 
 FAILURES_MAX: Final = 3
 """So many runs in a row may end at one message; then it is quarantined."""

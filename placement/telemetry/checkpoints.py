@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from placement.ports import (
-    Checkpoint,
+    Begin,
     CheckpointDamagedError,
     CheckpointFsyncError,
     CheckpointHeader,
@@ -65,12 +65,12 @@ class MeasuredCheckpointStore:
             registry=registry,
         )
 
-    async def load(self) -> Checkpoint | None:
+    async def load(self, begin: Begin) -> CheckpointHeader | None:
         """Load from the store, and count it."""
         outcome = "cut_short"
         try:
-            checkpoint = await self._store.load()
-            outcome = "none" if checkpoint is None else "whole"
+            header = await self._store.load(begin)
+            outcome = "none" if header is None else "whole"
         except CheckpointDamagedError:
             outcome = "damaged"
             raise
@@ -79,9 +79,9 @@ class MeasuredCheckpointStore:
             raise
         finally:
             self._loads.labels(outcome).inc()
-        if checkpoint is not None:
-            self._reached(checkpoint.header)
-        return checkpoint
+        if header is not None:
+            self._reached(header)
+        return header
 
     async def save(self, header: CheckpointHeader, chunks: Iterable[Chunk]) -> None:
         """Save to the store, and count and time it."""

@@ -34,7 +34,7 @@ from placement.core.event import (
     ReplicationWithheld,
     SetAside,
 )
-from placement.core.topology import Region, parse_region
+from placement.core.topology import parse_region
 from placement.ports import Message
 from placement.v1 import events_pb2 as pb
 from placement.wire.fields import (
@@ -77,7 +77,7 @@ DECIDING_FACTS: Final[frozenset[type]] = frozenset(
 )
 """Decisions and operators' orders: they have subjects of their own."""
 BATCH: Final = "batch"
-_SUBJECT: Final = re.compile(
+SUBJECT: Final = re.compile(
     r"placement\.(?:events|decisions)\.v1\.(?P<region>[^.]+)\.(?P<fact>[^.]+)"
 )
 
@@ -91,6 +91,7 @@ def fact_name(fact: type) -> str:
 
 _FACTS: Final = {fact_name(fact): class_codec(fact) for fact in get_args(Fact)}
 FACT_NAMES: Final = tuple(_FACTS)
+_NAMES: Final[dict[type, str]] = {fact: fact_name(fact) for fact in get_args(Fact)}
 _DECIDING_NAMES: Final = frozenset(map(fact_name, DECIDING_FACTS))
 
 
@@ -139,14 +140,18 @@ def encode_event(event: Event) -> pb.Event:
     )
     if event.occur_time_ns is not None:
         encode_time(event.occur_time_ns, proto.occur_time)
-    name = fact_name(type(event.fact))
+    name = _NAMES[type(event.fact)]
     target = getattr(proto, name)
     target.SetInParent()
     _FACTS[name].encode(event.fact, target)
     return proto
 
 
-def encode_message(events: Sequence[Event]) -> tuple[str, bytes, str]:
+Encoded = tuple[str, bytes, str]
+"""Subject, body and message id."""
+
+
+def encode_message(events: Sequence[Event]) -> Encoded:
     """Return (subject, body, message id) of one region's events: one, or a batch.
 
     Either all of them are decisions and orders, or none is, as from ``batched``.
@@ -154,35 +159,28 @@ def encode_message(events: Sequence[Event]) -> tuple[str, bytes, str]:
     recognised as a whole.
     """
     assert events, "a message holds at least one event"
-    region = events[0].region
-    deciding = is_deciding(events[0])
-    assert all(
-        (event.region, is_deciding(event)) == (region, deciding) for event in events
-    ), "a batch is of one region and one kind"
+    kind = events[0].region, is_deciding(events[0])
+    assert all((event.region, is_deciding(event)) == kind for event in events), (
+        "a batch is of one region and one kind"
+    )
+    return _encoded(events, [encode_event(event) for event in events])
+
+
+def _encoded(events: Sequence[Event], protos: Sequence[pb.Event]) -> Encoded:
+    region, deciding = events[0].region, is_deciding(events[0])
     if len(events) == 1:
-        fact = fact_name(type(events[0].fact))
-        body = encode_event(events[0]).SerializeToString(deterministic=True)
+        fact = _NAMES[type(events[0].fact)]
+        body = protos[0].SerializeToString(deterministic=True)
         return subject_of(region, fact), body, events[0].event_id
-    batch = pb.EventBatch(events=[encode_event(event) for event in events])
-    message_id = _batch_id(event.event_id for event in events)
-    body = batch.SerializeToString(deterministic=True)
+    message_id = batch_id(event.event_id for event in events)
+    body = pb.EventBatch(events=protos).SerializeToString(deterministic=True)
     return subject_of(region, BATCH, deciding=deciding), body, message_id
 
 
-def _batch_id(event_ids: Iterable[str]) -> str:
+def batch_id(event_ids: Iterable[str]) -> str:
+    """Return the message id of a batch of events of these ids."""
     named = "\n".join(event_ids).encode()
     return f"batch-{blake2b(named, digest_size=16).hexdigest()}"
-
-
-def message_id_of(message: Message) -> str:
-    """Return the id that ``encode_message`` gives what *message* holds; empty: none."""
-    try:
-        if message.subject.endswith(f".{BATCH}"):
-            events = pb.EventBatch.FromString(message.body).events
-            return _batch_id(event.event_id for event in events)
-        return pb.Event.FromString(message.body).event_id
-    except DecodeError:
-        return ""
 
 
 def batched(events: Iterable[Event]) -> Iterator[list[Event]]:
@@ -191,21 +189,30 @@ def batched(events: Iterable[Event]) -> Iterator[list[Event]]:
     None mixes decisions and orders with what happened. A region's events of one kind
     keep their order.
     """
+    for batch, _ in encoded_batches(events):
+        yield batch
+
+
+def encoded_batches(events: Iterable[Event]) -> Iterator[tuple[list[Event], Encoded]]:
+    """Yield what ``batched`` does, and each list as ``encode_message`` returns it."""
     alike: dict[tuple[str, bool], list[Event]] = {}
     for event in events:
         alike.setdefault((event.region, is_deciding(event)), []).append(event)
     for members in alike.values():
         batch: list[Event] = []
+        protos: list[pb.Event] = []
         size = 0
         for event in members:
-            length = encode_event(event).ByteSize() + _FRAME_BYTES
+            proto = encode_event(event)
+            length = proto.ByteSize() + _FRAME_BYTES
             full = size + length > BATCH_BYTES_MAX or len(batch) == BATCH_EVENTS_MAX
             if batch and full:
-                yield batch
-                batch, size = [], 0
+                yield batch, _encoded(batch, protos)
+                batch, protos, size = [], [], 0
             batch.append(event)
+            protos.append(proto)
             size += length
-        yield batch
+        yield batch, _encoded(batch, protos)
 
 
 def decode_message(message: Message, skipped: Collection[int] = ()) -> RecordedMessage:
@@ -225,26 +232,6 @@ def recorded(
     return RecordedMessage(message.sequence, message.store_time_ns, folded, items)
 
 
-def event_count(message: Message) -> int:
-    """Return how many events *message* holds; the most there may be if it is unread."""
-    matched = _SUBJECT.fullmatch(message.subject)
-    if matched is None or matched["fact"] != BATCH:
-        return 1
-    try:
-        return len(pb.EventBatch.FromString(message.body).events)
-    except Exception:  # noqa: BLE001 - asked of messages that a bug makes unreadable
-        return BATCH_EVENTS_MAX
-
-
-def message_region(message: Message) -> Region | None:
-    """Return the region that the subject of *message* names, if that is one."""
-    matched = _SUBJECT.fullmatch(message.subject)
-    try:
-        return parse_region(matched["region"]) if matched else None
-    except RegionInvalidError:
-        return None
-
-
 def message_hash(message: Message) -> bytes:
     """Return what tells this message from any other at the same sequence."""
     stored = message.store_time_ns.to_bytes(8, "big")
@@ -255,31 +242,37 @@ def decode_items(
     message: Message, skipped: Collection[int] = ()
 ) -> Iterator[Recorded | SetAside]:
     """Yield what ``decode_message`` returns the items of, one by one."""
-    matched = _SUBJECT.fullmatch(message.subject)
-    if matched is None:
-        yield _set_aside(message, 0, "SUBJECT_UNKNOWN")
-        return
-    if len(skipped) >= BATCH_EVENTS_MAX:  # all that there can be: not even read
-        return
-    try:
-        if matched["fact"] == BATCH:
-            protos = list(pb.EventBatch.FromString(message.body).events)
-        else:
-            protos = [pb.Event.FromString(message.body)]
-    except (DecodeError, UnicodeDecodeError):  # the latter from protobuf in pure Python
-        yield _set_aside(message, 0, "BYTES_UNREADABLE")
-        return
-    if not protos or len(protos) > BATCH_EVENTS_MAX:
-        yield _set_aside(message, 0, LimitInvalidError.reason)
-        return
+    if len(skipped) >= BATCH_EVENTS_MAX and SUBJECT.fullmatch(message.subject):
+        return  # all that there can be: not even read
+    region, protos, reason = read_events(message)
+    if reason:
+        yield _set_aside(message, 0, reason)
     for index, proto in enumerate(protos):
         if index not in skipped:
-            yield _item(message, index, proto, matched["region"])
+            yield read_item(message, index, proto, region)
 
 
-def _item(
+def read_events(message: Message) -> tuple[str, Sequence[pb.Event], str]:
+    """Return the region of the subject, the events; and why there are none, or ""."""
+    matched = SUBJECT.fullmatch(message.subject)
+    if matched is None:
+        return "", (), "SUBJECT_UNKNOWN"
+    region, fact = matched["region"], matched["fact"]
+    try:
+        if fact != BATCH:
+            return region, (pb.Event.FromString(message.body),), ""
+        protos = pb.EventBatch.FromString(message.body).events
+    except (DecodeError, UnicodeDecodeError):  # the latter from protobuf in pure Python
+        return region, (), "BYTES_UNREADABLE"
+    if not protos or len(protos) > BATCH_EVENTS_MAX:
+        return region, (), LimitInvalidError.reason
+    return region, protos, ""
+
+
+def read_item(
     message: Message, index: int, proto: pb.Event, region: str
 ) -> Recorded | SetAside:
+    """Return what *proto* is, at place *index* of a message for *region*."""
     try:
         event = decode_event(proto)
         if event.region != region:

@@ -52,7 +52,7 @@ COUNT_MAX: Final = 2**50
 """A pebibyte for one content, and sums over thousands of them still fit 64 bits."""
 
 _IDENTIFIER: Final = re.compile(r"[!-~]{1,128}")
-_SECOND_NS: Final = 1_000_000_000
+SECOND_NS: Final = 1_000_000_000
 
 Decoder = Callable[[Any, str], Any]
 Encoder = Callable[[Any], Any]
@@ -104,14 +104,14 @@ class ClassCodec:
         """Write the domain *value* into an empty protobuf message."""
         for field in self.fields:
             part = getattr(value, field.attribute)
-            if part is None:
+            if not part and (part is None or field.repeated):
                 continue
             if field.repeated:
                 encode_repeated(field, part, getattr(proto, field.name))
             elif field.is_message:
                 field.encode((part, getattr(proto, field.name)))
             else:
-                setattr(proto, field.name, field.encode(part))
+                setattr(proto, field.name, part)
 
 
 def decode_repeated(field: FieldCodec, values: Any, name: str) -> tuple[Any, ...]:  # noqa: ANN401
@@ -189,19 +189,19 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
 
 def encode_time(value_ns: int, target: Any) -> None:  # noqa: ANN401
     """Write nanoseconds into an empty protobuf Timestamp or Duration."""
-    target.seconds, target.nanos = divmod(value_ns, _SECOND_NS)
+    target.seconds, target.nanos = divmod(value_ns, SECOND_NS)
     target.SetInParent()
 
 
 def nanoseconds(value: Any) -> int:  # noqa: ANN401 - Timestamp or Duration
     """Return a protobuf Timestamp or Duration in nanoseconds."""
-    return int(value.seconds) * _SECOND_NS + int(value.nanos)
+    return int(value.seconds) * SECOND_NS + int(value.nanos)
 
 
 def decode_time(value: Any, field: str) -> TimeNs:  # noqa: ANN401
     """Return a Timestamp as nanoseconds; raises TimeInvalidError, naming *field*."""
     time_ns = nanoseconds(value)
-    if not 0 < time_ns <= TIME_NS_MAX or not 0 <= value.nanos < _SECOND_NS:
+    if not 0 < time_ns <= TIME_NS_MAX or not 0 <= value.nanos < SECOND_NS:
         raise TimeInvalidError(field, time_ns, "give a time after 1970 and before 2116")
     return TimeNs(time_ns)
 
@@ -209,7 +209,7 @@ def decode_time(value: Any, field: str) -> TimeNs:  # noqa: ANN401
 def decode_duration(value: Any, field: str) -> DurationNs:  # noqa: ANN401
     """Return a Duration as nanoseconds; raises TimeInvalidError, naming *field*."""
     duration_ns = nanoseconds(value)
-    if not 0 <= duration_ns <= DURATION_NS_MAX or not 0 <= value.nanos < _SECOND_NS:
+    if not 0 <= duration_ns <= DURATION_NS_MAX or not 0 <= value.nanos < SECOND_NS:
         raise TimeInvalidError(field, duration_ns, "give 0 to 366 days")
     return DurationNs(duration_ns)
 

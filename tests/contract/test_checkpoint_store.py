@@ -13,7 +13,8 @@ from placement.adapters.sqlite.generations import (
     GenerationSettings,
 )
 from placement.adapters.sqlite.store import SqliteCheckpointStore
-from placement.ports import Checkpoint, CheckpointHeader, CheckpointStore, Chunk
+from placement.ports import CheckpointHeader, CheckpointStore, Chunk
+from tests.loaded import Checkpoint, loaded
 from tests.simulator.disk import Disk
 from tests.simulator.store import DiskCheckpointStore
 
@@ -57,7 +58,7 @@ async def reopen(
 
 async def content(store: CheckpointStore) -> tuple[CheckpointHeader, set[Chunk]]:
     """Return what *store* loads, which is not nothing and holds no chunk twice."""
-    checkpoint = await store.load()
+    checkpoint = await loaded(store)
     assert isinstance(checkpoint, Checkpoint)
     assert len(checkpoint.chunks) == len(set(checkpoint.chunks))
     return checkpoint.header, set(checkpoint.chunks)
@@ -67,8 +68,8 @@ async def test_nothing_saved_loads_as_none(reopen: Reopen) -> None:
     """A new service has no checkpoint, however often it looks."""
     store = await reopen()
 
-    assert await store.load() is None
-    assert await store.load() is None
+    assert await loaded(store) is None
+    assert await loaded(store) is None
 
 
 async def test_next_run_loads_what_was_saved(reopen: Reopen) -> None:
@@ -120,7 +121,7 @@ async def test_next_run_saves_onto_what_it_loaded(reopen: Reopen) -> None:
     """An incremental save is one also across runs, loaded first or not."""
     await (await reopen()).save(HEADER, [Chunk("digest", 0, b"a")])
     loading = await reopen()
-    await loading.load()
+    await loaded(loading)
     await loading.save(HEADER, [Chunk("digest", 1, b"b")])
 
     await (await reopen()).save(LATER, [Chunk("digest", 2, b"c")])
@@ -172,7 +173,7 @@ async def test_discarded_checkpoint_is_gone(reopen: Reopen) -> None:
 
     await store.discard("of another fold version")
 
-    assert await store.load() is None
+    assert await loaded(store) is None
     await store.save(LATER, [Chunk("digest", 0, b"c")])
     assert await content(await reopen()) == (LATER, {Chunk("digest", 0, b"c")})
 

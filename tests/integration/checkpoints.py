@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from placement.adapters.sqlite.store import SqliteCheckpointStore
-from placement.ports import Checkpoint, CheckpointHeader, Chunk
+from placement.ports import CheckpointHeader, Chunk
+from tests.loaded import Checkpoint
 
 CHUNKS = 24
 CHANGED = 5

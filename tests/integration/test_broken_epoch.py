@@ -82,7 +82,7 @@ async def test_rewound_log_is_folded_beside_and_takes_over() -> None:
 
     ((reason, aside),) = host.store.discarded
     assert "100" in reason
-    assert aside.header.sequence == 100
+    assert aside.sequence == 100
     async with host.running() as again:
         assert again.view.epoch == run.view.epoch
         await again.until_live_at(97)
@@ -250,7 +250,7 @@ async def test_restart_accepts_a_replaced_log_at_once() -> None:
 
         assert again.view.epoch == "memory-2"
         assert again.view.state.sequence == 0
-    assert host.store.discarded[0][1].header.sequence == 10
+    assert host.store.discarded[0][1].sequence == 10
 
 
 async def test_replaced_log_needs_no_inventory_of_nothing() -> None:

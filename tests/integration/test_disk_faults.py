@@ -10,6 +10,7 @@ import pytest
 from placement.adapters.memory import MemoryCheckpointStore
 from placement.ports import CheckpointFsyncError, CheckpointHeader, Chunk
 from placement.runtime.view import ServingState
+from tests.loaded import loaded
 from tests.projecting import QUICK, Host, pushes
 
 DEGRADED_S_MAX = 1.0
@@ -47,7 +48,7 @@ async def test_disk_with_room_again_is_noticed_whatever_the_interval() -> None:
         await run.until(lambda: run.serving is ServingState.LIVE)
 
         assert time.monotonic() - began < RECOVERED_S_MAX
-        checkpoint = await host.store.load()
+        checkpoint = await loaded(host.store)
         assert checkpoint is not None
         assert checkpoint.header.sequence == run.view.state.sequence
 
@@ -86,7 +87,7 @@ async def test_failed_flush_ends_the_run_and_is_never_repeated() -> None:
         assert store.saves == 2
 
     host.store = MemoryCheckpointStore()
-    saved = await store.load()
+    saved = await loaded(store)
     assert saved is not None
     await host.store.save(saved.header, saved.chunks)
     async with host.running() as again:

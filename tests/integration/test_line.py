@@ -9,8 +9,9 @@ from placement.core.event import Recorded
 from placement.core.fold import FOLD_VERSION
 from placement.core.state import State
 from placement.ports import Message
-from placement.runtime.line import SMALL_BYTES, Line
+from placement.runtime.line import Line
 from placement.runtime.quarantine import FoldFailedError
+from placement.runtime.runs import RUN_BYTES_MIN
 from placement.runtime.tokens import body_mark, make_token
 from placement.wire.events import decode_message, encode_message
 from tests.projecting import QUICK, Host, Run, pushes
@@ -41,7 +42,7 @@ async def test_answers_come_between_and_never_see_half_a_message() -> None:
         watching = asyncio.create_task(folded_counts(run, seen))
         for number in range(4):
             message = encode_message(pushes(EVENT_COUNT, number * EVENT_COUNT))
-            assert len(message[1]) > SMALL_BYTES
+            assert len(message[1]) > RUN_BYTES_MIN
             await host.log.append(*message)
         await run.until_live_at(4)
         watching.cancel()
@@ -74,15 +75,15 @@ async def test_bug_in_any_event_names_its_message(
     host = Host()
     await host.store_each(pushes(3, 10_000))
     await host.log.append(*encode_message(pushes(count)))
-    real = folding._fold_recorded  # noqa: SLF001 - where every event passes
+    real = folding._objection  # noqa: SLF001 - where every event passes
 
-    def failing(state: State, item: Recorded) -> None:
+    def failing(state: State, item: Recorded) -> str:
         if item.event.event_id == f"e{count - 1}":
             message = "a bug"
             raise KeyError(message)
-        real(state, item)
+        return real(state, item)
 
-    monkeypatch.setattr(folding, "_fold_recorded", failing)
+    monkeypatch.setattr(folding, "_objection", failing)
     async with host.running() as run:
         await asyncio.wait({run.task}, timeout=10)
         error = run.task.exception()

@@ -11,7 +11,6 @@ from placement.core.fold import FOLD_VERSION
 from placement.ports import (
     READ_BATCH_MESSAGES_MAX,
     Appended,
-    Checkpoint,
     CheckpointHeader,
     Chunk,
     Expected,
@@ -21,6 +20,7 @@ from placement.ports import (
 )
 from placement.runtime import projector
 from placement.runtime.view import ServingState
+from tests.loaded import Checkpoint, loaded
 from tests.projecting import QUICK, Host, Run, pushes
 
 COUNT = READ_BATCH_MESSAGES_MAX + 88
@@ -86,7 +86,7 @@ async def saved_by_an_older_version(count: int) -> Host:
 
 async def header_of(host: Host) -> CheckpointHeader:
     """Return the header of what is saved."""
-    checkpoint = await host.store.load()
+    checkpoint = await loaded(host.store)
     assert checkpoint is not None
     return checkpoint.header
 
@@ -167,7 +167,7 @@ async def test_crash_before_the_swap_begins_again_from_the_old_checkpoint() -> N
 async def test_chunks_of_the_old_state_do_not_stay_in_the_new_checkpoint() -> None:
     """What the new state has no use for is deleted in the save that brings it."""
     host = await saved_by_an_older_version(COUNT)
-    checkpoint = await host.store.load()
+    checkpoint = await loaded(host.store)
     assert checkpoint is not None
     more = [Chunk("regions", 7, b"x"), Chunk("of_old", 0, b"y")]
     await host.store.save(checkpoint.header, more[1:])
@@ -176,7 +176,7 @@ async def test_chunks_of_the_old_state_do_not_stay_in_the_new_checkpoint() -> No
         await run.until(lambda: run.view.generation > 1)
         await run.until_live_at(COUNT)
 
-    left = await host.store.load()
+    left = await loaded(host.store)
     assert left is not None
     assert "of_old" not in {chunk.table for chunk in left.chunks}
     async with host.running() as again:
@@ -189,7 +189,7 @@ async def test_checkpoint_whose_tables_mean_something_else_is_folded_anew(
 ) -> None:
     """What cannot be read as ours is not served; the log is folded, REBUILDING."""
     host = await saved_by_an_older_version(COUNT)
-    checkpoint = await host.store.load()
+    checkpoint = await loaded(host.store)
     assert checkpoint is not None
     bodies = {
         "chunk": Chunk("regions", 0, b"x"),
@@ -206,7 +206,7 @@ async def test_checkpoint_whose_tables_mean_something_else_is_folded_anew(
     assert (await header_of(host)).fold_version == NEWER.fold_version
     ((reason, aside),) = host.store.discarded
     assert "fold version" in reason
-    assert aside.header.fold_version == FOLD_VERSION
+    assert aside.fold_version == FOLD_VERSION
 
 
 def _of(checkpoint: Checkpoint, table: str) -> Chunk:
@@ -217,7 +217,7 @@ def _of(checkpoint: Checkpoint, table: str) -> Chunk:
 async def test_table_that_the_old_version_lacked_is_empty_at_first() -> None:
     """It is filled by the fold beside; until then the old state answers without."""
     host = await saved_by_an_older_version(COUNT)
-    checkpoint = await host.store.load()
+    checkpoint = await loaded(host.store)
     assert checkpoint is not None
     await host.store.save(checkpoint.header, [Chunk("routes", 0, b"")])
     slow = SlowLog(host.log)

@@ -10,8 +10,9 @@ from random import Random
 import pytest
 
 from placement.adapters.sqlite.store import SqliteCheckpointStore
-from placement.ports import Checkpoint, CheckpointDamagedError
+from placement.ports import CheckpointDamagedError
 from tests.integration.checkpoints import is_generation, made, save
+from tests.loaded import Checkpoint, loaded
 
 GENERATION = 30
 PAGE_BYTES = 16_384
@@ -97,11 +98,11 @@ ROW_DAMAGE = {
 }
 
 
-async def loaded(path: Path) -> Checkpoint | str | None:
+async def found_in(path: Path) -> Checkpoint | str | None:
     """Return what *path* loads as, or REFUSED; any other error passes."""
     store = SqliteCheckpointStore(path)
     try:
-        return await store.load()
+        return await loaded(store)
     except CheckpointDamagedError:
         return REFUSED
     finally:
@@ -143,7 +144,7 @@ async def test_damaged_bytes_are_refused_or_harmless(
         damage = random.choice(BYTE_DAMAGE)
         damage(image, random)
         write(path, image)
-        found = await loaded(path)
+        found = await found_in(path)
 
         if found != REFUSED:
             assert not isinstance(found, str)
@@ -159,7 +160,7 @@ async def made_on(path: Path, seed: int) -> None:
     store = SqliteCheckpointStore(path)
     await save(store, GENERATION + 1, GENERATION + 2)
     await store.close()
-    found = await loaded(path)
+    found = await found_in(path)
     assert not isinstance(found, str), f"seed {seed}: refused after a save"
     assert is_generation(found, GENERATION + 2), f"seed {seed}"
 
@@ -181,7 +182,7 @@ async def test_rows_changed_by_hand_are_refused(tmp_path: Path, damage: str) -> 
     database.commit()
     database.close()
 
-    assert await loaded(path) == REFUSED
+    assert await found_in(path) == REFUSED
 
 
 @pytest.mark.parametrize("damage", [flip, truncate, zero_sector])
@@ -200,7 +201,7 @@ async def test_damaged_wal_never_mixes_generations(
         random, image = Random(seed), bytearray(wal)
         damage(image, random)
         write(path, sound, image)
-        found = await loaded(path)
+        found = await found_in(path)
 
         if found != REFUSED:
             assert isinstance(found, Checkpoint)
@@ -219,7 +220,7 @@ async def test_message_names_the_chunk(tmp_path: Path) -> None:
     store = SqliteCheckpointStore(path)
     said = re.escape(str(path)) + ".*chunk '8' of 'digest' is not.*Remedy: "
     with pytest.raises(CheckpointDamagedError, match=said):
-        await store.load()
+        await loaded(store)
     await store.close()
 
 
@@ -228,7 +229,7 @@ async def test_lost_file_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.db"
     await made(path, GENERATION)
     store = SqliteCheckpointStore(path)
-    await store.load()
+    await loaded(store)
     await store.close()
 
     path.unlink()
@@ -236,4 +237,4 @@ async def test_lost_file_is_damage(tmp_path: Path) -> None:
     with pytest.raises(CheckpointDamagedError, match="gone"):
         await save(store, GENERATION + 1)
     await store.discard("gone")
-    assert await store.load() is None
+    assert await loaded(store) is None

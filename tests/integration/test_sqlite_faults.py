@@ -19,6 +19,7 @@ from placement.adapters.sqlite import store as store_module
 from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.ports import CheckpointFsyncError, CheckpointUnwritableError, Chunk
 from tests.integration.checkpoints import header, is_generation, made, save
+from tests.loaded import loaded
 
 KILLS = 200 if os.environ.get("PLACEMENT_LONG") else 20
 KILLS_A_FILE = 4  # then a new one, so that its beginning is killed too
@@ -35,7 +36,7 @@ kept: list[SqliteCheckpointStore] = []  # so that no garbage collection may help
 async def save_for_ever(path: Path) -> None:
     """Save one generation after the other, and print each; until killed."""
     store = SqliteCheckpointStore(path)
-    found = await store.load()
+    found = await loaded(store)
     generation = found.header.sequence if found else 0
     while True:
         print(generation, flush=True)  # noqa: T201  # the parent reads it
@@ -62,18 +63,18 @@ async def fill_disk(path: Path) -> None:
     other = SqliteCheckpointStore(path.with_name("other.db"))
     with pytest.raises(CheckpointUnwritableError):
         await save(other, 1)
-    assert await other.load() is None
+    assert await loaded(other) is None
 
     ballast.unlink()
     await save(store, 2)
-    assert is_generation(await store.load(), 2)
+    assert is_generation(await loaded(store), 2)
 
 
 async def refuse_large(store: SqliteCheckpointStore, generation: int) -> None:
     """Check that LARGE cannot be saved, and that *generation* is still there."""
     with pytest.raises(CheckpointUnwritableError):
         await store.save(header(generation + 1), LARGE)
-    assert is_generation(await store.load(), generation)
+    assert is_generation(await loaded(store), generation)
 
 
 async def save_until_flush_fails(path: Path) -> None:
@@ -83,7 +84,7 @@ async def save_until_flush_fails(path: Path) -> None:
     """
     store_module._WAL_BYTES_MAX = 1  # type: ignore[misc]  # noqa: SLF001 - each save moves it
     store = SqliteCheckpointStore(path)
-    found = await store.load()
+    found = await loaded(store)
     generation = found.header.sequence if found else 0
     while True:
         print(generation, flush=True)  # noqa: T201  # the parent reads it
@@ -152,7 +153,7 @@ async def test_killed_writer_leaves_one_whole_generation(tmp_path: Path) -> None
             with suppress(FileNotFoundError):
                 shutil.copy(f"{path}{suffix}", f"{seen}{suffix}")
         store = SqliteCheckpointStore(seen)
-        found = await store.load()
+        found = await loaded(store)
         await store.close()
 
         assert (found.header.sequence if found else 0) in {saved, saved + 1}
@@ -222,7 +223,7 @@ async def test_failed_flush_ends_all_saving(
     assert ended.returncode == FLUSH_FAILED, ended.stderr
     saved = int(ended.stdout.splitlines()[-1])
     store = SqliteCheckpointStore(path)
-    found = await store.load()
+    found = await loaded(store)
     assert (found.header.sequence if found else 0) in {saved, saved + 1}
     assert found is None or is_generation(found, found.header.sequence)
     await save(store, (found.header.sequence if found else 0) + 1)

@@ -21,6 +21,7 @@ from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.faults import FaultPoint, Plan, arm
 from placement.ports import CheckpointDamagedError
 from tests.integration.checkpoints import changes, header, is_generation
+from tests.loaded import loaded
 
 AT_ONCE = GenerationSettings(interval_seconds=0)
 NAMES = ("checkpoint.sqlite", "checkpoint.1.sqlite", "checkpoint.2.sqlite")
@@ -45,10 +46,10 @@ async def made(directory: Path, last: int, settings: GenerationSettings) -> Path
     return path
 
 
-async def loaded(path: Path) -> tuple[int, CheckpointGenerations]:
+async def found_in(path: Path) -> tuple[int, CheckpointGenerations]:
     """Return the number of the generation that a new run loads, and the open store."""
     store = CheckpointGenerations(path, AT_ONCE)
-    checkpoint = await store.load()
+    checkpoint = await loaded(store)
     number = checkpoint.header.sequence if checkpoint else 0
     assert checkpoint is None or is_generation(checkpoint, number)
     return number, store
@@ -74,7 +75,7 @@ async def test_each_generation_is_a_whole_checkpoint(tmp_path: Path) -> None:
     found = []
     for name in NAMES:
         store = SqliteCheckpointStore(tmp_path / name)
-        checkpoint = await store.load()
+        checkpoint = await loaded(store)
         await store.close()
         assert checkpoint is not None
         assert is_generation(checkpoint, checkpoint.header.sequence)
@@ -93,7 +94,7 @@ async def test_copies_keep_their_interval(tmp_path: Path) -> None:
         await save(store, generation)
     await store.close()
     again = CheckpointGenerations(path, settings)
-    await again.load()
+    await loaded(again)
     await save(again, 21)
 
     assert store.counts["made"] == 1
@@ -103,7 +104,7 @@ async def test_copies_keep_their_interval(tmp_path: Path) -> None:
     ago = time.time() - 601
     os.utime(tmp_path / NAMES[1], (ago, ago))
     later = CheckpointGenerations(path, settings)
-    await later.load()
+    await loaded(later)
     await save(later, 22)
     await later.close()
     assert later.counts["made"] == 1
@@ -127,7 +128,7 @@ async def test_newest_whole_generation_is_used(
     for index in damaged:
         damage(tmp_path / NAMES[index])
 
-    number, store = await loaded(path)
+    number, store = await found_in(path)
 
     assert number == expected
     aside = names(tmp_path, "*.damaged-?")
@@ -136,7 +137,7 @@ async def test_newest_whole_generation_is_used(
         assert "not as saved" in (tmp_path / f"{name}.txt").read_text()
     await save(store, expected + 1)
     await store.close()
-    number, store = await loaded(path)
+    number, store = await found_in(path)
     assert number == expected + 1
     await store.close()
 
@@ -146,7 +147,7 @@ async def test_lost_file_is_replaced_by_its_copy(tmp_path: Path) -> None:
     path = await made(tmp_path, 6, AT_ONCE)
     path.unlink()
 
-    number, store = await loaded(path)
+    number, store = await found_in(path)
 
     assert number == 6
     assert store.counts["fallen_back_to"] == 1
@@ -161,10 +162,10 @@ async def test_nothing_damaged_is_ever_served(tmp_path: Path) -> None:
     store = CheckpointGenerations(path, AT_ONCE)
 
     with pytest.raises(CheckpointDamagedError):
-        await store.load()
+        await loaded(store)
     await store.discard("damaged")
 
-    assert await store.load() is None
+    assert await loaded(store) is None
     assert len(names(tmp_path, "*.damaged-?")) == 3
     await store.close()
 
@@ -173,11 +174,11 @@ async def test_discard_forgets_the_copies(tmp_path: Path) -> None:
     """A checkpoint that may not be used has no generations that may."""
     path = await made(tmp_path, 6, AT_ONCE)
     store = CheckpointGenerations(path, AT_ONCE)
-    await store.load()
+    await loaded(store)
 
     await store.discard("of another fold version")
 
-    assert await store.load() is None
+    assert await loaded(store) is None
     await store.close()
 
 
@@ -185,7 +186,7 @@ async def test_another_epoch_forgets_the_copies(tmp_path: Path) -> None:
     """Copies of a log that is gone must not come back after damage."""
     path = await made(tmp_path, 6, AT_ONCE)
     store = CheckpointGenerations(path, GenerationSettings(interval_seconds=600))
-    await store.load()
+    await loaded(store)
 
     await store.save(replace(header(7), epoch="other"), [])
 
@@ -201,7 +202,7 @@ async def test_damage_under_a_running_service_keeps_the_copies(tmp_path: Path) -
     """
     path = await made(tmp_path, 6, AT_ONCE)
     store = CheckpointGenerations(path, AT_ONCE)
-    await store.load()
+    await loaded(store)
     damage(path)
 
     await save(store, 7)  # without a look at what is not changed
@@ -210,7 +211,7 @@ async def test_damage_under_a_running_service_keeps_the_copies(tmp_path: Path) -
         await save(store, 8)
     await store.discard("damaged")
 
-    number, again = await loaded(path)
+    number, again = await found_in(path)
     assert number == 6
     await again.close()
     await store.close()
@@ -230,7 +231,7 @@ async def test_copy_never_takes_the_last_room(
     path = await made(tmp_path, 2, AT_ONCE)
 
     assert names(tmp_path) == [NAMES[0]]
-    number, store = await loaded(path)
+    number, store = await found_in(path)
     assert number == 2
     await store.close()
 
@@ -279,7 +280,7 @@ async def test_random_damage_falls_back_and_is_never_served(
             (tmp_path / name).write_bytes(image)
         store = CheckpointGenerations(path, GenerationSettings(copies=0))
         try:
-            checkpoint = await store.load()
+            checkpoint = await loaded(store)
         except CheckpointDamagedError:
             continue
         finally:
@@ -308,7 +309,7 @@ async def save_until_killed(path: Path, plan: str) -> None:
     """Load and save with copies, and print each; *plan* kills this process."""
     arm(Plan(plan))
     store = CheckpointGenerations(path, AT_ONCE)
-    found = await store.load()
+    found = await loaded(store)
     generation = found.header.sequence if found else 0
     while True:
         print(generation, flush=True)  # noqa: T201 - the parent reads it
@@ -356,7 +357,7 @@ async def test_kill_at_a_named_point_loses_nothing_saved(
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     lines = [line for line in ended.stdout.splitlines() if line.isdigit()]
     saved = int(lines[-1]) if lines else saved
-    number, store = await loaded(path)
+    number, store = await found_in(path)
     assert number in {saved, saved + 1}
     await save(store, number + 1)
     await store.close()

@@ -4,6 +4,7 @@ What they do not promise is said in each law's sentence.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -19,8 +20,8 @@ from placement.core.fold import FOLD_VERSION, fold
 from placement.core.state import State
 from placement.core.tables.indexes import Indexes
 from placement.core.tables.table import Row
-from placement.ports import Checkpoint, CheckpointHeader, Chunk
-from placement.runtime.checkpoint import state_of
+from placement.ports import CheckpointHeader, Chunk
+from placement.runtime.checkpoint import Restored
 from tests.builders import DAY_NS, SECOND_NS, START_NS, folded_log, rows_of
 from tests.strategies import (
     DECIDING_REGIONS,
@@ -145,6 +146,19 @@ def at_sequence(
 # Checkpoints.
 
 
+@contextmanager
+def small_pages() -> Iterator[None]:
+    """Let even these states have pages, deltas and slots that are saved."""
+    with (
+        patch("placement.core.tables.rows.CHUNK_ROWS", 4),
+        patch("placement.core.tables.slots.PAGE_LINES", 2),
+        patch("placement.core.tables.saved._SAVED_LINES", 1),
+        patch("placement.core.tables.pages._WHOLE_ROWS", 0),
+        patch("placement.core.tables.pages.DELTA_ROWS", 3),
+    ):
+        yield
+
+
 @examples(150)
 @given(logs(most=20), st.data())
 def test_save_load_and_the_rest_equal_the_whole(
@@ -152,14 +166,14 @@ def test_save_load_and_the_rest_equal_the_whole(
 ) -> None:
     """Killed at any point and restored from changed chunks, the fold ends the same.
 
-    Chunks hold two rows here, so that most of them are not saved each time.
+    Pages are small here, so that most of them are not saved each time.
     """
     saved: dict[tuple[str, int], bytes] = {}
     saves = data.draw(st.sets(st.integers(0, len(log) - 1)), label="saves after")
     killed = data.draw(st.integers(0, len(log) - 1), label="killed after")
 
     header = CheckpointHeader("epoch", 0, 0, FOLD_VERSION, b"")
-    with patch("placement.core.tables.rows.CHUNK_ROWS", 2):
+    with small_pages():
         state, position = State(), 0
         for number, item in enumerate(log[: killed + 1]):
             fold(state, item)
@@ -173,8 +187,11 @@ def test_save_load_and_the_rest_equal_the_whole(
                     store_time_ns=state.store_time_ns,
                     message_hash=state.message_hash,
                 )
-        kept = tuple(Chunk(*place, body) for place, body in saved.items())
-        restored = state_of(Checkpoint(header, kept))
+        restoring = Restored(FOLD_VERSION)
+        take = restoring.begin(header)
+        for place, body in sorted(saved.items()):
+            take(Chunk(*place, body))
+        restored = restoring.state()
         for item in log[position:]:
             fold(restored, item)
 

@@ -18,9 +18,9 @@ from placement.core.fold import event_key, fold_steps
 from placement.core.state import State
 from placement.core.tables.table import ABSENT
 from placement.core.watched import Bookmark, Interest
-from placement.ports import Appended, Checkpoint, EventLog, LogReplacedError, Message
+from placement.ports import Appended, EventLog, LogReplacedError, Message
 from placement.runtime import line, projector
-from placement.runtime.checkpoint import state_of
+from placement.runtime.checkpoint import Restored
 from placement.runtime.epochs import Position, Standing, inspect
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import Basis, View
@@ -109,8 +109,10 @@ def apply_a_batch_twice() -> Iterator[None]:
     """Fold the first message after a restart twice, as with an offset of its own."""
     restored: list[State] = []
 
-    def remembering(checkpoint: Checkpoint, *, of_this_version: bool) -> State:
-        state = state_of(checkpoint, of_this_version=of_this_version)
+    original = Restored.state
+
+    def remembering(self: Restored) -> State:
+        state = original(self)
         restored.append(state)
         return state
 
@@ -126,7 +128,7 @@ def apply_a_batch_twice() -> Iterator[None]:
             yield from fold_steps(state, replace(message, items=items))
 
     with (
-        patch.object(projector, "state_of", remembering),
+        patch.object(Restored, "state", remembering),
         patch.object(line, "fold_steps", broken),
     ):
         yield

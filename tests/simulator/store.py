@@ -14,12 +14,13 @@ from placement.adapters.sqlite.proof import (
     DamageError,
     Key,
     Saved,
-    checked_chunks,
-    checked_header,
+    checked_chunk,
+    chunk_hash,
     planned,
+    stated,
 )
 from placement.ports import (
-    Checkpoint,
+    Begin,
     CheckpointDamagedError,
     CheckpointFsyncError,
     CheckpointHeader,
@@ -48,10 +49,15 @@ class DiskCheckpointStore:
         """Why nothing may be saved any more by this process."""
         self.discarded: list[str] = []
 
-    async def load(self) -> Checkpoint | None:
-        """Return the last saved checkpoint; raises CheckpointDamagedError."""
+    async def load(self, begin: Begin) -> CheckpointHeader | None:
+        """Read the last saved checkpoint; raises CheckpointDamagedError."""
         async with self._turn:
-            return await self._read()
+            header = await self._read()
+            if header is not None:
+                take = begin(header)
+                for key in sorted(self._rows):
+                    take(Chunk(*self._rows[key][:3]))
+            return header
 
     async def save(self, header: CheckpointHeader, chunks: Iterable[Chunk]) -> None:
         """Write *header* and *chunks* as the port says."""
@@ -62,10 +68,11 @@ class DiskCheckpointStore:
             if self._saved is None:
                 await self._read()
             before, self._saved = self._saved or Saved(), None
-            change = planned(before, header, given)
+            put = {key: chunk_hash(*key, body) for key, body in given.items() if body}
+            change = planned(before, header, put, given.keys() - put.keys())
             rows = dict(self._rows)
-            for row in change.chunk_rows:
-                rows[row[0], row[1]] = row
+            for key, own_hash in put.items():
+                rows[key] = (*key, given[key], own_hash)
             for key in change.deleted:
                 rows.pop(key, None)
             try:
@@ -98,23 +105,25 @@ class DiskCheckpointStore:
         await self._disk.rename(NEW, CHECKPOINT)
         await self._disk.sync_names()
 
-    async def _read(self) -> Checkpoint | None:
+    async def _read(self) -> CheckpointHeader | None:
         self._rows, self._saved = {}, None
         body = await self._disk.read(CHECKPOINT)
         if body is None:
             return None
+        rows: Rows = {}
         try:
             first, *rest = decoded(body)
-            hashes: dict[Key, bytes] = {}
-            chunks = checked_chunks(rest, hashes)
-            header, self._saved = checked_header([first], hashes)
+            for chunk, own_hash in map(checked_chunk, rest):
+                key = (chunk.table, chunk.number)
+                rows[key] = (*key, chunk.body, own_hash)
+            found = stated([first])
+            hashes = {key: row[3] for key, row in rows.items()}
+            self._saved = found.proven(hashes)
         except (DamageError, ValueError, struct.error) as error:
             message = f"the simulated checkpoint is not as it was saved: {error}"
             raise CheckpointDamagedError(message) from error
-        for chunk in chunks:
-            key = (chunk.table, chunk.number)
-            self._rows[key] = (*key, chunk.body, hashes[key])
-        return Checkpoint(header, tuple(chunks))
+        self._rows = rows
+        return found.header
 
 
 def encoded(rows: Iterable[Sequence[object]]) -> bytes:

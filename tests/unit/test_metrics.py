@@ -13,7 +13,7 @@ from placement.adapters.memory import MemoryCheckpointStore, MemoryEventLog
 from placement.core.event import Identifier
 from placement.core.state import State
 from placement.ports import (
-    Checkpoint,
+    Begin,
     CheckpointDamagedError,
     CheckpointFsyncError,
     CheckpointHeader,
@@ -38,6 +38,7 @@ from tests.builders import (
     pushed,
 )
 from tests.deciding import NO_CONTROL_GROUP, Office, release, requested, ruled
+from tests.loaded import loaded
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(placement_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
@@ -248,23 +249,24 @@ class MeasuredFailing(MemoryCheckpointStore):
         del header, chunks
         raise self._error
 
-    async def load(self) -> Checkpoint | None:
+    async def load(self, begin: Begin) -> CheckpointHeader | None:
         """Fail."""
+        del begin
         raise self._error
 
 
 async def test_loads_and_discards_are_counted(view: View) -> None:
     """None, whole, damaged and unreadable loads; a discard begins at 0 again."""
     registry, store = measured(view)
-    await store.load()
+    await loaded(store)
     await store.save(HEADER, [Chunk("digest", 0, b"a")])
-    await store.load()
+    await loaded(store)
     await store.discard("of another version")
     await store.close()
     for error in (CheckpointDamagedError("flipped"), CheckpointUnwritableError("EIO")):
         store._store = MeasuredFailing(error)  # noqa: SLF001 - fails from now on
         with pytest.raises(type(error)):
-            await store.load()
+            await loaded(store)
 
     for outcome in ("none", "whole", "damaged", "unreadable"):
         name = "placement_checkpoint_loads_total"

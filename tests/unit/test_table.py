@@ -2,6 +2,7 @@
 
 import pytest
 
+from placement.core.tables.restored_pages import DELTAS
 from placement.core.tables.table import ABSENT, Row, Table
 
 
@@ -79,23 +80,40 @@ def test_restored_table_forgets_in_the_same_order() -> None:
     """Which row is the oldest survives a checkpoint."""
     table = filled(5, capacity=3)
     restored = Table("t", ("one", "two"), 3)
-    restored.load([body for _, body in table.take_dirty()])
+    restored.load(table.take_dirty())
 
     forgotten = [copy.add(b"k5")[1] for copy in (table, restored)]
 
     assert forgotten == [b"k2", b"k2"]
 
 
-def test_only_changed_chunks_are_packed() -> None:
-    """A chunk is 16,384 rows; writing what is there already is no change."""
+def test_only_changed_rows_are_packed() -> None:
+    """A page is 16,384 rows; writing what is there already is no change."""
     table = filled(2 * 16_384 + 1)
-    table.take_dirty()
+    chunks = dict(table.take_dirty())
 
     table.set(Row(5), 0, 5)
     table.set(Row(16_384), 1, 7)
+    table.set(Row(3), 1, 9)
 
-    assert [number for number, _ in table.take_dirty()] == [1]
+    [(number, body)] = table.take_dirty()
+    assert number == DELTAS + 4  # after three pages
+    assert len(body) < 150
     assert table.take_dirty() == []
+    restored = Table("t", ("one", "two"))
+    restored.load((chunks | {number: body}).items())
+    assert content(restored) == content(table)
+
+
+def test_page_of_which_much_changed_is_packed_whole() -> None:
+    """A delta of so many rows would cost more."""
+    table = filled(2 * 16_384)
+    table.take_dirty()
+
+    for row in range(6_000):
+        table.set(Row(row), 1, 7)
+
+    assert [number for number, _ in table.take_dirty()] == [0]
 
 
 def test_removal_changes_its_chunk() -> None:
@@ -107,18 +125,20 @@ def test_removal_changes_its_chunk() -> None:
 
     [(number, body)] = table.take_dirty()
     restored = Table("t", ("one", "two"))
-    restored.load([body])
+    restored.load([(number, body)])
     assert (number, content(restored)) == (0, {b"k0": (0, 0)})
 
 
 def test_chunk_that_was_not_saved_is_packed_again() -> None:
     """A save that failed loses nothing."""
     table = filled(1)
-    [(number, body)] = table.take_dirty()
+    [packed] = filter(None, table.take())
 
-    table.mark_dirty(number)
+    packed.give_back()
 
-    assert table.take_dirty() == [(0, body)]
+    [again] = filter(None, table.take())
+    assert again.number == packed.number
+    assert list(table.chunk_numbers()) == [packed.number]
 
 
 def test_packed_chunks_restore_the_table() -> None:
@@ -127,31 +147,39 @@ def test_packed_chunks_restore_the_table() -> None:
     table.remove(b"k7")
     restored = Table("t", ("one", "two"))
 
-    restored.load([body for _, body in table.take_dirty()])
+    restored.load(table.take_dirty())
 
     assert content(restored) == content(table)
     assert restored.find_or_add(b"new") == table.find_or_add(b"new") == 7
-    assert restored.take_dirty() == [(0, table.take_dirty()[0][1])]
+    [(number, body)] = table.take_dirty()
+    assert restored.take_dirty() == [(number, body)]
 
 
-def spoiled_chunks() -> dict[str, list[bytes]]:
+def spoiled_chunks() -> dict[str, list[tuple[int, bytes]]]:
     """Return chunks that are not those of a table of two columns."""
-    [(_, body)] = filled(3).take_dirty()
+    table = filled(300)
+    [(_, body)] = table.take_dirty()
+    table.set(Row(5), 0, 6)
+    [delta] = table.take_dirty()
     narrow = Table("t", ("one",))
     narrow.find_or_add(b"k0")
     return {
-        "cut off": [body[:-1]],
-        "too long": [body + b"\0"],
-        "empty": [b""],
-        "other columns": [narrow.take_dirty()[0][1]],
-        "not full before the last": [body, body],
+        "cut off": [(0, body[:-1])],
+        "too long": [(0, body + b"\0")],
+        "empty": [(0, b"")],
+        "other columns": narrow.take_dirty(),
+        "not full before the last": [(0, body), (1, body)],
+        "another number": [(1, body)],
+        "a delta alone": [delta],
+        "a delta of another number": [(0, body), (DELTAS + 7, delta[1])],
+        "a delta cut off": [(0, body), (DELTAS + 2, delta[1][:-1])],
     }
 
 
 @pytest.mark.parametrize("name", spoiled_chunks())
 def test_malformed_chunk_is_refused(name: str) -> None:
     """Whatever is in it, a chunk of another shape is a ValueError and nothing else."""
-    with pytest.raises(ValueError, match="of table t is"):
+    with pytest.raises(ValueError, match="table t is malformed"):
         Table("t", ("one", "two")).load(spoiled_chunks()[name])
 
 
@@ -161,7 +189,7 @@ def test_chunk_of_another_version_may_lack_the_last_columns() -> None:
     narrow.set(narrow.find_or_add(b"k0"), 0, 7)
     widened = Table("t", ("one", "two"))
 
-    widened.load([narrow.take_dirty()[0][1]], of_this_version=False)
+    widened.load(narrow.take_dirty(), of_this_version=False)
 
     assert widened.values(widened.find(b"k0")) == (7, 0)
     widened.set(widened.find_or_add(b"k1"), 1, 5)
@@ -171,7 +199,7 @@ def test_chunk_of_another_version_may_lack_the_last_columns() -> None:
 @pytest.mark.parametrize("name", ["cut off", "too long", "empty"])
 def test_chunk_of_another_version_is_whole(name: str) -> None:
     """Only whole columns may be missing."""
-    with pytest.raises(ValueError, match="of table t is"):
+    with pytest.raises(ValueError, match="table t is malformed"):
         Table("t", ("one", "two")).load(spoiled_chunks()[name], of_this_version=False)
 
 
@@ -205,6 +233,6 @@ def test_newest_rows_are_the_same_after_a_restart() -> None:
     """The order is that of the log, not of this process."""
     table, again = filled(8, capacity=5), Table("t", ("one", "two"), 5)
 
-    again.load([body for _, body in table.take_dirty()])
+    again.load(table.take_dirty())
 
     assert list(again.newest_first()) == list(table.newest_first())

@@ -48,20 +48,25 @@ class NatsChild:
         self._directory = directory
         self._binary = binary
         self._port = -1
+        self._synced = True
         self._lock: int | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, data_directory: Path, port: int = -1) -> Self:
+    async def start(
+        cls, data_directory: Path, port: int = -1, *, synced: bool = True
+    ) -> Self:
         """Return a child that serves JetStream; *port* -1 lets the system choose one.
 
+        What is not *synced* may be lost with the machine: for benchmarks of reading.
         Raises LogConfigurationError (no usable nats-server, the data directory belongs
         to another service, the server refuses to start) and LogUnavailableError.
         """
         binary = await asyncio.to_thread(find_server)
         child = cls(NatsDirectory.of(data_directory), binary)
         child._port = port
+        child._synced = synced
         try:
             child._lock = child._directory.lock()
             await asyncio.to_thread(child._directory.stop_stale_child)
@@ -112,7 +117,7 @@ class NatsChild:
         directory = self._directory
         for leftover in directory.root.glob("*.ports"):
             leftover.unlink(missing_ok=True)
-        directory.write_configuration(self._port)
+        directory.write_configuration(self._port, synced=self._synced)
         with directory.output_file.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -83,14 +83,18 @@ class NatsDirectory:
             write_private(self.password_file, secrets.token_urlsafe(PASSWORD_BYTES))
         return self.password_file.read_text(encoding="ascii").strip()
 
-    def write_configuration(self, port: int) -> None:
-        """Write the server's configuration; *port* -1 lets the system choose one."""
+    def write_configuration(self, port: int, *, synced: bool) -> None:
+        """Write the server's configuration; *port* -1 lets the system choose one.
+
+        What is *synced* is on the disk before the server says that it is stored.
+        """
+        sync = ", sync_interval: always" if synced else ""
         text = f"""# Written by placement at every start.
 server_name: placement
 listen: "127.0.0.1:{port}"
 max_payload: {MESSAGE_BYTES_MAX}
 authorization {{ user: {quoted(USER)}, password: {quoted(self.password())} }}
-jetstream {{ store_dir: {quoted(self.root / "jetstream")}, sync_interval: always }}
+jetstream {{ store_dir: {quoted(self.root / "jetstream")}{sync} }}
 ports_file_dir: {quoted(self.root)}
 log_file: {quoted(self.root / "server.log")}
 logfile_size_limit: {SERVER_LOG_BYTES_MAX}

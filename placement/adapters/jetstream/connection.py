@@ -14,6 +14,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from placement.adapters.jetstream.client import LeanClient
 from placement.adapters.jetstream.settings import JetStreamSettings, identity_options
 from placement.ports import LogUnavailableError
 
@@ -198,7 +199,7 @@ class Connection:
         ``_failed`` ends its first attempt. Who is not let in now, or does not trust the
         server, will fare no better later: that raises LogUnavailableError.
         """
-        client = Client()
+        client = LeanClient()
         self._connecting = True
         try:
             await client.connect(**options)

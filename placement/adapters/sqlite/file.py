@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from placement.adapters.sqlite.proof import FORMAT, DamageError
+from placement.adapters.sqlite.proof import FORMAT, READABLE, DamageError
 
 APPLICATION_ID: Final = 0x504C4D54  # "PLMT"; SQLite keeps it at byte 68 of the file
 DAMAGED_FILES_MAX: Final = 3  # put aside and kept; the oldest goes first
@@ -46,8 +46,8 @@ def is_ours(path: Path) -> bool:
         message = "it is no SQLite database"
     elif int.from_bytes(start[68:72]) != APPLICATION_ID:
         message = "it is the SQLite database of another program"
-    elif version != FORMAT:
-        message = f"it has format {version}, and this version reads format {FORMAT}"
+    elif version not in READABLE:
+        message = f"it has format {version}, and this version reads up to {FORMAT}"
     elif start[18:20] != b"\2\2":
         message = "it is not in WAL mode, as it was left"
     else:

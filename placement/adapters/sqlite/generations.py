@@ -37,7 +37,7 @@ from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.core.errors import PlacementError
 from placement.faults import FaultPoint, reach
 from placement.ports import (
-    Checkpoint,
+    Begin,
     CheckpointDamagedError,
     CheckpointHeader,
     Chunk,
@@ -77,35 +77,35 @@ class CheckpointGenerations:
         self._next_copy_s: float | None = None
         self.counts = Counter(made=0, failed=0, fallen_back_to=0)
 
-    async def load(self) -> Checkpoint | None:
-        """Return the newest checkpoint that proves itself; None where there is none.
+    async def load(self, begin: Begin) -> CheckpointHeader | None:
+        """Read the newest checkpoint that proves itself; None where there is none.
 
         What is newer than it and damaged is put aside. Raises CheckpointDamagedError
         when there are some and all are damaged, and CheckpointUnwritableError.
         """
         await self._end_copying()
-        checkpoint, damage = None, None
+        header, damage = None, None
         reason = "the file is gone, and copies of it are there"
         try:
-            checkpoint = await self._current.load()
+            header = await self._current.load(begin)
         except CheckpointDamagedError as error:
             reason, damage = str(error), error
-        for copy in self._copies() if checkpoint is None else ():
+        for copy in self._copies() if header is None else ():
             await self._current.discard(reason)
             reach(FaultPoint.BEFORE_FALL_BACK)
             await asyncio.to_thread(move_into_place, copy, self._path)
             try:
-                checkpoint = await self._current.load()
+                header = await self._current.load(begin)
             except CheckpointDamagedError as error:
                 reason, damage = str(error), error
                 continue
             self.counts["fallen_back_to"] += 1
             _log.error("checkpoint_fell_back", reason=reason, used=str(copy))
             break
-        if checkpoint is None and damage is not None:
+        if header is None and damage is not None:
             raise damage
-        self._epoch = None if checkpoint is None else checkpoint.header.epoch
-        return checkpoint
+        self._epoch = None if header is None else header.epoch
+        return header
 
     async def save(self, header: CheckpointHeader, chunks: Iterable[Chunk]) -> None:
         """Write *chunks* and *header* in one transaction, and see whether to copy.
@@ -204,7 +204,7 @@ class CheckpointGenerations:
         """
         store = SqliteCheckpointStore(new)
         try:
-            await store.verify()
+            await store.load()
         except CheckpointDamagedError:
             await self._current.close()
             raise

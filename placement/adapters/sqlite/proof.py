@@ -7,14 +7,19 @@ it is given, since the chunk hashes stay in memory.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from placement.core.errors import clipped
 from placement.ports import CheckpointHeader, Chunk
 
-FORMAT: Final = 1  # raised when schema.sql changes, or what is hashed
+FORMAT: Final = 2  # raised when schema.sql changes, or what is hashed
+READABLE: Final = frozenset({1, FORMAT})
+"""Format 1 hashed chunks by BLAKE2b, too: half as fast where processors have SHA-2.
+
+Its chunks stay as they are in a file that is saved to now, each until it is replaced.
+"""
 
 Key = tuple[str, int]
 """A chunk's table and number."""
@@ -30,40 +35,57 @@ class Saved:
 
     generation: int = 0
     hashes: Mapping[Key, bytes] = field(default_factory=dict)
+    format: int = FORMAT
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The rows of one save, and what the file holds after it."""
+    """The rows of one save beside its chunks, and what the file holds after it."""
 
     header_row: tuple[object, ...]
-    chunk_rows: list[tuple[str, int, bytes, bytes]]
     deleted: list[Key]
     after: Saved
 
 
 def planned(
-    before: Saved, header: CheckpointHeader, given: Mapping[Key, bytes]
+    before: Saved,
+    header: CheckpointHeader,
+    put: Mapping[Key, bytes],
+    deleted: Iterable[Key],
 ) -> Change:
-    """Return the rows that save *header* and *given*; an empty body deletes."""
-    put = [(*key, body, _chunk_hash(*key, body)) for key, body in given.items() if body]
-    deleted = [key for key, body in given.items() if not body]
-    hashes = dict(before.hashes)
-    hashes.update({(table, number): own_hash for table, number, _, own_hash in put})
-    for key in deleted:
-        hashes.pop(key, None)
+    """Return what saves *header* with the hashes of the chunks that are *put*."""
+    hashes = {**before.hashes, **put}
+    gone = [key for key in deleted if hashes.pop(key, None) is not None]
     after = Saved(before.generation + 1, hashes)
     sealed = (FORMAT, after.generation, *astuple(header))
-    return Change((*sealed, _root_hash(sealed, after)), put, deleted, after)
+    return Change((*sealed, _root_hash(sealed, after)), gone, after)
 
 
-def checked_header(
-    rows: Iterable[object], hashes: Mapping[Key, bytes]
-) -> tuple[CheckpointHeader, Saved]:
-    """Return the one row of *rows*, made for just these *hashes*.
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a header row says; nothing of it is proven yet."""
 
-    Raises DamageError.
-    """
+    header: CheckpointHeader
+    format: int
+    generation: int
+    root_hash: bytes
+
+    def proven(self, hashes: Mapping[Key, bytes]) -> Saved:
+        """Return what the file holds; DamageError unless it is just these *hashes*."""
+        saved = Saved(self.generation, hashes, self.format)
+        sealed = (self.format, self.generation, *astuple(self.header))
+        if self.root_hash == _root_hash(sealed, saved):
+            return saved
+        message = (
+            f"table checkpoint (generation {self.generation}, sequence"
+            f" {self.header.sequence}) and the {len(hashes)} chunks of table chunk are"
+            " not those of one save"
+        )
+        raise DamageError(message)
+
+
+def stated(rows: Iterable[object]) -> Stated:
+    """Return the one row of *rows*; raises DamageError unless it can be read."""
     match list(rows):
         case [
             (
@@ -80,13 +102,7 @@ def checked_header(
             header = CheckpointHeader(
                 epoch, sequence, store_time_ns, fold_version, message_hash
             )
-            saved = Saved(generation, hashes)
-            if root_hash == _root_hash((format_, generation, *astuple(header)), saved):
-                return header, saved
-            message = (
-                f"table checkpoint (generation {generation}, sequence {sequence}) and"
-                f" the {len(hashes)} chunks of table chunk are not those of one save"
-            )
+            return Stated(header, format_, generation, root_hash)
         case found:
             message = (
                 f"table checkpoint has {len(found)} rows, or one that is no header"
@@ -94,32 +110,39 @@ def checked_header(
     raise DamageError(message)
 
 
-def checked_chunks(rows: Iterable[Any], hashes: dict[Key, bytes]) -> list[Chunk]:
-    """Return *rows* as chunks, and add their hashes to *hashes*.
+def checked_chunk(row: Sequence[object]) -> tuple[Chunk, bytes]:
+    """Return *row* as a chunk and its hash.
 
-    Raises DamageError for the first that is not as it was saved, or comes again.
+    Raises DamageError unless it is as it was saved.
     """
-    chunks = []
-    for row in rows:
-        match row:
-            case (str(table), int(number), bytes(body), bytes(own_hash)) if (
-                own_hash == _chunk_hash(table, number, body)
-                and (table, number) not in hashes
-            ):
-                hashes[table, number] = own_hash
-                chunks.append(Chunk(table, number, body))
-            case _:
-                table, number, *_ = row
-                message = f"chunk {clipped(number)} of {clipped(table)} is not as saved"
-                raise DamageError(message)
-    return chunks
+    match row:
+        case (str(table), int(number), bytes(body), bytes(own_hash)) if (
+            own_hash == chunk_hash(table, number, body)
+            or own_hash == _chunk_hash_1(table, number, body)
+        ):
+            return Chunk(table, number, body), own_hash
+    named = f"chunk {clipped(row[1])} of {clipped(row[0])}"
+    message = f"{named} is not as saved"
+    raise DamageError(message)
 
 
-def _chunk_hash(table: str, number: int, body: bytes) -> bytes:
+def chunk_hash(table: str, number: int, body: bytes) -> bytes:
     """Return the hash that binds *body* to its place."""
-    own_hash = hashlib.blake2b(ascii((table, number)).encode(), digest_size=32)
+    own_hash = hashlib.sha256(_place(table, number))
     own_hash.update(body)
     return own_hash.digest()
+
+
+def _chunk_hash_1(table: str, number: int, body: bytes) -> bytes:
+    """Return what ``chunk_hash`` was in format 1."""
+    own_hash = hashlib.blake2b(_place(table, number), digest_size=32)
+    own_hash.update(body)
+    return own_hash.digest()
+
+
+def _place(table: str, number: int) -> bytes:
+    """Return a chunk's place, which says where it ends and its body begins."""
+    return ascii((table, number)).encode()
 
 
 def _root_hash(sealed: tuple[object, ...], saved: Saved) -> bytes:

@@ -4,7 +4,8 @@
 --   sqlite3 checkpoint.db 'SELECT table_name, count(*) FROM chunk GROUP BY 1'
 --
 -- Do not write to it: a file that does not match its own hashes is refused. A file with
--- other tables than these is refused too, so a change here raises FORMAT in sqlite.py.
+-- other tables than these is refused too, so a change here raises FORMAT in proof.py;
+-- comments may change.
 
 CREATE TABLE checkpoint (
     id INTEGER PRIMARY KEY CHECK (id = 1), -- one row, always
@@ -22,6 +23,6 @@ CREATE TABLE chunk (
     table_name TEXT NOT NULL,       -- of the state
     number INTEGER NOT NULL,
     body BLOB NOT NULL,             -- packed rows
-    hash BLOB NOT NULL,             -- BLAKE2b-256 over name, number and body
+    hash BLOB NOT NULL,             -- SHA-256 over name, number and body; see proof.py
     PRIMARY KEY (table_name, number)
 ) STRICT;

@@ -12,7 +12,7 @@ flush nothing is saved any more: that is for another process.
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,11 @@ from typing import Any, Final
 import aiosqlite
 import structlog
 
+from placement.adapters.sqlite.chunk_rows import (
+    delete_chunks,
+    read_chunks,
+    write_chunks,
+)
 from placement.adapters.sqlite.failures import explained, is_flush_failure, unwritable
 from placement.adapters.sqlite.file import (
     APPLICATION_ID,
@@ -31,30 +36,28 @@ from placement.adapters.sqlite.file import (
 )
 from placement.adapters.sqlite.proof import (
     FORMAT,
-    Change,
     DamageError,
     Key,
     Saved,
-    checked_chunks,
-    checked_header,
     planned,
+    stated,
 )
 from placement.core.errors import clipped
 from placement.faults import FaultPoint, reach
 from placement.ports import (
-    Checkpoint,
+    Begin,
     CheckpointFsyncError,
     CheckpointHeader,
     Chunk,
 )
 
-_READ_ROWS_MAX: Final = 64  # 4 MiB a step at 64 KiB a chunk
 _PAGE_BYTES: Final = 16_384  # loads 64 KiB chunks 3 times faster than 4096
 _WAL_BYTES_MAX: Final = 16 * 1024**2  # about as much is saved before the WAL is moved
 
 _PRAGMAS: Final = (
     "PRAGMA synchronous = FULL;"
     "PRAGMA trusted_schema = OFF;"
+    "PRAGMA secure_delete = OFF;"  # some builds write zeros over what is replaced
     f"PRAGMA journal_size_limit = {64 * 1024**2};"  # bytes of WAL after a large save
     "PRAGMA wal_autocheckpoint = 0;"  # it would not tell of a failure: see _move_wal
 )
@@ -77,14 +80,9 @@ _PUT_HEADER: Final = (
     " store_time_ns, fold_version, message_hash, root_hash)"
     " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_READ_CHUNKS: Final = "SELECT table_name, number, body, hash FROM chunk"
-_PUT_CHUNK: Final = (
-    "INSERT INTO chunk (table_name, number, body, hash) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT DO UPDATE SET body = excluded.body, hash = excluded.hash"
-)
-_DELETE_CHUNK: Final = "DELETE FROM chunk WHERE table_name = ? AND number = ?"
 
-_CREATE: Final = re.compile(r"^CREATE TABLE .+?STRICT(?=;)", re.DOTALL | re.MULTILINE)
+_CREATE: Final = re.compile(r"CREATE TABLE .+?STRICT(?=;)")
+_COMMENT: Final = re.compile(r"--.*")
 
 _log = structlog.get_logger()
 
@@ -103,17 +101,18 @@ class SqliteCheckpointStore:
         self._unmoved_bytes = 0
         self._flush_failure = ""
 
-    async def load(self) -> Checkpoint | None:
-        """Return the last saved checkpoint, or None where there is no file.
+    async def load(self, begin: Begin | None = None) -> CheckpointHeader | None:
+        """Read the last saved checkpoint; None where there is no file.
 
-        Raises CheckpointDamagedError, and CheckpointUnwritableError when the file
-        cannot be used now but nothing says that it is damaged.
+        Without *begin* it is only verified. Raises CheckpointDamagedError, and
+        CheckpointUnwritableError when the file cannot be used now but nothing says that
+        it is damaged.
         """
         async with self._trusted():
             connection = await self._connected()
             if connection is None:
                 return None
-            return await self._verified(connection, keep=True)
+            return await self._verified(connection, begin)
 
     async def save(self, header: CheckpointHeader, chunks: Iterable[Chunk]) -> None:
         """Write *chunks* and *header* in one transaction; an empty body deletes.
@@ -128,29 +127,16 @@ class SqliteCheckpointStore:
         async with self._trusted():
             connection = await self._connected()
             if connection is not None and self._saved is None:
-                await self._verified(connection, keep=False)
+                await self._verified(connection)
             before = self._saved or Saved()
-            change = await asyncio.to_thread(planned, before, header, given)
             try:
                 if connection is None:
-                    await self._make(change)
+                    self._saved = await self._make(header, given)
                 else:
-                    await _write(connection, change)
+                    self._saved = await _write(connection, before, header, given)
                     await self._move_wal(connection, given.values())
             except (sqlite3.Error, OSError) as error:
                 raise unwritable(self._path, error) from error
-            self._saved = change.after
-
-    async def verify(self) -> CheckpointHeader | None:
-        """Return the header of what ``load`` would return, without keeping the rest.
-
-        Raises what ``load`` raises.
-        """
-        async with self._trusted():
-            connection = await self._connected()
-            if connection is None:
-                return None
-            return (await self._verified(connection, keep=False)).header
 
     async def discard(self, reason: str) -> None:
         """Put the file aside as ``<name>.damaged-<n>``, with *reason* in a text."""
@@ -194,19 +180,14 @@ class SqliteCheckpointStore:
         return self._connection
 
     async def _verified(
-        self, connection: aiosqlite.Connection, *, keep: bool
-    ) -> Checkpoint:
-        """Check every byte that counts; return them, without chunks unless *keep*."""
+        self, connection: aiosqlite.Connection, begin: Begin | None = None
+    ) -> CheckpointHeader:
+        """Check every byte that counts, giving chunks to what *begin* returns."""
         await _check_structure(connection)
-        hashes: dict[Key, bytes] = {}
-        kept: list[Chunk] = []
-        async with connection.execute(_READ_CHUNKS) as cursor:
-            while rows := list(await cursor.fetchmany(_READ_ROWS_MAX)):
-                chunks = await asyncio.to_thread(checked_chunks, rows, hashes)
-                kept += chunks if keep else ()
-        rows = list(await connection.execute_fetchall(_READ_HEADER))
-        header, self._saved = checked_header(rows, hashes)
-        return Checkpoint(header, tuple(kept))
+        found = stated(await connection.execute_fetchall(_READ_HEADER))
+        take = None if begin is None else begin(found.header)
+        self._saved = found.proven(await read_chunks(connection, take))
+        return found.header
 
     async def _open(self, path: Path) -> aiosqlite.Connection:
         """Open *path* as the one connection; none was open."""
@@ -218,12 +199,14 @@ class SqliteCheckpointStore:
         await connection.executescript(_PRAGMAS)
         return connection
 
-    async def _make(self, change: Change) -> None:
+    async def _make(
+        self, header: CheckpointHeader, given: Mapping[Key, bytes]
+    ) -> Saved:
         """Write the first save to a file of its own, and move that into place."""
         new = self._path.with_name(f"{self._path.name}.new")
         connection = await self._open(await asyncio.to_thread(removed, new))
         await connection.executescript(_FIRST_PRAGMAS + schema())
-        await _write(connection, change)
+        saved = await _write(connection, Saved(), header, given)
         mode = await connection.execute_fetchall("PRAGMA journal_mode = WAL")
         if list(mode) != [("wal",)]:
             message = f"no WAL on this file system, but {mode}"
@@ -233,6 +216,7 @@ class SqliteCheckpointStore:
         await asyncio.to_thread(move_into_place, new, self._path)
         self._seen = True
         await self._open(self._path)
+        return saved
 
     async def _move_wal(
         self, connection: aiosqlite.Connection, bodies: Iterable[bytes]
@@ -269,19 +253,38 @@ class SqliteCheckpointStore:
             self._closing = None
 
 
-async def _write(connection: aiosqlite.Connection, change: Change) -> None:
-    """Commit *change*; its first statement begins the transaction."""
-    await connection.executemany(_PUT_CHUNK, change.chunk_rows)
-    await connection.executemany(_DELETE_CHUNK, change.deleted)
+async def _write(
+    connection: aiosqlite.Connection,
+    before: Saved,
+    header: CheckpointHeader,
+    given: Mapping[Key, bytes],
+) -> Saved:
+    """Commit *given* and *header*; return what the file holds now.
+
+    The first statement begins the transaction.
+    """
+    bodies = {key: body for key, body in given.items() if body}
+    hashes = await write_chunks(connection, bodies)
+    change = planned(before, header, hashes, given.keys() - bodies.keys())
+    if change.deleted:
+        await delete_chunks(connection, change.deleted)
     await connection.execute(_PUT_HEADER, change.header_row)
+    if before.format != FORMAT:
+        await connection.execute(f"PRAGMA user_version = {FORMAT}")
     reach(FaultPoint.BEFORE_COMMIT)
     await connection.commit()
+    return change.after
+
+
+def _bare(sql: str) -> str:
+    """Return *sql* without comments, which may change, and with single spaces."""
+    return " ".join(_COMMENT.sub("", sql).split())
 
 
 async def _check_structure(connection: aiosqlite.Connection) -> None:
     """Raise DamageError unless the tables are ours and their pages in order."""
     tables = await connection.execute_fetchall(_READ_TABLES)
-    if [sql for (sql,) in tables] != _CREATE.findall(schema()):
+    if [_bare(sql) for (sql,) in tables] != _CREATE.findall(_bare(schema())):
         message = "it has other tables than this version makes"
         raise DamageError(message)
     found = list(await connection.execute_fetchall("PRAGMA integrity_check(1)"))

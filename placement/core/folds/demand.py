@@ -18,7 +18,7 @@ from placement.core.event import (
     MachineStopped,
 )
 from placement.core.folds.presence import At, own
-from placement.core.folds.transfers import Transfer, keep
+from placement.core.folds.transfers import keep, noted
 from placement.core.oci import ContentKind, content_kind
 from placement.core.state import State
 from placement.core.tables import cells
@@ -60,7 +60,7 @@ def content_pulled(state: State, at: At, fact: ContentPulled) -> Start | None:
     if fact.source_region is not None:
         source = state.region_row(fact.source_region)
     duration_ns = fact.pull_duration_ns or 0
-    keep(state, at, Transfer(source, client, fact.transferred_bytes, duration_ns))
+    keep(state, noted(source, client, fact.transferred_bytes, duration_ns, at))
     if at.late or fact.client_kind in NO_DEMAND:
         return None
     placement = state.placement_row(fact.repository, fact.digest)
@@ -88,7 +88,7 @@ def machine_started(state: State, at: At, fact: MachineStarted) -> Run:
     if fact.source_region is not None and fact.cache is not CacheKind.HOST:
         source = state.region_row(fact.source_region)
         wait_ns = fact.image_wait_ns or 0
-        keep(state, at, Transfer(source, at.region, fact.transferred_bytes, wait_ns))
+        keep(state, noted(source, at.region, fact.transferred_bytes, wait_ns, at))
     calibrate(state, at, fact)
     if at.late:
         return Run(placement, machine, None)

@@ -12,7 +12,7 @@ from placement.core.event import (
     ReplicationStarted,
 )
 from placement.core.folds.presence import At
-from placement.core.folds.transfers import Transfer, keep
+from placement.core.folds.transfers import keep, noted
 from placement.core.state import State
 from placement.core.tables.cells import EVICTION, Decided, Decision, DecisionStatus
 from placement.core.tables.keys import PAIR
@@ -60,7 +60,7 @@ def replication_completed(state: State, at: At, fact: ReplicationCompleted) -> N
     if source and duration_ns:
         target = state.region_row(fact.subject.target_region)
         moved = fact.transferred_bytes
-        keep(state, at, Transfer(Row(source - 1), target, moved, duration_ns))
+        keep(state, noted(Row(source - 1), target, moved, duration_ns, at))
 
 
 def replication_ended(

@@ -1,56 +1,96 @@
-"""What timed transfers mean: the last few of each route, raw, fitted when asked."""
+"""What timed transfers mean: the last few of each route, raw, fitted when asked.
 
-from dataclasses import dataclass
+Nothing else in the fold reads them, so those of a message, or of several, are noted in
+the order of the log and written at the end, as columns where they are many.
+"""
 
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from placement.core.block import Numbers
 from placement.core.event import TransferMeasured, TransferOutcome
 from placement.core.folds.presence import At
 from placement.core.state import State
 from placement.core.tables import cells
-from placement.core.tables.keys import PAIR, TRANSFERS_PER_ROUTE, TRIPLE
+from placement.core.tables.keys import (
+    PAIR,
+    TRANSFERS_PER_ROUTE,
+    TRIPLE,
+    pair_keys,
+    triple_keys,
+)
+from placement.core.tables.records import Transfer
 from placement.core.tables.table import Row
 
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Bytes that really moved from one region to another, and how long that took."""
-
-    source: Row
-    target: Row
-    transferred_bytes: int
-    duration_ns: int
-    concurrency: int = 0
-    outcome: TransferOutcome = TransferOutcome.COMPLETED
+COLUMNS_FROM: Final = 16
+"""So many transfers are written faster as columns than one by one."""
 
 
 def transfer_measured(state: State, at: At, fact: TransferMeasured) -> None:
     """Keep what a replicator or agent timed."""
-    transfer = Transfer(
-        state.region_row(fact.source_region),
-        at.region,
-        fact.transferred_bytes,
-        fact.transfer_duration_ns,
-        fact.concurrency,
-        fact.outcome or TransferOutcome.COMPLETED,
-    )
-    keep(state, at, transfer)
+    source = state.region_row(fact.source_region)
+    concurrency, outcome = fact.concurrency, fact.outcome or TransferOutcome.COMPLETED
+    moved, took_ns = fact.transferred_bytes, fact.transfer_duration_ns
+    told = Transfer(source, at.region, moved, took_ns, at.time_ns, concurrency, outcome)
+    keep(state, told)
 
 
-def keep(state: State, at: At, transfer: Transfer) -> None:
-    """Keep *transfer* in place of the route's oldest; what has no figures is none."""
-    if transfer.transferred_bytes <= 0 or transfer.duration_ns <= 0:
-        return
-    route = state.routes.find_or_add(PAIR.pack(transfer.source, transfer.target))
+def keep(state: State, transfer: Transfer) -> None:
+    """Note *transfer* until ``write_kept``; what has no figures is none."""
+    if transfer.transferred_bytes > 0 and transfer.duration_ns > 0:
+        state.indexes.measured.append(transfer)
+
+
+def write_kept(state: State) -> None:
+    """Write what was noted, each in place of its route's oldest."""
+    measured = state.indexes.measured
+    for transfer in measured:
+        _write(state, transfer)
+    measured.clear()
+
+
+def write_rows(state: State, measured: Numbers) -> None:
+    """Write the rows of *measured*, of columns as in ``Transfer``, in their order."""
+    if len(measured) >= COLUMNS_FROM:
+        _write_columns(state, measured)
+    else:
+        for row in measured.tolist():
+            _write(state, row)
+
+
+def _write(state: State, transfer: Sequence[int]) -> None:
+    source, target, *values = transfer
+    route = state.routes.find_or_add(PAIR.pack(source, target))
     slot = state.routes.get(route, 0) % TRANSFERS_PER_ROUTE
     state.routes.increase(route, 0)
-    row = state.transfers.find_or_add(
-        TRIPLE.pack(transfer.source, transfer.target, slot)
+    row = state.transfers.find_or_add(TRIPLE.pack(source, target, slot))
+    state.transfers.set_all(row, values)
+
+
+def _write_columns(state: State, measured: Numbers) -> None:
+    source, target = measured[:, 0], measured[:, 1]
+    route, _ = state.routes.find_or_add_many(pair_keys(source, target))
+    by_route = np.argsort(route, kind="stable")
+    rows, first, count = np.unique(
+        route[by_route], return_index=True, return_counts=True
     )
-    values = (
-        transfer.transferred_bytes,
-        transfer.duration_ns,
-        at.time_ns,
-        transfer.concurrency,
-        transfer.outcome,
-    )
-    for column, value in zip(cells.Transfer, values, strict=True):
-        state.transfers.set(row, column, value)
+    rank = np.empty(len(route), np.int64)
+    rank[by_route] = np.arange(len(route)) - np.repeat(first, count)
+    seen = state.routes.column(0)
+    slot = (seen[route] + rank) % TRANSFERS_PER_ROUTE
+    total = np.zeros(len(seen), np.int64)
+    total[rows] = count
+    last = rank >= total[route] - TRANSFERS_PER_ROUTE
+    state.routes.add_at(rows, 0, count)
+    keys = triple_keys(source[last], target[last], slot[last])
+    kept, _ = state.transfers.find_or_add_many(keys)
+    for column, value in enumerate(cells.Transfer, start=2):
+        state.transfers.set_many(kept, value, measured[last, column])
+
+
+def noted(source: Row, target: Row, moved_bytes: int, took_ns: int, at: At) -> Transfer:
+    """Return a whole transfer that happened *at*, alone as far as is known."""
+    done = TransferOutcome.COMPLETED
+    return Transfer(source, target, moved_bytes, took_ns, at.time_ns, 0, done)

@@ -46,6 +46,11 @@ class Index:
         """Rows that have or had a slot; who adds one says so after ``make_room``."""
 
     @property
+    def slots(self) -> Slots:
+        """The slots that answer now, and that a checkpoint holds."""
+        return self._slots
+
+    @property
     def probes_max(self) -> int:
         """Lines looked at for the key that is the farthest from its own line."""
         return self._slots.probes_max
@@ -118,6 +123,10 @@ class Index:
         self._begin_next(count)
         while self._next is not None:
             self._move(_READ)
+
+    def use(self, slots: Slots, count: int) -> None:
+        """Find *count* rows by *slots* that were filled before."""
+        self.count, self._slots, self._next = count, slots, None
 
     def _move(self, count: int) -> None:
         """Move *count* rows to the next slots, which take over once they hold all."""

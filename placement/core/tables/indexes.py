@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from placement.core.tables.agenda import Agenda
 from placement.core.tables.changes import Changes
 from placement.core.tables.decided import DecisionIndex
-from placement.core.tables.table import Row
+from placement.core.tables.records import Transfer
+from placement.core.tables.table import Row, RowNumbers
 from placement.core.tables.trials import OpenTrials
 
 
@@ -18,6 +19,10 @@ class Indexes:
         self.changes = Changes()
         self.decisions = DecisionIndex()
         self.trials = OpenTrials()
+        self.kinds: list[int] = [0]
+        """Of each media type, by its row plus one, what kind of content it says."""
+        self.measured: list[Transfer] = []
+        """Transfers of the message that is being folded; none between messages."""
         self._by_repository: dict[Row, list[Row]] = {}
         self._by_digest: dict[Row, list[Row]] = {}
         self._regions: dict[Row, list[Row]] = {}
@@ -42,6 +47,13 @@ class Indexes:
     def add_use(self, placement: Row, region: Row) -> None:
         """Index the first use of a placement in a region."""
         self._users.setdefault(placement, []).append(region)
+
+    def add_uses(self, placements: RowNumbers, regions: RowNumbers) -> None:
+        """Index the first uses of placements, each in the region beside it."""
+        for placement, region in zip(
+            placements.tolist(), regions.tolist(), strict=True
+        ):
+            self.add_use(placement, region)
 
     def add_tag(self, repository: Row, tag: Row) -> None:
         """Index a new tag."""

@@ -1,7 +1,7 @@
 """Rows behind keys of bytes, one at a time."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from placement.core.tables.columns import INT64, Code
@@ -52,10 +52,20 @@ class Keyed(Rows):
         """Return how many rows are in use."""
         return self._keys.live
 
+    @property
+    def capacity(self) -> int | None:
+        """How many rows there may be at the most; None for no bound."""
+        return self._capacity
+
     def find(self, key: bytes) -> Row:
         """Return the row of *key*, or ABSENT."""
         row = self._recent.get(key)
         return self._search(key) if row is None else Row(row)
+
+    def find_each(self, names: Iterable[str]) -> list[int]:
+        """Return the row of each of *names*, or ABSENT."""
+        find = self._keys.find
+        return [find(name.encode()) for name in names]
 
     def _search(self, key: bytes) -> Row:
         row = self._keys.find(key)
@@ -94,7 +104,7 @@ class Keyed(Rows):
         self._keys.put(row, key)
         self._remember(key, row)
         self._added += 1
-        self._mark(row)
+        self._pages.mark(row)
         return Row(row), replaced
 
     def remove(self, key: bytes) -> None:
@@ -105,7 +115,7 @@ class Keyed(Rows):
         self._recent.pop(key, None)
         self._keys.drop(row)
         self._free.append(row)
-        self._mark(row)
+        self._pages.mark(row)
 
     def key(self, row: Row) -> bytes:
         """Return the key of a row that is in use."""

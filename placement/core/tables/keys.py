@@ -63,8 +63,19 @@ def digest_text(key: bytes) -> str:
 
 def pair_keys(first: ArrayLike, second: ArrayLike) -> NDArray[np.uint8]:
     """Return the keys of PAIR for many pairs of rows, a row of bytes each."""
-    pairs = np.stack(np.broadcast_arrays(first, second), axis=1)
-    return pairs.astype("<u4").view(np.uint8)
+    return _row_keys(first, second)
+
+
+def triple_keys(
+    first: ArrayLike, second: ArrayLike, third: ArrayLike
+) -> NDArray[np.uint8]:
+    """Return the keys of TRIPLE for many triples of rows, a row of bytes each."""
+    return _row_keys(first, second, third)
+
+
+def _row_keys(*parts: ArrayLike) -> NDArray[np.uint8]:
+    rows = np.stack(np.broadcast_arrays(*parts), axis=1)
+    return rows.astype("<u4").view(np.uint8)
 
 
 def tag_key(repository: Row, tag: Tag) -> bytes:

@@ -5,6 +5,12 @@ from typing import Final
 
 import numpy as np
 
+from placement.core.tables.restored_pages import (
+    Counting,
+    RowNumbers,
+    numbers_of,
+    size_of,
+)
 from placement.core.tables.slots import NOWHERE
 
 _FREE: Final = 0xFFFFFFFF
@@ -60,37 +66,45 @@ class NamedKeys:
             if key is not None:
                 yield key, row
 
-    def pack(self, first: int, last: int) -> Iterable[bytes]:
-        """Yield the parts of a chunk that hold the keys of rows *first* to *last*."""
-        keys = self._keys[first:last]
+    def pack(self, rows: RowNumbers | slice) -> Iterable[bytes]:
+        """Yield the parts of a chunk that hold the keys of *rows*."""
+        keys = [self._keys[row] for row in numbers_of(rows)]
         lengths = [_FREE if key is None else len(key) for key in keys]
         yield np.array(lengths, "<u4").tobytes()
         yield from (key for key in keys if key is not None)
 
-    def unpack(self, body: bytes, at: int, count: int) -> int:
-        """Add *count* rows with the keys from *at* on, and return where they end."""
+    def restore(
+        self, body: bytes, at: int, rows: RowNumbers | slice, counts: Counting
+    ) -> int:
+        """Let *rows* have the keys from *at* on, and return where those end.
+
+        Only those rows that count; ``index`` comes after.
+        """
+        count = size_of(rows)
         lengths = np.frombuffer(body, "<u4", count, at).tolist()
         at += 4 * count
-        keys: list[bytes | None] = []
-        for length in lengths:
-            if length == _FREE:
-                keys.append(None)
-                continue
-            keys.append(body[at : at + length])
-            at += length
-        self.extend(keys)
+        wanted = [True] * count if counts is None else counts.tolist()
+        numbers = numbers_of(rows)
+        self._keys.extend([None] * (numbers[-1] + 1 - len(self._keys)))
+        for row, length, counted in zip(numbers, lengths, wanted, strict=True):
+            key = None
+            if length != _FREE:
+                key = body[at : at + length]
+                at += length
+            if counted:
+                self._keys[row] = key
         return at
 
     def extend(self, keys: Iterable[bytes | None]) -> None:
         """Add a row for each key, or a free one."""
-        for key in keys:
-            if key is not None:
-                self.rows_by_key[key] = len(self._keys)
-            self._keys.append(key)
+        self._keys.extend(keys)
 
     def free(self) -> list[int]:
         """Return the rows that have no key."""
         return [row for row, key in enumerate(self._keys) if key is None]
 
     def index(self) -> None:
-        """Let the keys that were added by ``extend`` and ``unpack`` be found."""
+        """Let the keys that were added by ``extend`` and ``restore`` be found."""
+        self.rows_by_key.update(
+            (key, row) for row, key in enumerate(self._keys) if key is not None
+        )

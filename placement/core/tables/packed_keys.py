@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from placement.core.tables.columns import BYTE, WORD32, WORD64, Column
 from placement.core.tables.hashing import Hashes, hash_of_many, hash_of_one
 from placement.core.tables.index import Index
-from placement.core.tables.slots import NOWHERE, Rows, equal
+from placement.core.tables.restored_pages import Counting, size_of
+from placement.core.tables.slots import NOWHERE, Rows, Slots, equal
 
 KeyBytes = NDArray[np.uint8]
 """Keys of one size, a row each."""
@@ -38,6 +39,7 @@ class PackedKeys:
         "_words",
         "count",
         "live",
+        "seed",
         "size",
     )
 
@@ -48,10 +50,7 @@ class PackedKeys:
         self._stride = 4 * words
         self._padding = bytes(self._stride - size)
         self._words = Column(WORD32, words) if words % 2 else Column(WORD64, words // 2)
-        self._hash, self._hash_many = (
-            hash_of_one(seed, words),
-            hash_of_many(seed, words),
-        )
+        self._use_seed(seed)
         self._index = Index(self._moving)
         self._gaps: Column | None = None
         """Which rows have no slot, once there are any: free, or of an odd key."""
@@ -192,32 +191,44 @@ class PackedKeys:
 
     # To a checkpoint and back.
 
-    def pack(self, first: int, last: int) -> Iterator[bytes]:
-        """Yield the parts of a chunk that hold the keys of rows *first* to *last*."""
-        packed = self._words.array[first:last].view(np.uint8)[:, : self.size]
+    def pack(self, rows: Rows | slice) -> Iterator[bytes]:
+        """Yield the parts of a chunk that hold the keys of *rows*."""
+        packed = self._words.array[rows].view(np.uint8)[:, : self.size]
         odd: dict[int, bytes | None] = {}
         if self._gaps is not None:
-            gaps = np.flatnonzero(self._gaps.array[first:last])
-            packed[gaps] = 0
-            odd = {row: self._odd_keys.get(first + row) for row in gaps.tolist()}
+            gaps = np.flatnonzero(self._gaps.array[rows])
+            named = np.arange(self.count)[rows] if isinstance(rows, slice) else rows
+            odd_rows = zip(gaps.tolist(), named[gaps].tolist(), strict=True)
+            odd = {position: self._odd_keys.get(row) for position, row in odd_rows}
         yield _COUNT.pack(len(odd))
-        for row, key in odd.items():
-            yield _ODD.pack(row, _FREE if key is None else len(key))
+        for position, key in odd.items():
+            yield _ODD.pack(position, _FREE if key is None else len(key))
             yield key or b""
         yield packed.tobytes()
 
-    def unpack(self, body: bytes, at: int, count: int) -> int:
-        """Add *count* rows with the keys from *at* on, and return where they end."""
+    def restore(
+        self, body: bytes, at: int, rows: Rows | slice, counts: Counting
+    ) -> int:
+        """Let *rows* have the keys from *at* on, and return where those end.
+
+        Only those rows that count; ``index`` comes after.
+        """
         odd: dict[int, bytes | None] = {}
         (odd_count,) = _COUNT.unpack_from(body, at)
         at += _COUNT.size
         for _ in range(odd_count):
-            row, length = _ODD.unpack_from(body, at)
+            position, length = _ODD.unpack_from(body, at)
             at += _ODD.size
-            odd[row] = None if length == _FREE else body[at : at + length]
+            odd[position] = None if length == _FREE else body[at : at + length]
             at += 0 if length == _FREE else length
+        count = size_of(rows)
         keys = np.frombuffer(body, np.uint8, count * self.size, at)
-        self._append(keys.reshape(count, self.size), odd)
+        keys = keys.reshape(count, self.size)
+        if counts is not None and not isinstance(rows, slice):
+            places = np.cumsum(counts) - 1
+            odd = {int(places[i]): key for i, key in odd.items() if counts[i]}
+            rows, keys = rows[counts], keys[counts]
+        self._restore(rows, keys, odd)
         return at + count * self.size
 
     def extend(self, keys: Sequence[bytes | None]) -> None:
@@ -230,20 +241,27 @@ class PackedKeys:
         }
         same = (nothing if row in odd else key for row, key in enumerate(keys))
         packed = np.frombuffer(b"".join(key for key in same if key), np.uint8)
-        self._append(packed.reshape(len(keys), self.size), odd)
+        rows = slice(self.count, self.count + len(keys))
+        self._restore(rows, packed.reshape(len(keys), self.size), odd)
 
-    def _append(self, keys: KeyBytes, odd: Mapping[int, bytes | None]) -> None:
-        first = self.count
-        self._extend(first + len(keys))
-        self._words.array[first : self.count] = self._words_of(keys)
-        self.live += len(keys)
+    def _restore(
+        self, rows: Rows | slice, keys: KeyBytes, odd: Mapping[int, bytes | None]
+    ) -> None:
+        if not len(keys):
+            return
+        self._extend(rows.stop if isinstance(rows, slice) else int(rows.max()) + 1)
+        self._words.array[rows] = self._words_of(keys)
+        if self._gaps is None and not odd:
+            return
+        numbers = np.arange(self.count)[rows] if isinstance(rows, slice) else rows
+        if self._gaps is not None:
+            for row in numbers[self._gaps.array[rows] != 0].tolist():
+                self._odd_keys.pop(row, None)
+            self._gaps.array[rows] = 0
         for position, key in odd.items():
-            row = first + position
+            row = int(numbers[position])
             self._mark_gap(row)
-            if key is None:
-                self.live -= 1
-            else:
-                self._odd[key] = row
+            if key is not None:
                 self._odd_keys[row] = key
 
     def free(self) -> list[int]:
@@ -253,9 +271,32 @@ class PackedKeys:
         gaps = np.flatnonzero(self._gaps.array[: self.count])
         return [row for row in gaps.tolist() if row not in self._odd_keys]
 
-    def index(self) -> None:
-        """Let the keys that were added by ``extend`` and ``unpack`` be found."""
-        self._index.fill(self.count)
+    def index(self, slots: Slots | None = None, seed: int = 0) -> None:
+        """Let the keys that were added by ``extend`` and ``restore`` be found.
+
+        By *slots* of a hash of *seed*, if they hold just the rows that they should.
+        """
+        self._odd.update((key, row) for row, key in self._odd_keys.items())
+        gaps = 0
+        if self._gaps is not None:
+            gaps = int(np.count_nonzero(self._gaps.array[: self.count]))
+        self.live = self.count - gaps + len(self._odd_keys)
+        if slots is not None and slots.holds(self.count - gaps, self.count):
+            self._use_seed(seed)
+            self._index.use(slots, self.count)
+        else:
+            self._index.fill(self.count)
+
+    def _use_seed(self, seed: int) -> None:
+        self.seed = seed
+        words = self._stride // 4
+        self._hash = hash_of_one(seed, words)
+        self._hash_many = hash_of_many(seed, words)
+
+    @property
+    def slots(self) -> Slots:
+        """The slots by which keys are found now."""
+        return self._index.slots
 
     def _moving(self, first: int, last: int) -> tuple[Hashes, Rows]:
         rows = np.arange(first, last)

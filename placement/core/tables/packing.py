@@ -1,9 +1,10 @@
 """Chunks of a checkpoint: how a table's rows are packed, and how they come back.
 
-A chunk begins with the number of its layout, then how many rows were ever added, how
-many it holds and could hold, and how many columns and links. The keys follow, as they
-pack themselves, and then the columns: raw and little-endian, in as few bytes a value as
-the chunk needs. A column that holds one value throughout is that one value.
+A chunk begins with the number of its layout and its stamp (``pages``), then how many
+rows were ever added, how many it holds and a page could hold, and how many columns and
+links. A delta says which rows it holds. The keys follow, as they pack themselves, and
+then the columns: raw and little-endian, in as few bytes a value as the chunk needs. A
+column that holds one value throughout is that one value.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 LAYOUT: Final = -2
 """Of chunks from here on; the first layout began with a number that is not negative."""
 
-_HEAD: Final = Struct("<qqIIHH")
+_HEAD: Final = Struct("<qqqIIHH")
 _LAYOUT: Final = Struct("<q")
 _ONE_VALUE: Final = b"1"
 _VALUE: Final = Struct("<q")
@@ -27,6 +28,7 @@ _CODES: Final = {dtype.char.encode(): dtype for dtype in _WIDTHS}
 class Head(NamedTuple):
     """What a chunk holds."""
 
+    stamp: int
     added: int
     rows: int
     rows_when_full: int
@@ -49,6 +51,17 @@ def unpack_head(body: bytes) -> tuple[Head, int]:
     """Return what a chunk holds, and where its keys begin."""
     _, *values = _HEAD.unpack_from(body)
     return Head(*values), _HEAD.size
+
+
+def pack_numbers(rows: NDArray[np.int64]) -> bytes:
+    """Return the part of a delta that says which rows it holds."""
+    return rows.astype("<u4").tobytes()
+
+
+def unpack_numbers(body: bytes, at: int, count: int) -> tuple[NDArray[np.int64], int]:
+    """Return which *count* rows a delta holds, and where they end."""
+    rows = np.frombuffer(body, "<u4", count, at).astype(np.int64)
+    return rows, at + 4 * count
 
 
 def pack_columns(columns: Iterable[NDArray[Any]]) -> Iterator[bytes]:

@@ -1,10 +1,12 @@
-"""What the state hands out: replicas and tags, with names in place of row numbers."""
+"""What is handed out or noted beside the tables, one value each."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from placement.core.facts.values import TransferOutcome
 from placement.core.oci import Digest
 from placement.core.tables.cells import ReplicaPhase
+from placement.core.tables.table import Row
 from placement.core.topology import Region
 
 
@@ -26,3 +28,15 @@ class TagPointer:
     region: Region
     time_ns: int
     sequence: int
+
+
+class Transfer(NamedTuple):
+    """Bytes that really moved from one region to another, and how long that took."""
+
+    source: Row
+    target: Row
+    transferred_bytes: int
+    duration_ns: int
+    time_ns: int
+    concurrency: int
+    outcome: TransferOutcome

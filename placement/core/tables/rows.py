@@ -1,4 +1,4 @@
-"""Columns of integers by row, and which rows changed since they were last taken."""
+"""Columns of integers by row; which of them changed is noted in pages."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,8 @@ from typing import Any, Final, NewType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from placement.core.tables.columns import BYTE, Code, Column
+from placement.core.tables.columns import Code, Column
+from placement.core.tables.pages import Pages
 
 Row = NewType("Row", int)
 RowNumbers = NDArray[np.int64]
@@ -27,12 +28,11 @@ class Rows:
 
     __slots__ = (
         "_cells",
-        "_chunk_rows",
-        "_chunks",
+        "_changed",
         "_columns",
-        "_dirty",
         "_known",
         "_made",
+        "_pages",
         "columns",
         "name",
     )
@@ -46,8 +46,8 @@ class Rows:
         self._columns = [Column(code) for code in codes]
         self._cells = [column.cells for column in self._columns]
         self._known = self._cells[: len(columns)]
-        self._chunk_rows = CHUNK_ROWS
-        self._dirty, self._chunks = Column(BYTE), Column(BYTE)
+        self._pages = Pages(CHUNK_ROWS)
+        self._changed = self._pages.changed
         self._made = 0
         """Rows that are or were in use."""
 
@@ -65,14 +65,14 @@ class Rows:
         cells = self._cells[column]
         if cells[row] != value:
             cells[row] = value
-            if not self._dirty.cells[row]:
-                self._mark(row)
+            if not self._changed.cells[row]:
+                self._pages.mark(row)
 
     def set_all(self, row: Row, values: Iterable[int]) -> None:
         """Store *values* in the columns of *row*, from the first one on."""
         for cells, value in zip(self._cells, values, strict=False):
             cells[row] = value
-        self._mark(row)
+        self._pages.mark(row)
 
     def raise_to(self, row: Row, column: int, value: int) -> bool:
         """Store *value* if it is greater than what is there; say whether it was."""
@@ -102,7 +102,7 @@ class Rows:
         """Store a value in each of *rows*, the last one where a row is named twice."""
         cells = self._columns[column].array
         cells[rows] = self._fitting(column, np.asarray(values))
-        self._mark_many(rows)
+        self._pages.mark_many(rows)
 
     def add_at(self, rows: RowNumbers, column: int, amounts: ArrayLike = 1) -> None:
         """Add an amount to each of *rows*, as often as it is named."""
@@ -114,7 +114,7 @@ class Rows:
             sums = cells[named].astype(np.int64)
             np.add.at(sums, where, amounts)
             cells[named] = self._fitting(column, sums)
-        self._mark_many(rows)
+        self._pages.mark_many(rows)
 
     def raise_many(self, rows: RowNumbers, column: int, values: ArrayLike) -> None:
         """Store a value in each of *rows* where it is greater than what is there."""
@@ -124,7 +124,7 @@ class Rows:
             rows = rows[greater]
             values = np.broadcast_to(values, greater.shape)[greater]
         np.maximum.at(cells, rows, self._fitting(column, np.asarray(values)))
-        self._mark_many(rows)
+        self._pages.mark_many(rows)
 
     def _fitting(self, column: int, values: NDArray[Any]) -> NDArray[Any]:
         dtype = self._columns[column].array.dtype
@@ -144,54 +144,15 @@ class Rows:
 
     def _make(self, count: int) -> None:
         """Let there be *count* rows, the new ones with zeros."""
-        if count > self._dirty.rows:
-            rows = max(count, 2 * self._dirty.rows, _ROWS_FIRST)
-            for column in (*self._columns, self._dirty):
+        if count > self._changed.rows:
+            rows = max(count, 2 * self._changed.rows, _ROWS_FIRST)
+            for column in self._columns:
                 column.grow(rows)
-            chunks = -(-rows // self._chunk_rows)
-            if chunks > self._chunks.rows:
-                self._chunks.grow(chunks)
+            self._pages.reserve(rows)
             self._cells[:] = [column.cells for column in self._columns]
             self._known = self._cells[: len(self.columns)]
-        self._made = max(self._made, count)
+        self._made = self._pages.rows = max(self._made, count)
 
     def _clear(self, rows: int | RowNumbers) -> None:
         for column in self._columns:
             column.array[rows] = 0
-
-    # What changed.
-
-    def _mark(self, row: int) -> None:
-        self._dirty.cells[row] = 1
-        self._chunks.cells[row // self._chunk_rows] = 1
-
-    def _mark_many(self, rows: RowNumbers) -> None:
-        self._dirty.array[rows] = 1
-        self._chunks.array[rows // self._chunk_rows] = 1
-
-    @property
-    def chunk_count(self) -> int:
-        """How many chunks the table is packed into, changed or not."""
-        return -(-self._made // self._chunk_rows)
-
-    def mark_dirty(self, number: int) -> None:
-        """Let the next ``take_dirty`` return chunk *number* (a save failed)."""
-        first = number * self._chunk_rows
-        last = min(first + self._chunk_rows, self._made)
-        self._dirty.array[first:last] = 1
-        self._chunks.cells[number] = 1
-
-    def mark_all_dirty(self) -> None:
-        """Let the next ``take_dirty`` return every chunk (the checkpoint is gone)."""
-        self._dirty.array[: self._made] = 1
-        self._chunks.array[: self.chunk_count] = 1
-
-    def _taken(self, count_max: int | None) -> list[int]:
-        """Return the numbers of changed chunks, which count as unchanged now."""
-        numbers = np.flatnonzero(self._chunks.array)[:count_max]
-        self._chunks.array[numbers] = 0
-        for number in numbers.tolist():
-            first = number * self._chunk_rows
-            self._dirty.array[first : first + self._chunk_rows] = 0
-        found: list[int] = numbers.tolist()
-        return found

@@ -6,6 +6,7 @@ used ends every search. A slot holds its row, and a tag of eight further bits of
 hash, so that nearly no key is compared in vain.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -13,11 +14,14 @@ from numpy.typing import NDArray
 
 from placement.core.tables.columns import BYTE, INT32, Column
 from placement.core.tables.hashing import Hashes
+from placement.core.tables.pages import Pages
+from placement.core.tables.restored_pages import Counting
 
 Rows = NDArray[np.int64]
 
 LINE: Final = 16
 """Slots a line."""
+PAGE_LINES: Final = 4096
 NOWHERE: Final = -1
 
 _LINE_BITS: Final = 4
@@ -41,6 +45,7 @@ class Slots:
         "_shift",
         "_tags",
         "dropped",
+        "pages",
         "probes_max",
         "used",
     )
@@ -53,6 +58,10 @@ class Slots:
         self._tags, self._rows = Column(BYTE), Column(INT32)
         self._tags.grow(lines * LINE)
         self._rows.grow(lines * LINE)
+        self.pages = Pages(PAGE_LINES)
+        """Which lines changed since they were saved."""
+        self.pages.reserve(lines)
+        self.pages.rows = lines
         self.used = 0
         """Slots that are in use, or were and cannot be emptied."""
         self.dropped = 0
@@ -87,6 +96,7 @@ class Slots:
             self.used += 1
         tags[at] = max(hashed >> _TAG_BITS & 0xFF, _TAGS)
         self._rows.cells[at] = row
+        self.pages.mark(line)
         self.probes_max = max(self.probes_max, probes)
 
     def _vacant(self, begin: int) -> int:
@@ -125,6 +135,7 @@ class Slots:
                 break
             assert tags[end - 1] != _EMPTY, f"row {row} has no slot"
             line = (line + 1) & self._mask
+        self.pages.mark(line)
         if tags[end - 1] == _EMPTY:  # nobody searches beyond: close the gap
             tags[at : end - 1] = tags[at + 1 : end]
             rows[at : end - 1] = rows[at + 1 : end]
@@ -196,6 +207,7 @@ class Slots:
         self.used += len(at)
         self._tags.array[at] = tag
         self._rows.array[at] = rows
+        self.pages.mark_many(at >> _LINE_BITS)
 
     def drop_many(self, hashes: Hashes, rows: Rows) -> None:
         """Let *rows* no longer be found by the hashes by which they were placed."""
@@ -211,6 +223,7 @@ class Slots:
             left, line = left[on], (line[on] + 1) & self._mask
         self._tags.array[at] = _DROPPED
         self.dropped += len(at)
+        self.pages.mark_many(at >> _LINE_BITS)
         self._close_gaps(np.unique(at >> _LINE_BITS))
 
     def _close_gaps(self, line: Rows) -> None:
@@ -227,6 +240,41 @@ class Slots:
         self._rows.array.reshape(-1, LINE)[line] = rows
         self.dropped -= closed
         self.used -= closed
+
+    # To a checkpoint and back.
+
+    @property
+    def lines(self) -> int:
+        """How many lines there are."""
+        return self._mask + 1
+
+    def pack(self, lines: Rows | slice) -> Iterator[bytes]:
+        """Yield the parts of a chunk that hold *lines*."""
+        yield self._tags.array.reshape(-1, LINE)[lines].tobytes()
+        yield self._rows.array.reshape(-1, LINE)[lines].astype("<i4").tobytes()
+
+    def restore(
+        self, body: bytes, at: int, lines: Rows | slice, counts: Counting
+    ) -> None:
+        """Let those *lines* that count be as they are from *at* on, to the end.
+
+        Raises ValueError when that is not as much. ``holds`` comes after.
+        """
+        rest = len(body) - at
+        count, size = rest // (5 * LINE), LINE * (rest // (5 * LINE))
+        tags = np.frombuffer(body, np.uint8, size, at).reshape(count, LINE)
+        rows = np.frombuffer(body, "<i4", -1, at + size).reshape(count, LINE)
+        if counts is not None and not isinstance(lines, slice):
+            lines, tags, rows = lines[counts], tags[counts], rows[counts]
+        self._tags.array.reshape(-1, LINE)[lines] = tags
+        self._rows.array.reshape(-1, LINE)[lines] = rows
+
+    def holds(self, live: int, rows: int) -> bool:
+        """Count what was restored; say whether it is *live* rows, all below *rows*."""
+        tags = self._tags.array
+        self.dropped = int(np.count_nonzero(tags == _DROPPED))
+        self.used = int(np.count_nonzero(tags))
+        return self.live == live and not (self._rows.array >= rows).any()
 
 
 def equal(left: NDArray[np.generic], right: NDArray[np.generic]) -> NDArray[np.bool_]:

@@ -4,15 +4,13 @@ A table finds or adds rows for keys and reads and writes integers; it does not k
 they mean. Rows travel to and from a checkpoint in chunks of CHUNK_ROWS.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from placement.core.tables import older, packing
-from placement.core.tables.keyed import Keyed
 from placement.core.tables.packed_keys import KeyBytes, PackedKeys
+from placement.core.tables.restored import RestoredTable
 from placement.core.tables.rows import ABSENT, CHUNK_ROWS, Row, RowNumbers
 
 __all__ = ["ABSENT", "CHUNK_ROWS", "KeyBytes", "Row", "RowNumbers", "Table"]
@@ -21,7 +19,7 @@ _PIECE: Final = 8192
 """Keys that are added at once, at the most."""
 
 
-class Table(Keyed):
+class Table(RestoredTable):
     """Rows by key, one or many at a time, that can be packed into chunks."""
 
     __slots__ = ()
@@ -100,108 +98,10 @@ class Table(Keyed):
         self._make(more)
         packed.put_many(rows, keys)
         self._added += count
-        self._mark_many(rows)
+        self._pages.mark_many(rows)
         return rows, replaced
 
     @property
     def _packed(self) -> PackedKeys:
         assert isinstance(self._keys, PackedKeys), f"keys of {self.name} vary in size"
         return self._keys
-
-    # To a checkpoint and back.
-
-    def take_dirty(self, count_max: int | None = None) -> list[tuple[int, bytes]]:
-        """Return the packed chunks that changed since they were taken, by number.
-
-        With *count_max*, at most so many of them; the rest stay for the next call.
-        """
-        return [(number, self._chunk(number)) for number in self._taken(count_max)]
-
-    def _chunk(self, number: int) -> bytes:
-        first = number * self._chunk_rows
-        last = min(first + self._chunk_rows, self._made)
-        known = len(self.columns)
-        links = len(self._columns) - known
-        rows = (last - first, self._chunk_rows)
-        head = packing.Head(self._added, *rows, known, links)
-        keys = self._keys.pack(first, last)
-        columns = packing.pack_columns(
-            column.array[first:last] for column in self._columns
-        )
-        return b"".join((packing.pack_head(head), *keys, *columns))
-
-    def load(
-        self,
-        chunks: Sequence[bytes],
-        *,
-        of_this_version: bool = True,
-        renamed: Callable[[bytes], bytes] = bytes,
-    ) -> bool:
-        """Fill an empty table from its packed chunks, in order.
-
-        Those of another fold version may lack the last columns, which are then zero.
-        *renamed* turns a key of the first layout into one of this table. Returns
-        whether the links were there, too. Raises ValueError when a chunk does not have
-        the shape of this table.
-        """
-        assert not self._made, f"table {self.name} is not empty"
-        anew, linked = False, True
-        for position, body in enumerate(chunks):
-            before = self._made
-            try:
-                head, values = self._read(body, renamed)
-                self._fill(before, head, values, of_this_version=of_this_version)
-            except Exception as error:
-                message = f"chunk {position} of table {self.name} is malformed"
-                raise ValueError(message) from error
-            full = self._made - before == head.rows_when_full
-            if position < len(chunks) - 1 and not full:
-                message = f"chunk {position} of table {self.name} is not full"
-                raise ValueError(message)
-            anew |= head.rows_when_full != self._chunk_rows
-            linked &= head.links == len(self._columns) - len(self.columns)
-        self._keys.index()
-        self._free = self._keys.free() if self._capacity is None else []
-        if anew or not linked:
-            self.mark_all_dirty()
-        return linked
-
-    def _read(
-        self, body: bytes, renamed: Callable[[bytes], bytes]
-    ) -> tuple[packing.Head, list[NDArray[Any]]]:
-        """Add the rows of a chunk, without values; return those, and its head."""
-        if packing.layout_of(body) != packing.LAYOUT:
-            added, keys, found = older.unpack(body)
-            self._keys.extend([None if key is None else renamed(key) for key in keys])
-            head = packing.Head(added, len(keys), older.ROWS_WHEN_FULL, len(found), 0)
-            return head, found
-        head, at = packing.unpack_head(body)
-        at = self._keys.unpack(body, at, head.rows)
-        found, at = packing.unpack_columns(
-            body, at, head.rows, head.columns + head.links
-        )
-        if at != len(body):
-            message = f"{len(body) - at} bytes too many"
-            raise ValueError(message)
-        return head, found
-
-    def _fill(
-        self,
-        first: int,
-        head: packing.Head,
-        values: list[NDArray[Any]],
-        *,
-        of_this_version: bool,
-    ) -> None:
-        """Let the rows from *first* on have the values that were read."""
-        known = len(self.columns)
-        if head.columns > known or (of_this_version and head.columns < known):
-            message = f"{head.columns} columns in place of {known}"
-            raise ValueError(message)
-        self._make(self._keys.count)
-        self._added = max(self._added, head.added)
-        columns = self._columns[: head.columns]
-        if head.links == len(self._columns) - known:
-            columns += self._columns[known:]
-        for column, value in zip(columns, values, strict=False):
-            column.array[first : self._made] = value

@@ -1,0 +1,63 @@
+"""Which messages are folded together: runs that are worth a block, and how long ones.
+
+A block is folded in one step, so that answers see whole messages only; how long it may
+be follows from how long the last ones took. Where a log is cut changes nothing that is
+folded.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from placement.ports import Message
+from placement.runtime.quarantine import is_quarantine
+
+RUN_BYTES_MIN: Final = 4_096
+"""Less is folded sooner one by one: some thirty events."""
+RUN_BYTES_MAX: Final = 262_144
+RUN_BYTES_FIRST: Final = 65_536
+RUN_MESSAGES_MAX: Final = 2_048
+
+
+class Runs:
+    """Cuts what was read into runs, shorter or longer as folding them takes."""
+
+    def __init__(self, slice_seconds: float) -> None:
+        """Let a run take about *slice_seconds*."""
+        self._slice_seconds = slice_seconds
+        self._bytes = RUN_BYTES_FIRST
+        self.careful_until = 0
+        """Up to which message each is folded by itself: some run ended there."""
+
+    def cut(self, batch: Sequence[Message]) -> Iterator[Sequence[Message]]:
+        """Yield *batch* in runs, in order; what must be folded by itself is alone."""
+        run: list[Message] = []
+        size = 0
+        for message in batch:
+            if self._alone(message):
+                if run:
+                    yield run
+                yield [message]
+                run, size = [], 0
+                continue
+            run.append(message)
+            size += len(message.body)
+            if size >= self._bytes or len(run) == RUN_MESSAGES_MAX:
+                yield run
+                run, size = [], 0
+        if run:
+            yield run
+
+    def together(self, run: Sequence[Message]) -> bool:
+        """Say whether *run* is worth a block, and may be folded as one."""
+        size = sum(len(message.body) for message in run)
+        return size >= RUN_BYTES_MIN and not self._alone(run[0])
+
+    def _alone(self, message: Message) -> bool:
+        return message.sequence <= self.careful_until or is_quarantine(message)
+
+    def took(self, seconds: float) -> None:
+        """Note how long the last run took to fold."""
+        if seconds > self._slice_seconds:
+            self._bytes = max(RUN_BYTES_MIN, self._bytes // 2)
+        elif 2 * seconds < self._slice_seconds:
+            self._bytes = min(RUN_BYTES_MAX, 2 * self._bytes)

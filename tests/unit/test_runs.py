@@ -1,0 +1,74 @@
+"""Runs: messages that are folded together, of a size that follows the pace."""
+
+from placement.ports import Message
+from placement.runtime.runs import RUN_BYTES_MAX, RUN_BYTES_MIN, RUN_MESSAGES_MAX, Runs
+from tests.builders import START_NS
+
+EVENTS = "placement.events.v1.ams.batch"
+QUARANTINE = "placement.decisions.v1.ams.event_quarantined"
+
+
+def messages(count: int, size: int, subject: str = EVENTS) -> list[Message]:
+    """Return so many messages of *size* bytes."""
+    return [Message(n, START_NS, subject, b"x" * size) for n in range(1, count + 1)]
+
+
+def test_runs_hold_every_message_once_in_order() -> None:
+    """Cutting neither loses, doubles nor moves a message."""
+    batch = messages(5_000, 100)
+
+    runs = list(Runs(0.001).cut(batch))
+
+    assert [message for run in runs for message in run] == batch
+    assert len(runs) > 1
+    assert max(map(len, runs)) <= RUN_MESSAGES_MAX
+
+
+def test_few_small_messages_are_not_worth_a_block() -> None:
+    """What a trickle brings is folded one by one, what a backlog brings together."""
+    runs = Runs(0.001)
+
+    assert not runs.together(messages(3, 100))
+    assert runs.together(messages(1, RUN_BYTES_MIN))
+    assert runs.together(messages(60, 100))
+
+
+def test_quarantine_is_folded_by_itself() -> None:
+    """What it says is heeded before anything after it is decoded."""
+    before, after = messages(2, 3_000)
+    [fact] = messages(1, 9_000, QUARANTINE)
+    runs = Runs(0.001)
+
+    cut = list(runs.cut([before, fact, after]))
+
+    assert cut == [[before], [fact], [after]]
+    assert not runs.together([fact])
+
+
+def test_messages_are_folded_singly_where_a_run_failed() -> None:
+    """Which message it was can then be told; later ones go together again."""
+    batch = messages(4, RUN_BYTES_MIN)
+    runs = Runs(0.001)
+    runs.careful_until = 2
+
+    cut = list(runs.cut(batch))
+
+    assert cut == [[batch[0]], [batch[1]], batch[2:]]
+    assert [runs.together(run) for run in cut] == [False, False, True]
+
+
+def test_runs_become_shorter_where_folding_takes_long_and_longer_again() -> None:
+    """Whoever asks meanwhile waits about a slice, whatever the events are."""
+    batch = messages(200, 1_000)
+    runs = Runs(0.001)
+
+    for _ in range(20):
+        runs.took(0.01)
+    slow = list(runs.cut(batch))
+    for _ in range(20):
+        runs.took(0.0001)
+    fast = list(runs.cut(batch))
+
+    assert max(sum(len(m.body) for m in run) for run in slow) < RUN_BYTES_MIN + 1_000
+    assert len(fast) == 1
+    assert sum(len(message.body) for message in fast[0]) <= RUN_BYTES_MAX

@@ -99,6 +99,13 @@ class LocalAnswers:
         """Return how many placements are or were known: contents in repositories."""
         return self._mirror.placements.count
 
+    @property
+    def bytes_held(self) -> int:
+        """Return how large the columns and indexes of placements are."""
+        mirror = self._mirror
+        held = mirror.placements.bytes_held + mirror.sharers.bytes_held
+        return held + mirror.references.bytes_held
+
     def holds(self, repository: str, digest: str, region: str) -> bool:
         """Say whether all of a content is in a region, in that repository.
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from operator import itemgetter
 
+import numpy as np
+
 from placement.core.folds.progress import OPEN
 from placement.core.folds.versions import version_record
 from placement.core.state import State
@@ -71,21 +73,31 @@ class Loading:
 
     def finish(self) -> None:
         """Derive what was not saved, now that every chunk was taken."""
+        linked = True
         for name, restoring in self._restoring.items():
-            self._tables[name].end_restoring(restoring)
-        self._state.indexes = _indexes(self._state)
+            linked &= self._tables[name].end_restoring(restoring)
+        if not linked:
+            _link(self._state)
+        _index(self._state, self._state.indexes)
 
 
-def _indexes(state: State) -> Indexes:  # noqa: C901 - one loop a table
-    indexes = Indexes()
+def _link(state: State) -> None:
+    """Make the links anew, which earlier checkpoints do not hold."""
+    for table in state.tables().values():
+        table.clear_links()
     for key, row in state.placements.rows():
-        indexes.add_placement(row, *map(Row, PAIR.unpack(key)))
-    for key, _ in state.replicas.rows():
-        indexes.add_replica(*map(Row, PAIR.unpack(key)))
-    for key, _ in state.uses.rows():
-        indexes.add_use(*map(Row, PAIR.unpack(key)))
-    for key, _ in state.memberships.rows():
-        indexes.add_member(*map(Row, PAIR.unpack(key)))
+        state.indexes.add_placement(row, *map(Row, PAIR.unpack(key)))
+    for key, row in state.replicas.rows():
+        placement, region = map(Row, PAIR.unpack(key))
+        state.indexes.add_replica(row, placement)
+        state.note_presence(placement, region, state.phase_at(row))
+    for key, row in state.uses.rows():
+        state.indexes.add_use(row, Row(PAIR.unpack(key)[0]))
+    for key, row in state.memberships.rows():
+        state.indexes.add_member(row, Row(PAIR.unpack(key)[0]))
+
+
+def _index(state: State, indexes: Indexes) -> None:
     for key, row in state.tags.rows():
         indexes.add_tag(Row(int.from_bytes(key[:4], "little")), row)
     for key, row in state.machines.rows():
@@ -95,16 +107,14 @@ def _indexes(state: State) -> Indexes:  # noqa: C901 - one loop a table
         owner, _ = PAIR.unpack(state.placements.key(version))
         indexes.add_version(Row(owner), version)
     _index_trials(state, indexes)
-    for _, row in state.digests.rows():
-        original = state.digests.get(row, cells.Digest.ORIGINAL)
-        if original:
-            indexes.add_conversion(Row(original - 1), row)
+    originals = state.digests.column(cells.Digest.ORIGINAL)
+    for converted in np.flatnonzero(originals).tolist():
+        indexes.add_conversion(Row(int(originals[converted]) - 1), Row(converted))
     for key, _ in state.wanted.rows():
         indexes.add_wanted(*map(Row, PAIR.unpack(key)))
     for key, _ in state.awaited.rows():
         indexes.add_awaited(*map(Row, PAIR.unpack(key)))
     _index_decisions(state, indexes.decisions)
-    return indexes
 
 
 def _index_decisions(state: State, index: DecisionIndex) -> None:

@@ -9,9 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from placement.core.block import Block, Bytes, Frame, Numbers, Pulls
+from placement.core.block import Block, Frame, Numbers, Pulls
 from placement.core.event import (
     Event,
+    Fact,
     OwnershipDeclared,
     Recorded,
     SetAside,
@@ -28,6 +29,8 @@ from placement.core.tables.table import ABSENT
 
 ID_BYTES: Final = 16
 SHA256_BYTES: Final = 32
+_PARTS: Final = ("groups", "contents", "absences")
+"""Fields of facts whose items name repositories of their own."""
 Folding = Callable[[Frame], None]
 
 
@@ -78,29 +81,30 @@ def _note_ids(state: State, event_ids: list[str]) -> bool:
 
 def _around(state: State, others: list[Recorded | SetAside]) -> Around:
     """Return what the events that are folded in turn may change for the calm ones."""
-    described: dict[bytes, None] = {}
-    owned: dict[Repository, None] = {}
+    described: set[bytes] = set()
+    about: set[str] = set()
+    owned: set[str] = set()
     for item in others:
         if isinstance(item, SetAside):
             continue
-        for content in descriptors_of(item.event.fact):
+        event = item.event
+        for content in descriptors_of(event.fact):
             key = digest_key(content.digest.encode())
             if len(key) == SHA256_BYTES:
-                described[key] = None
-        for repository in _named_by_owner(item.event):
-            if _changes_owner(state, repository, item.event):
-                owned[repository] = None
-    digests: Bytes = np.frombuffer(b"".join(described), np.uint8)
-    return Around(digests.reshape(-1, SHA256_BYTES), frozenset(owned))
+                described.add(key)
+        owning = isinstance(event.fact, OwnershipDeclared)
+        named = owning or event.app or event.organization
+        for repository in _repositories(event.fact):
+            about.add(repository)
+            if named and _changes_owner(state, repository, event):
+                owned.add(repository)
+    return Around(frozenset(described), frozenset(about), frozenset(owned))
 
 
-def _named_by_owner(event: Event) -> Iterator[Repository]:
-    """Yield the repositories that *event* says an owner of."""
-    fact = event.fact
-    if not (event.app or event.organization or isinstance(fact, OwnershipDeclared)):
-        return
-    parts = (fact, *getattr(fact, "groups", ()), *getattr(fact, "contents", ()))
-    for part in parts:
+def _repositories(fact: Fact) -> Iterator[Repository]:
+    """Yield the repositories that *fact* is about."""
+    parts = (fact, *(part for name in _PARTS for part in getattr(fact, name, ())))
+    for part in (*parts, getattr(fact, "subject", None)):
         repository = getattr(part, "repository", None)
         if repository is not None:
             yield repository

@@ -28,12 +28,12 @@ from placement.core.topology import Region
 class State(Tables):
     """All that has been folded, at *sequence*."""
 
-    def __init__(self) -> None:
-        """Begin before the first message."""
-        super().__init__()
+    def __init__(self, seed: int = 0) -> None:
+        """Begin before the first message; *seed* changes no answer."""
+        super().__init__(seed)
         self.sequence = self.store_time_ns = 0
         self.message_hash = b""
-        self.indexes = Indexes()
+        self.indexes = Indexes(self)
 
     # Rows of things by their names; adding is for the fold alone.
 
@@ -88,12 +88,12 @@ class State(Tables):
 
     def placement_at(self, row: Row) -> tuple[Repository, Digest]:
         """Return what a placement's row stands for."""
-        owner, content = PAIR.unpack(self.placements.key(row))
+        owner, content = self.placements.part(row, 0), self.placements.part(row, 1)
         return self.repository_at(Row(owner)), self.digest_at(Row(content))
 
     def content_of(self, placement: Row) -> Row:
         """Return the digest's row of a placement."""
-        return Row(PAIR.unpack(self.placements.key(placement))[1])
+        return Row(self.placements.part(placement, 1))
 
     def size_bytes(self, digest: Row) -> int:
         """Return the content's own size; 0 when not known."""
@@ -141,13 +141,28 @@ class State(Tables):
             return ReplicaPhase.PARTIAL if held else ReplicaPhase.ANNOUNCED
         return ReplicaPhase.ABSENT
 
+    def note_presence(self, placement: Row, region: Row, phase: ReplicaPhase) -> None:
+        """Let PRESENT say whether *region* holds the content whole; for the fold."""
+        bits = self.placements.get(placement, cells.PlacementLink.PRESENT)
+        bit, present = cells.BEYOND_BIT, phase >= ReplicaPhase.COMPLETE
+        if region < cells.PRESENT_BITS:
+            bit = 1 << region
+        elif not present:
+            present = any(
+                self.replicas.part(row, 1) >= cells.PRESENT_BITS
+                and self.phase_at(row) >= ReplicaPhase.COMPLETE
+                for row in self.indexes.replicas_of(placement)
+            )
+        bits = bits | bit if present else bits & ~bit
+        self.placements.set(placement, cells.PlacementLink.PRESENT, bits)
+
     def replicas_of(self, placement: Row) -> list[ReplicaRecord]:
         """Return what is there or on its way, by region code."""
         found = []
-        for region in self.indexes.regions_of(placement):
-            row = self.replicas.find(PAIR.pack(placement, region))
+        for row in self.indexes.replicas_of(placement):
             phase = self.phase_at(row)
             if phase is not ReplicaPhase.ABSENT:
+                region = Row(self.replicas.part(row, 1))
                 found.append(self._replica_at(row, placement, region, phase))
         return sorted(found)
 

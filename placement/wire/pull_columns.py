@@ -87,16 +87,14 @@ def pulls_of(found: Found, stored: Stored) -> Pulls:
         found.duration_seconds, found.duration_nanos, DURATION_NS_MAX
     )
     empty = np.array([not text for text in found.texts], np.bool_)
-    regions = _fit(found.texts, _is_region)
-    names = _fit(found.texts, _is_name)
     right = (
         (found.region == stored.region[found.index])
-        & regions[found.region]
-        & _fit(found.texts, _is_repository)[found.repository]
-        & (regions | empty)[found.client]
-        & (regions | empty)[found.source]
-        & names[found.media]
-        & names[found.publisher]
+        & _fit(found.region, found.texts, _is_region)
+        & _fit(found.repository, found.texts, _is_repository)
+        & (_fit(found.client, found.texts, _is_region) | empty[found.client])
+        & (_fit(found.source, found.texts, _is_region) | empty[found.source])
+        & _fit(found.media, found.texts, _is_name)
+        & _fit(found.publisher, found.texts, _is_name)
         & (occurred_ns > 0 | ~found.dated)
         & (occurred_ns - FUTURE_NS_MAX <= stored_ns)
         & (duration_ns >= 0)
@@ -148,8 +146,13 @@ def _counted(values: Numbers) -> Flags:
     return (values >= 0) & (values <= COUNT_MAX)
 
 
-def _fit(texts: list[str], fits: Callable[[str], bool]) -> Flags:
-    return np.array([fits(text) for text in texts], np.bool_)
+def _fit(column: Codes, texts: list[str], fits: Callable[[str], bool]) -> Flags:
+    """Return by row whether the text that *column* names will do."""
+    flags = np.zeros(len(texts), np.bool_)
+    for place in np.flatnonzero(np.bincount(column, minlength=len(texts))).tolist():
+        flags[place] = fits(texts[place])
+    right: Flags = flags[column]
+    return right
 
 
 @lru_cache(NAMES_REMEMBERED)

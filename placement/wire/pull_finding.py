@@ -66,7 +66,7 @@ def find_messages(messages: Sequence[Message], skipped: Skipped) -> Reading:
     moved = np.repeat(np.cumsum(places) - places - firsts, known)
     kept = np.flatnonzero(columns.plain)
     found = _found(columns, kept, (moved + np.arange(len(events)))[kept])
-    ids = _ids(buffer, columns.parts[kept, kernel.ID])
+    ids = _texts(buffer, columns.parts[kept, kernel.ID])
     return Reading(opened, found, _spread(ids, found.index, int(places.sum())))
 
 
@@ -81,12 +81,6 @@ def _odd(columns: _Columns, firsts: Numbers, counts: Numbers) -> Flags:
     np.cumsum(~columns.plain, out=odd[1:])
     told: Flags = odd[firsts + counts] > odd[firsts]
     return told
-
-
-def _ids(buffer: bytes, parts: Numbers) -> list[str]:
-    """Return the ids that lie at *parts*: ASCII, so that a byte is a character."""
-    text = buffer.decode("latin-1")
-    return [text[begin:end] for begin, end in parts.tolist()]
 
 
 def _spread(texts: list[str], places: Numbers, count: int) -> list[str]:
@@ -128,14 +122,21 @@ def _columns(buffer: bytes, events: Numbers) -> _Columns:
     kernel.walk(data, events, parts, numbers, plain)
     kernel.decode(data, parts, digests, plain)
     known = kernel.intern(data, parts, names, lying, slots, _SEED, plain)
-    texts: list[str] = []
-    for begin, end in lying[:known].tolist():
-        try:
-            texts.append(buffer[begin:end].decode())
-        except UnicodeDecodeError:  # and protobuf will say so, of the whole message
-            plain &= (names != len(texts)).all(axis=1)
-            texts.append("")
+    texts = _texts(buffer, lying[:known])
+    for place, text in enumerate(texts):
+        if not text.isascii():
+            try:
+                texts[place] = text.encode("latin-1").decode()
+            except UnicodeDecodeError:  # protobuf will say so, of the whole message
+                plain &= (names != place).all(axis=1)
     return _Columns(parts, numbers, digests, names, texts, plain)
+
+
+def _texts(buffer: bytes, parts: Numbers) -> list[str]:
+    """Return what lies at *parts*, a character for each byte."""
+    text = buffer.decode("latin-1")
+    begins, ends = parts[:, 0].tolist(), parts[:, 1].tolist()
+    return [text[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 def _reopened(opened: Opened, left_out: Collection[int]) -> Opened:

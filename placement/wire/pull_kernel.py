@@ -249,15 +249,21 @@ def intern(  # noqa: PLR0913, PLR0917 - a class would be one more thing to count
     """
     known = 0
     mask = len(slots) - 1
+    last = np.zeros(len(NAMES), np.int64)
     for row in range(len(parts)):
         for role in range(len(NAMES) if plain[row] else 0):
             begin, end = parts[row, role]
-            mixed = np.uint64(seed)
-            for at in range(begin, end):
-                mixed = (mixed ^ np.uint64(data[at])) * _FNV
-            slot = np.int64(mixed ^ mixed >> _SHIFT) & mask
-            place = ODD
-            for _ in range(PROBES_MAX):
+            place = last[role] if known else ODD  # most are what they were before
+            other = texts[place, 0] if known else 0
+            same = known > 0 and texts[place, 1] - other == end - begin
+            for at in range(end - begin if same else 0):
+                same = same and data[begin + at] == data[other + at]
+            if not same:
+                mixed = np.uint64(seed)
+                for at in range(begin, end):
+                    mixed = (mixed ^ np.uint64(data[at])) * _FNV
+                slot = np.int64(mixed ^ mixed >> _SHIFT) & mask
+            for _ in range(0 if same else PROBES_MAX):
                 place = slots[slot]
                 if place == ODD:
                     slots[slot] = place = known
@@ -269,8 +275,8 @@ def intern(  # noqa: PLR0913, PLR0917 - a class would be one more thing to count
                     same = same and data[begin + at] == data[other + at]
                 if same:
                     break
-                place = ODD
                 slot = slot + 1 & mask
+            last[role] = place
             names[row, role] = place
-            plain[row] = plain[row] and place != ODD
+            plain[row] = plain[row] and same
     return known

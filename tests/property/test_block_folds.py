@@ -88,6 +88,8 @@ class BusyLog:
             for c in CONTENTS
             for r in (WEB, API)
         ]
+        # What is left out is new when it is pulled.
+        begun = [fact for fact in begun if self.random.random() < 0.7]
         begun += [self.start()] * self.reported
         found = [self.message(begun), self.message([self.transfer(), self.pull()])]
         for _ in range(self.random.randint(2, 5)):
@@ -139,7 +141,8 @@ class BusyLog:
         moved = ev.TagMoved(where, Tag("v1"), content.digest)
         tagged = replace(self.pull(), tag=self.draw(None, Tag("v1")))
         start, transfer = self.start(), self.transfer()
-        facts: list[Fact] = [push, push, owner, moved, tagged, start, transfer]
+        asked = ev.StartsRequested(where, content.digest, (AMS,))
+        facts: list[Fact] = [push, push, owner, moved, tagged, start, transfer, asked]
         return facts[self.random.randrange(len(facts))]
 
     def start(self) -> ev.MachineStarted:

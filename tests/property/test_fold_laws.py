@@ -4,9 +4,7 @@ What they do not promise is said in each law's sentence.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
-from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +21,7 @@ from placement.core.tables.table import Row
 from placement.ports import CheckpointHeader, Chunk
 from placement.runtime.checkpoint import Restored
 from tests.builders import DAY_NS, SECOND_NS, START_NS, folded_log, rows_of
+from tests.small_pages import small_pages
 from tests.strategies import (
     DECIDING_REGIONS,
     FACT_STRATEGIES,
@@ -144,19 +143,6 @@ def at_sequence(
 
 
 # Checkpoints.
-
-
-@contextmanager
-def small_pages() -> Iterator[None]:
-    """Let even these states have pages, deltas and slots that are saved."""
-    with (
-        patch("placement.core.tables.rows.CHUNK_ROWS", 4),
-        patch("placement.core.tables.slots.PAGE_LINES", 2),
-        patch("placement.core.tables.saved._SAVED_LINES", 1),
-        patch("placement.core.tables.pages._WHOLE_ROWS", 0),
-        patch("placement.core.tables.pages.DELTA_ROWS", 3),
-    ):
-        yield
 
 
 @examples(150)

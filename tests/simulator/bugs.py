@@ -18,16 +18,17 @@ from placement.core.fold import event_key, fold_steps
 from placement.core.state import State
 from placement.core.tables.table import ABSENT
 from placement.core.watched import Bookmark, Interest
-from placement.ports import Appended, EventLog, LogReplacedError, Message
+from placement.ports import EventLog, LogReplacedError, Message
 from placement.runtime import line, projector
 from placement.runtime.checkpoint import Restored
 from placement.runtime.epochs import Position, Standing, inspect
+from placement.runtime.gathering import Stored
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import Basis, View
 from placement.runtime.watch import WatchHub
 from placement.runtime.watcher import Batch, Watcher, parse_watch_token
-from placement.wire import events
-from placement.wire.events import decode_items
+from placement.wire import events, opened
+from placement.wire.events import Encoded, decode_items
 from tests.simulator.deciding_bugs import DECIDING_BUGS
 from tests.simulator.log import LogConnection
 from tests.simulator.publishers import POISON
@@ -61,22 +62,22 @@ def _renamed(item: Recorded) -> Recorded:
 @contextmanager
 def acknowledge_before_commit() -> Iterator[None]:
     """Say that events are stored while they are on their way to the log."""
-    original = Publisher._append  # noqa: SLF001 - the seam to break
+    original = Publisher._store  # noqa: SLF001 - the seam to break
 
-    async def later(publisher: Publisher, batch: list[Event]) -> None:
+    async def later(publisher: Publisher, batch: list[Event], encoded: Encoded) -> None:
         with suppress(PlacementError):
-            await original(publisher, batch)
+            await original(publisher, batch, encoded)
 
     async def broken(
-        publisher: Publisher, batch: list[Event]
-    ) -> tuple[Appended, bytes]:
-        tasks.append(asyncio.create_task(later(publisher, batch)))
+        publisher: Publisher, batch: list[Event], encoded: Encoded
+    ) -> Stored:
+        tasks.append(asyncio.create_task(later(publisher, batch, encoded)))
         view = publisher._view  # noqa: SLF001 - the seam to break
         epoch = view.epoch.partition("~")[0]
-        return Appended(epoch, view.state.sequence + 1, duplicate=False), b""
+        return Stored(epoch, view.state.sequence + 1, "", duplicate=False)
 
     tasks: list[asyncio.Task[None]] = []
-    with patch.object(Publisher, "_append", broken):
+    with patch.object(Publisher, "_store", broken):
         yield
 
 
@@ -178,9 +179,9 @@ def hand_out_a_basis_before_its_fold() -> Iterator[None]:
 def _decoding_by(
     broken: Callable[..., Iterator[Recorded | SetAside]],
 ) -> Iterator[None]:
-    """Let *broken* decode large messages, and small ones, which go another way."""
+    """Let *broken* decode messages: alone, and those that are folded together."""
     with (
-        patch.object(line, "decode_items", broken),
+        patch.object(opened, "decode_items", broken),
         patch.object(events, "decode_items", broken),
     ):
         yield

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
+from unittest.mock import patch
 
 import structlog
 
 from placement.faults import FaultPoint, armed
+from placement.runtime import runs
+from placement.wire import columns
 from tests.simulator.chaos import Chaos, drawn_log_faults
 from tests.simulator.cluster import Actor, Cluster
 from tests.simulator.deciders import Planners, carriers
@@ -64,7 +67,11 @@ def simulate(seed: int, *, poison: bool = False) -> Run:
     collecting = gc.isenabled()
     gc.disable()  # what is collected when must not depend on who ran before us
     try:
-        with _silenced(world), armed(world.points.reach):
+        with (
+            _silenced(world),
+            armed(world.points.reach),
+            _folding(together=seed % 2 == 1),
+        ):
             seconds = loop.run_until_complete(_live(world, poison=poison))
     finally:
         if collecting:
@@ -73,6 +80,18 @@ def simulate(seed: int, *, poison: bool = False) -> Run:
     world.history.lives = world.log.lives
     reached = world.points.reached
     return Run(seed, world.history, loop.now_seconds, seconds, loop.steps, reached)
+
+
+@contextmanager
+def _folding(*, together: bool) -> Iterator[None]:
+    """Let all messages be folded *together* in blocks that are read, however small."""
+    least = 1 if together else runs.RUN_BYTES_MIN
+    columns_from = 1 if together else columns.COLUMN_BYTES_MIN
+    with (
+        patch.object(runs, "RUN_BYTES_MIN", least),
+        patch.object(columns, "COLUMN_BYTES_MIN", columns_from),
+    ):
+        yield
 
 
 @contextmanager

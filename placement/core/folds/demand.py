@@ -235,7 +235,7 @@ def use_row(state: State, placement: Row, region: Row) -> Row:
     row = state.uses.find(key)
     if row == ABSENT:
         row, _ = state.uses.add(key)
-        state.indexes.add_use(placement, region)
+        state.indexes.add_use(row, placement)
     return row
 
 
@@ -245,7 +245,7 @@ def member_row(state: State, app: Row, region: Row) -> Row:
     row = state.memberships.find(key)
     if row == ABSENT:
         row, _ = state.memberships.add(key)
-        state.indexes.add_member(app, region)
+        state.indexes.add_member(row, app)
     return row
 
 

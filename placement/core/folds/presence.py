@@ -22,6 +22,7 @@ from placement.core.folds.description import convert, describe, refer
 from placement.core.oci import Digest, Tag
 from placement.core.state import State
 from placement.core.tables import cells
+from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.keys import PAIR, tag_key
 from placement.core.tables.table import ABSENT, Row
 
@@ -163,8 +164,7 @@ def arrive(state: State, at: At, placement: Row, phase: cells.Replica) -> Row:
     row = replica_row(state, at, placement)
     before = state.phase_at(row)
     state.replicas.raise_to(row, phase, at.order_ns)
-    if state.phase_at(row) is not before:
-        state.indexes.changes.note_placement(placement)
+    _note_phase(state, at, placement, before, state.phase_at(row))
     created = state.replicas.get(row, cells.Replica.CREATE_TIME)
     if not created or at.time_ns < created:
         state.replicas.set(row, cells.Replica.CREATE_TIME, at.time_ns)
@@ -178,8 +178,15 @@ def leave(state: State, at: At, placement: Row) -> None:
     before = state.phase_at(row)
     if state.replicas.raise_to(row, cells.Replica.GONE, at.order_ns):
         state.replicas.raise_to(row, cells.Replica.CHANGE_TIME, at.time_ns)
-        if state.phase_at(row) is not before:
-            state.indexes.changes.note_placement(placement)
+        _note_phase(state, at, placement, before, state.phase_at(row))
+
+
+def _note_phase(
+    state: State, at: At, placement: Row, before: ReplicaPhase, now: ReplicaPhase
+) -> None:
+    if now is not before:
+        state.note_presence(placement, at.region, now)
+        state.indexes.changes.note_placement(placement)
 
 
 def replica_row(state: State, at: At, placement: Row) -> Row:
@@ -188,8 +195,8 @@ def replica_row(state: State, at: At, placement: Row) -> Row:
     row = state.replicas.find(key)
     if row == ABSENT:
         row, _ = state.replicas.add(key)
-        state.indexes.add_replica(placement, at.region)
-        owner = Row(PAIR.unpack(state.placements.key(placement))[0])
+        state.indexes.add_replica(row, placement)
+        owner = Row(state.placements.part(placement, 0))
         order_ns, time_ns = cleared_at(state, owner, at.region)
         state.replicas.set(row, cells.Replica.GONE, order_ns)
         state.replicas.set(row, cells.Replica.CHANGE_TIME, time_ns)

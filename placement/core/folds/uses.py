@@ -30,10 +30,12 @@ _DEMAND = np.array([kind not in NO_DEMAND for kind in ClientKind])
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What the other events of a block may change."""
+    """What the other events of a block are about, and may change."""
 
-    described: Bytes
-    """Digests, of shape (n, 32), whose kind may become known."""
+    described: frozenset[bytes]
+    """Keys of digests whose kind may become known."""
+    repositories: frozenset[str]
+    """Repositories of which anything may be learned."""
     owned: frozenset[str]
     """Repositories that may come to belong to another app."""
 
@@ -45,8 +47,12 @@ class CalmPulls:
     mask: Mask
     """Which they are, of all pulls; the columns below hold only those."""
     time_ns: Numbers
+    demand: Mask
+    """Whether it is demand; of one that is not, only the transfer counts."""
+    digests: Bytes
+    repository: Numbers
     placement: Numbers
-    """ABSENT for a pull that is no demand: then only its transfer counts."""
+    """ABSENT for what no event was about before."""
     app: Numbers
     client: Numbers
     source: Numbers
@@ -55,7 +61,11 @@ class CalmPulls:
 
 
 def calm_pulls(state: State, pulls: Pulls, around: Around, late_ns: int) -> CalmPulls:
-    """Return the calm ones of *pulls*; those older than *late_ns* are not."""
+    """Return the calm ones of *pulls*; those older than *late_ns* are not.
+
+    Content that is new is calm if nothing else is said of its repository; what of the
+    pulls themselves is not calm counts as such, too.
+    """
     names = _Names(state, pulls.names)
     region = names.regions(pulls.region)
     client = np.where(pulls.client < 0, region, names.regions(pulls.client))
@@ -65,19 +75,23 @@ def calm_pulls(state: State, pulls: Pulls, around: Around, late_ns: int) -> Calm
     demand = _DEMAND[pulls.client_kind]
     repository, app = names.owners(pulls.repository)
     digest = state.digests.find_many(pulls.digests)
-    found = (app >= 0) & (digest >= 0)
-    placement = np.full(len(pulls), ABSENT, np.int64)
-    pairs = pair_keys(repository[found], digest[found])
-    placement[found] = state.placements.find_many(pairs)
-    image, settled = _kinds(state, pulls, names, digest, around)
-    if around.owned:
-        owned = names.among(pulls.repository, around.owned)
-        settled &= ~(image & owned)
-    mask = known & (~demand | (settled & (placement >= 0)))
-    placement[~demand] = ABSENT
+    placement = _placements(state, repository, digest)
+    image, settled, sure = _kinds(state, pulls, names, digest)
+    settled &= ~_described(state, pulls, digest, around)
+    settled &= ~(image & names.among(pulls.repository, around.owned))
+    settled &= app >= 0
+    alone = ~names.among(pulls.repository, around.repositories)
+    mask = known & (~demand | (settled & (sure | alone)))
+    if not mask.all():
+        others = frozenset(pulls.names[n] for n in pulls.repository[~mask].tolist())
+        alone &= ~names.among(pulls.repository, others)
+        mask &= ~demand | sure | alone
     return CalmPulls(
         mask,
         pulls.time_ns[mask],
+        demand[mask],
+        pulls.digests[mask],
+        repository[mask],
         placement[mask],
         app[mask],
         client[mask],
@@ -86,24 +100,42 @@ def calm_pulls(state: State, pulls: Pulls, around: Around, late_ns: int) -> Calm
     )
 
 
-def _kinds(
-    state: State, pulls: Pulls, names: "_Names", digest: Numbers, around: Around
-) -> tuple[Mask, Mask]:
-    """Return which pulls are of images, and which of contents of settled kind.
+def _placements(state: State, repository: Numbers, digest: Numbers) -> Numbers:
+    """Return the rows of digests in repositories; ABSENT where either is."""
+    found = (repository >= 0) & (digest >= 0)
+    placement = np.full(len(digest), ABSENT, np.int64)
+    pairs = pair_keys(repository[found], digest[found])
+    placement[found] = state.placements.find_many(pairs)
+    return placement
 
-    Where pulls stand in for starts, only a blob is settled: whatever else may be, or
-    become, a version whose uses are counted by what stands around.
+
+def _kinds(
+    state: State, pulls: Pulls, names: "_Names", digest: Numbers
+) -> tuple[Mask, Mask, Mask]:
+    """Return which pulls are of images, which may be calm, and which are for sure.
+
+    Where pulls stand in for starts, only those of blobs may be. What is not known to be
+    a blob may be a version whose uses are counted by what is said of its repository.
     """
     stored = _stored_kinds(state, digest)
     told = names.kinds(pulls.media)
     kind = np.where(told == ContentKind.UNKNOWN, stored, told)
-    settled = np.ones(len(pulls), np.bool_)
-    if not state.count("machine_started"):
-        settled = (kind == ContentKind.BLOB) & (stored == ContentKind.BLOB)
-    if len(around.described):
-        described = state.digests.find_many(around.described)
-        settled &= ~np.isin(digest, described[described >= 0])
-    return kind == ContentKind.MANIFEST, settled
+    image = kind == ContentKind.MANIFEST
+    if state.count("machine_started"):
+        return image, np.ones(len(kind), np.bool_), np.ones(len(kind), np.bool_)
+    return image, kind == ContentKind.BLOB, stored == ContentKind.BLOB
+
+
+def _described(state: State, pulls: Pulls, digest: Numbers, around: Around) -> Mask:
+    """Return which pulls are of content whose kind may become known."""
+    if not around.described:
+        return np.zeros(len(digest), np.bool_)
+    packed = np.frombuffer(b"".join(around.described), np.uint8)
+    rows = state.digests.find_many(packed.reshape(-1, pulls.digests.shape[1]))
+    described = np.isin(digest, rows[rows >= 0])
+    for place in np.flatnonzero(digest < 0).tolist():
+        described[place] = pulls.digests[place].tobytes() in around.described
+    return described
 
 
 def _stored_kinds(state: State, digest: Numbers) -> NDArray[np.int8]:
@@ -124,19 +156,28 @@ def _at(table: Table, column: int, rows: Numbers) -> Numbers:
 
 def count_uses(state: State, calm: CalmPulls) -> None:
     """Count each of *calm* where its client is, and those of images for their apps."""
-    used = calm.placement >= 0
-    placement, client, time_ns = (
-        calm.placement[used],
-        calm.client[used],
-        calm.time_ns[used],
-    )
+    placement = calm.placement.copy()
+    new = calm.demand & (placement < 0)
+    if new.any():
+        placement[new] = _added(state, calm.repository[new], calm.digests[new])
+    demand = calm.demand
+    placement, client = placement[demand], calm.client[demand]
+    time_ns = calm.time_ns[demand]
     use, new = state.uses.find_or_add_many(pair_keys(placement, client))
-    state.indexes.add_uses(placement[new], client[new])
+    state.indexes.add_uses(use[new], placement[new])
     state.uses.add_at(use, cells.Use.PULLS, 1)
     state.uses.raise_many(use, cells.Use.LAST_TIME, time_ns)
-    image = used & calm.image
+    image = demand & calm.image
     if image.any():
         _count_images(state, calm.app[image], calm.client[image], calm.time_ns[image])
+
+
+def _added(state: State, repository: Numbers, digests: Bytes) -> Numbers:
+    """Return the placements' rows of content that is new, at least to a repository."""
+    digest, _ = state.digests.find_or_add_many(digests)
+    placement, new = state.placements.find_or_add_many(pair_keys(repository, digest))
+    state.indexes.add_placements(placement[new], repository[new], digest[new])
+    return placement
 
 
 def _count_images(
@@ -145,7 +186,7 @@ def _count_images(
     members = state.memberships
     member, new = members.find_or_add_many(pair_keys(app, client))
     for one in np.flatnonzero(new):
-        state.indexes.add_member(app[one], client[one])
+        state.indexes.add_member(Row(int(member[one])), Row(int(app[one])))
     members.add_at(member, cells.Membership.PULLS, 1)
     members.raise_many(member, cells.Membership.LAST_PULL, time_ns)
     _count_hours(state, app, client, time_ns // HOUR_NS)

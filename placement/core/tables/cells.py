@@ -1,4 +1,8 @@
-"""The columns of every table, by position, and what their codes mean."""
+"""The columns of every table, by position, and what their codes mean.
+
+A link is a row plus one, of the same table or another one; 0 leads nowhere. Links are
+derived from keys, and are followed where a question begins at their other end.
+"""
 
 from enum import IntEnum
 from typing import Final
@@ -61,6 +65,12 @@ class App(IntEnum):
     PUSHES, FIRST_START, NEWEST = range(3)
 
 
+class AppLink(IntEnum):
+    """Links of ``apps``, after its columns."""
+
+    FIRST_MEMBER = len(App)
+
+
 class Version(IntEnum):
     """Of ``versions``; key: placement. ORDER: when it was pushed, or first seen.
 
@@ -99,10 +109,25 @@ class Repository(IntEnum):
     APP, DECLARED_ORDER, NAMED_ORDER = range(3)
 
 
+class RepositoryLink(IntEnum):
+    """Links of ``repositories``, after its columns."""
+
+    FIRST_PLACEMENT = len(Repository)
+
+
 class Digest(IntEnum):
-    """Of ``digests``; key: the text. MEDIA, SUBJECT, ORIGINAL: row plus one."""
+    """Of ``digests``; key: a SHA-256's bytes, or the text of another one.
+
+    MEDIA, SUBJECT, ORIGINAL: row plus one.
+    """
 
     SIZE, MEDIA, EDGES, SUBJECT, ORIGINAL = range(5)
+
+
+class DigestLink(IntEnum):
+    """Links of ``digests``, after its columns."""
+
+    FIRST_PLACEMENT = len(Digest)
 
 
 class Edge(IntEnum):
@@ -111,10 +136,30 @@ class Edge(IntEnum):
     CHILD, PLATFORM = range(2)
 
 
+class PlacementLink(IntEnum):
+    """Links of ``placements``, which has no other columns.
+
+    PRESENT: a bit for each of the first PRESENT_BITS regions that hold the content
+    whole, by row; BEYOND_BIT where any other one does.
+    """
+
+    NEXT_IN_REPOSITORY, NEXT_OF_DIGEST, FIRST_REPLICA, FIRST_USE, PRESENT = range(5)
+
+
+PRESENT_BITS: Final = 62
+BEYOND_BIT: Final = 1 << PRESENT_BITS
+
+
 class Replica(IntEnum):
     """Of ``replicas``; key: placement, region. Times of order, held bytes."""
 
     GONE, ANNOUNCED, COMPLETE, VERIFIED, HELD, CREATE_TIME, CHANGE_TIME = range(7)
+
+
+class ReplicaLink(IntEnum):
+    """Links of ``replicas``, after its columns."""
+
+    NEXT = len(Replica)
 
 
 class Cleared(IntEnum):
@@ -127,6 +172,12 @@ class Use(IntEnum):
     """Of ``uses``; key: placement, start region."""
 
     PULLS, STARTS, RUNNING, LAST_TIME = range(4)
+
+
+class UseLink(IntEnum):
+    """Links of ``uses``, after its columns."""
+
+    NEXT = len(Use)
 
 
 class Tag(IntEnum):
@@ -146,6 +197,12 @@ class Membership(IntEnum):
 
     FIRST_START, LAST_START, STARTS, LAST_PULL, PULLS = range(5)
     LAST_REQUEST, WITHDRAWN = range(5, 7)
+
+
+class MembershipLink(IntEnum):
+    """Links of ``memberships``, after its columns."""
+
+    NEXT = len(Membership)
 
 
 class Burst(IntEnum):

@@ -11,12 +11,11 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Code = Literal["B", "i", "I", "q", "Q"]
+Code = Literal["B", "i", "I", "q"]
 BYTE: Final = "B"
 INT32: Final = "i"
 INT64: Final = "q"
 WORD32: Final = "I"
-WORD64: Final = "Q"
 
 _MAPPED_BYTES: Final = 2**17
 """From this size on memory is mapped; what is smaller is copied when it grows."""
@@ -34,8 +33,8 @@ class Column:
     __slots__ = (
         "_code",
         "_dtype",
+        "_row_bytes",
         "_shape",
-        "_width",
         "array",
         "cells",
         "memory",
@@ -43,11 +42,18 @@ class Column:
     )
 
     def __init__(self, code: Code = INT64, width: int | None = None) -> None:
-        """Begin without rows, of *width* cells each; *code* as in ``struct``."""
+        """Begin without rows, of *width* cells each; *code* as in ``struct``.
+
+        With an even *width*, ``array`` holds words that are twice as wide.
+        """
         self._code = code
-        self._shape = (-1,) if width is None else (-1, width)
-        self._width = width or 1
         self._dtype = np.dtype(code)
+        self._shape: tuple[int, ...] = (-1,)
+        self._row_bytes = self._dtype.itemsize * (width or 1)
+        if width is not None:
+            if width % 2 == 0:
+                self._dtype = np.dtype(f"u{2 * self._dtype.itemsize}")
+            self._shape = (-1, self._row_bytes // self._dtype.itemsize)
         self.rows = 0
         """How many rows there is memory for."""
         self.memory: bytearray | mmap = bytearray()
@@ -57,14 +63,14 @@ class Column:
     def grow(self, rows: int) -> None:
         """Have memory for *rows*, which are more than there were."""
         assert rows > self.rows, "a column only grows"
-        size = rows * self._width * self._dtype.itemsize
+        size = rows * self._row_bytes
         self.cells.release()
         self.array = _NOTHING
         self.memory = _grown(self.memory, size)
         self.rows = rows
         self.cells = memoryview(self.memory).cast(self._code)
-        cells = np.frombuffer(self.memory, self._dtype, rows * self._width)
-        self.array = cells.reshape(self._shape)
+        count = size // self._dtype.itemsize
+        self.array = np.frombuffer(self.memory, self._dtype, count).reshape(self._shape)
 
 
 def _grown(memory: bytearray | mmap, size: int) -> bytearray | mmap:

@@ -8,6 +8,7 @@ hashing is fast", 2014.
 """
 
 from collections.abc import Callable
+from operator import mul
 from struct import Struct
 from typing import Final
 
@@ -46,10 +47,7 @@ def hash_of_one(seed: int, word_count: int) -> Callable[[bytes], int]:
     unpack = Struct(f"<{word_count}I").unpack
 
     def hashed(key: bytes) -> int:
-        total = 0
-        for word, factor in zip(unpack(key), by, strict=True):
-            total += word * factor
-        total &= _MASK
+        total: int = sum(map(mul, unpack(key), by)) & _MASK
         return (total ^ total >> _HALF) * _MIX & _MASK
 
     return hashed

@@ -14,13 +14,13 @@ from placement.core.tables.hashing import Hashes
 from placement.core.tables.slots import LINE, Rows, Slots
 
 _FIRST_LINES: Final = 4
-_GROWS_AT: Final = 0.7
+_GROWS_AT: Final = 0.6
 """The share of slots in use from which on others are filled."""
 _FULL_AT: Final = 0.8
 """The share that is never exceeded."""
-_SPARSE: Final = 0.35
+_SPARSE: Final = 0.3
 """The share of slots that hold a row below which others are only to be swept out."""
-_MOVED_PER_KEY: Final = 8
+_MOVED_PER_KEY: Final = 4
 """Rows that move for each key that is added: all of them, before _FULL_AT."""
 _SLICE: Final = 512
 """Rows that move at once, where keys are added one by one."""

@@ -6,8 +6,8 @@ from typing import Final
 
 from placement.core.tables.columns import INT64, Code
 from placement.core.tables.named_keys import NamedKeys
-from placement.core.tables.packed_keys import PackedKeys
 from placement.core.tables.rows import ABSENT, Row, Rows
+from placement.core.tables.saved_keys import SavedKeys
 
 _RECENT_MAX: Final = 2**14
 """Keys of one size that are found without a search: the latest that were asked for."""
@@ -38,12 +38,12 @@ class Keyed(Rows):
         wide: list[Code] = [INT64] * (len(columns) - len(codes))
         super().__init__(name, columns, [*codes, *wide, *links])
         self._capacity = capacity
-        self._keys: NamedKeys | PackedKeys
+        self._keys: NamedKeys | SavedKeys
         if key_bytes is None:
             self._keys = NamedKeys()
             self._recent = self._keys.rows_by_key
         else:
-            self._keys = PackedKeys(key_bytes, seed)
+            self._keys = SavedKeys(key_bytes, seed)
             self._recent = {}
         self._free: list[int] = []
         self._added = 0
@@ -74,7 +74,7 @@ class Keyed(Rows):
         return Row(row)
 
     def _remember(self, key: bytes, row: int) -> None:
-        if isinstance(self._keys, PackedKeys):
+        if isinstance(self._keys, SavedKeys):
             if len(self._recent) >= _RECENT_MAX:
                 self._recent.clear()
             self._recent[key] = row

@@ -1,25 +1,19 @@
 """Keys of one size, packed in a column of words, and the index that finds them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from struct import Struct
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from placement.core.tables.columns import BYTE, WORD32, WORD64, Column
+from placement.core.tables.columns import BYTE, WORD32, Column
 from placement.core.tables.hashing import Hashes, hash_of_many, hash_of_one
 from placement.core.tables.index import Index
-from placement.core.tables.restored_pages import Counting, size_of
 from placement.core.tables.slots import NOWHERE, Rows, Slots, equal
 
 KeyBytes = NDArray[np.uint8]
 """Keys of one size, a row each."""
 
-_COUNT: Final = Struct("<I")
-_ODD: Final = Struct("<II")
-_FREE: Final = 0xFFFFFFFF
-"""In place of the length of a key that a row has not."""
 _READ: Final = 4096
 """Keys that are read at once by who reads them all."""
 
@@ -49,7 +43,7 @@ class PackedKeys:
         words = -(-size // 4)
         self._stride = 4 * words
         self._padding = bytes(self._stride - size)
-        self._words = Column(WORD32, words) if words % 2 else Column(WORD64, words // 2)
+        self._words = Column(WORD32, words)
         self._use_seed(seed)
         self._index = Index(self._moving)
         self._gaps: Column | None = None
@@ -79,6 +73,15 @@ class PackedKeys:
             return odd
         begin = row * self._stride
         return bytes(self._words.memory[begin : begin + self.size])
+
+    def part(self, row: int, position: int) -> int:
+        """Return the 32-bit word at *position* of a row's key."""
+        return self._words.cells[row * self._stride // 4 + position]
+
+    def parts(self, position: int) -> NDArray[np.uint32]:
+        """Return the 32-bit word at *position* of every key, by row."""
+        words: NDArray[np.uint32] = self._words.array[: self.count].view("<u4")
+        return words[:, position]
 
     def put(self, row: int, key: bytes) -> None:
         """Let *row* have a new *key*; the row is the next one, or has none."""
@@ -188,104 +191,6 @@ class PackedKeys:
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
         return first[order], rank[which]
-
-    # To a checkpoint and back.
-
-    def pack(self, rows: Rows | slice) -> Iterator[bytes]:
-        """Yield the parts of a chunk that hold the keys of *rows*."""
-        packed = self._words.array[rows].view(np.uint8)[:, : self.size]
-        odd: dict[int, bytes | None] = {}
-        if self._gaps is not None:
-            gaps = np.flatnonzero(self._gaps.array[rows])
-            named = np.arange(self.count)[rows] if isinstance(rows, slice) else rows
-            odd_rows = zip(gaps.tolist(), named[gaps].tolist(), strict=True)
-            odd = {position: self._odd_keys.get(row) for position, row in odd_rows}
-        yield _COUNT.pack(len(odd))
-        for position, key in odd.items():
-            yield _ODD.pack(position, _FREE if key is None else len(key))
-            yield key or b""
-        yield packed.tobytes()
-
-    def restore(
-        self, body: bytes, at: int, rows: Rows | slice, counts: Counting
-    ) -> int:
-        """Let *rows* have the keys from *at* on, and return where those end.
-
-        Only those rows that count; ``index`` comes after.
-        """
-        odd: dict[int, bytes | None] = {}
-        (odd_count,) = _COUNT.unpack_from(body, at)
-        at += _COUNT.size
-        for _ in range(odd_count):
-            position, length = _ODD.unpack_from(body, at)
-            at += _ODD.size
-            odd[position] = None if length == _FREE else body[at : at + length]
-            at += 0 if length == _FREE else length
-        count = size_of(rows)
-        keys = np.frombuffer(body, np.uint8, count * self.size, at)
-        keys = keys.reshape(count, self.size)
-        if counts is not None and not isinstance(rows, slice):
-            places = np.cumsum(counts) - 1
-            odd = {int(places[i]): key for i, key in odd.items() if counts[i]}
-            rows, keys = rows[counts], keys[counts]
-        self._restore(rows, keys, odd)
-        return at + count * self.size
-
-    def extend(self, keys: Sequence[bytes | None]) -> None:
-        """Add a row for each key, or a free one."""
-        nothing = bytes(self.size)
-        odd = {
-            row: key
-            for row, key in enumerate(keys)
-            if key is None or len(key) != self.size
-        }
-        same = (nothing if row in odd else key for row, key in enumerate(keys))
-        packed = np.frombuffer(b"".join(key for key in same if key), np.uint8)
-        rows = slice(self.count, self.count + len(keys))
-        self._restore(rows, packed.reshape(len(keys), self.size), odd)
-
-    def _restore(
-        self, rows: Rows | slice, keys: KeyBytes, odd: Mapping[int, bytes | None]
-    ) -> None:
-        if not len(keys):
-            return
-        self._extend(rows.stop if isinstance(rows, slice) else int(rows.max()) + 1)
-        self._words.array[rows] = self._words_of(keys)
-        if self._gaps is None and not odd:
-            return
-        numbers = np.arange(self.count)[rows] if isinstance(rows, slice) else rows
-        if self._gaps is not None:
-            for row in numbers[self._gaps.array[rows] != 0].tolist():
-                self._odd_keys.pop(row, None)
-            self._gaps.array[rows] = 0
-        for position, key in odd.items():
-            row = int(numbers[position])
-            self._mark_gap(row)
-            if key is not None:
-                self._odd_keys[row] = key
-
-    def free(self) -> list[int]:
-        """Return the rows that have no key."""
-        if self._gaps is None:
-            return []
-        gaps = np.flatnonzero(self._gaps.array[: self.count])
-        return [row for row in gaps.tolist() if row not in self._odd_keys]
-
-    def index(self, slots: Slots | None = None, seed: int = 0) -> None:
-        """Let the keys that were added by ``extend`` and ``restore`` be found.
-
-        By *slots* of a hash of *seed*, if they hold just the rows that they should.
-        """
-        self._odd.update((key, row) for row, key in self._odd_keys.items())
-        gaps = 0
-        if self._gaps is not None:
-            gaps = int(np.count_nonzero(self._gaps.array[: self.count]))
-        self.live = self.count - gaps + len(self._odd_keys)
-        if slots is not None and slots.holds(self.count - gaps, self.count):
-            self._use_seed(seed)
-            self._index.use(slots, self.count)
-        else:
-            self._index.fill(self.count)
 
     def _use_seed(self, seed: int) -> None:
         self.seed = seed

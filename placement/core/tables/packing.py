@@ -4,7 +4,8 @@ A chunk begins with the number of its layout and its stamp (``pages``), then how
 rows were ever added, how many it holds and a page could hold, and how many columns and
 links. A delta says which rows it holds. The keys follow, as they pack themselves, and
 then the columns: raw and little-endian, in as few bytes a value as the chunk needs. A
-column that holds one value throughout is that one value.
+column that holds one value throughout is that one value; a wide column that is near the
+wide one before it, as times of one event are, is its differences to that.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,9 +21,18 @@ LAYOUT: Final = -2
 _HEAD: Final = Struct("<qqqIIHH")
 _LAYOUT: Final = Struct("<q")
 _ONE_VALUE: Final = b"1"
+_ONE_DIFFERENCE: Final = b"0"
 _VALUE: Final = Struct("<q")
-_WIDTHS: Final = tuple(np.dtype(f"<i{size}") for size in (1, 2, 4, 8))
-_CODES: Final = {dtype.char.encode(): dtype for dtype in _WIDTHS}
+_CODES: Final[dict[bytes, np.dtype[Any]]] = {
+    b"b": np.dtype("<i1"),
+    b"h": np.dtype("<i2"),
+    b"i": np.dtype("<i4"),
+    b"q": np.dtype("<i8"),
+}
+"""By width."""
+_WIDE: Final = b"q"
+_DIFFERENCES: Final = frozenset({_ONE_DIFFERENCE, b"B", b"H", b"I"})
+"""Codes of columns that are kept as differences to the last wide one before."""
 
 
 class Head(NamedTuple):
@@ -66,19 +76,50 @@ def unpack_numbers(body: bytes, at: int, count: int) -> tuple[NDArray[np.int64],
 
 def pack_columns(columns: Iterable[NDArray[Any]]) -> Iterator[bytes]:
     """Yield the parts of a chunk that hold *columns*, each of one row at least."""
+    before: NDArray[np.int64] | None = None
     for column in columns:
         low, high = int(column.min()), int(column.max())
         if low == high:
             yield _ONE_VALUE
             yield _VALUE.pack(low)
             continue
-        dtype = next(
-            each
-            for each in _WIDTHS
-            if np.iinfo(each).min <= low and high <= np.iinfo(each).max
-        )
-        yield dtype.char.encode()
-        yield column.astype(dtype).tobytes()
+        code = _narrowest(low, high)
+        if code != _WIDE:
+            yield code
+            yield column.astype(_CODES[code]).tobytes()
+            continue
+        if before is not None:
+            yield from _pack_beside(column, before)
+        else:
+            yield _WIDE
+            yield column.tobytes()
+        before = column
+
+
+def _pack_beside(
+    column: NDArray[np.int64], before: NDArray[np.int64]
+) -> Iterator[bytes]:
+    """Yield the parts of a wide column, as differences if those are narrow."""
+    differences = column - before
+    low, high = int(differences.min()), int(differences.max())
+    code = _narrowest(low, high)
+    if low == high:
+        yield _ONE_DIFFERENCE
+        yield _VALUE.pack(low)
+    elif code != _WIDE:
+        yield code.upper()
+        yield differences.astype(_CODES[code]).tobytes()
+    else:
+        yield _WIDE
+        yield column.tobytes()
+
+
+def _narrowest(low: int, high: int) -> bytes:
+    for code, dtype in _CODES.items():
+        room = np.iinfo(dtype)
+        if room.min <= low and high <= room.max:
+            return code
+    return _WIDE
 
 
 def unpack_columns(
@@ -86,14 +127,20 @@ def unpack_columns(
 ) -> tuple[list[NDArray[Any]], int]:
     """Return *count* columns from *at* on, and where they end."""
     found: list[NDArray[Any]] = []
+    before: NDArray[Any] = np.zeros(rows, np.int64)
     for _ in range(count):
         code = body[at : at + 1]
         at += 1
-        if code == _ONE_VALUE:
-            found.append(np.full(rows, _VALUE.unpack_from(body, at)[0], np.int64))
+        if code in {_ONE_VALUE, _ONE_DIFFERENCE}:
+            values = np.full(rows, _VALUE.unpack_from(body, at)[0], np.int64)
             at += _VALUE.size
         else:
-            dtype = _CODES[code]
-            found.append(np.frombuffer(body, dtype, rows, at))
+            dtype = _CODES[code.lower()]
+            values = np.frombuffer(body, dtype, rows, at)
             at += rows * dtype.itemsize
+        if code in _DIFFERENCES:
+            values = before = before + values
+        elif code == _WIDE:
+            before = values
+        found.append(values)
     return found, at

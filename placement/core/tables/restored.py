@@ -10,7 +10,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from placement.core.tables import older, packing
-from placement.core.tables.packed_keys import PackedKeys
 from placement.core.tables.restored_pages import (
     DELTAS,
     Counting,
@@ -18,6 +17,7 @@ from placement.core.tables.restored_pages import (
     RowNumbers,
 )
 from placement.core.tables.saved import SLOTS, SavedTable
+from placement.core.tables.saved_keys import SavedKeys
 from placement.core.tables.slot_lines import RestoredSlots
 
 
@@ -111,7 +111,7 @@ class RestoredTable(SavedTable):
         except ValueError as error:
             message = f"table {self.name} is malformed: {error}"
             raise ValueError(message) from error
-        if isinstance(keys, PackedKeys):
+        if isinstance(keys, SavedKeys):
             keys.index(restoring.slots.slots(), restoring.slots.seed)
         else:
             keys.index()

@@ -89,6 +89,23 @@ class Rows:
         """Return all integers of *row*, in the order of ``columns``."""
         return tuple([cells[row] for cells in self._known])
 
+    def clear_links(self) -> None:
+        """Let every link lead nowhere."""
+        for column in self._columns[len(self.columns) :]:
+            column.array[: self._made] = 0
+
+    def chain(self, first: int, link: int) -> list[Row]:
+        """Return the rows that *link* leads to from *first* on, the last one first.
+
+        *first* is a link, too: a row plus one, or 0 for none.
+        """
+        cells, found = self._cells[link], []
+        while first:
+            found.append(Row(first - 1))
+            first = cells[first - 1]
+        found.reverse()
+        return found
+
     # Many rows at once.
 
     def column(self, column: int) -> NDArray[Any]:

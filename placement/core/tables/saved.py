@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from placement.core.tables import packing
 from placement.core.tables.keyed import Keyed
-from placement.core.tables.packed_keys import PackedKeys
 from placement.core.tables.pages import Pages, Taken
 from placement.core.tables.restored_pages import size_of
+from placement.core.tables.saved_keys import SavedKeys
 from placement.core.tables.slot_lines import pack_lines
 from placement.core.tables.slots import Slots
 
@@ -78,12 +78,12 @@ class SavedTable(Keyed):
     def mark_all_dirty(self) -> None:
         """Let everything be taken again: the checkpoint is gone."""
         self._pages.mark_all()
-        if isinstance(self._keys, PackedKeys):
+        if isinstance(self._keys, SavedKeys):
             self._keys.slots.pages.mark_all()
 
     @property
     def _saved_slots(self) -> Slots | None:
-        if isinstance(self._keys, PackedKeys):
+        if isinstance(self._keys, SavedKeys):
             slots = self._keys.slots
             return slots if slots.lines >= _SAVED_LINES else None
         return None
@@ -98,7 +98,7 @@ class SavedTable(Keyed):
                 body = self._pack_rows(taken)
                 yield Packed(taken.number, body, self._pages, taken)
             else:
-                assert isinstance(self._keys, PackedKeys), "others have no slots"
+                assert isinstance(self._keys, SavedKeys), "others have no slots"
                 body = pack_lines(slots, taken, self._keys.seed)
                 yield Packed(SLOTS + taken.number, body, slots.pages, taken)
 

@@ -34,6 +34,7 @@ _WORD_BITS: Final = 64
 _TAG_SHIFT: Final = np.uint64(_TAG_BITS)
 _LOW_BYTE: Final = np.uint64(0xFF)
 _BYTES: Final = tuple(bytes((value,)) for value in range(256))
+_TAG_OF: Final = tuple(max(value, _TAGS) for value in range(256))
 
 
 class Slots:
@@ -94,7 +95,7 @@ class Slots:
             self.dropped -= 1
         else:
             self.used += 1
-        tags[at] = max(hashed >> _TAG_BITS & 0xFF, _TAGS)
+        tags[at] = _TAG_OF[hashed >> _TAG_BITS & 0xFF]
         self._rows.cells[at] = row
         self.pages.mark(line)
         self.probes_max = max(self.probes_max, probes)
@@ -110,7 +111,7 @@ class Slots:
     def candidates(self, hashed: int) -> list[int]:
         """Return the rows that may be those of a key, nearly always one at most."""
         tags, rows, line = self._tags.memory, self._rows.cells, hashed >> self._shift
-        tag, found = _BYTES[max(hashed >> _TAG_BITS & 0xFF, _TAGS)], []
+        tag, found = _BYTES[_TAG_OF[hashed >> _TAG_BITS & 0xFF]], []
         while True:
             begin = line * LINE
             end = begin + LINE
@@ -125,7 +126,7 @@ class Slots:
     def drop(self, hashed: int, row: int) -> None:
         """Let *row* no longer be found by the hash by which it was placed."""
         tags, rows, line = self._tags.memory, self._rows.cells, hashed >> self._shift
-        tag = _BYTES[max(hashed >> _TAG_BITS & 0xFF, _TAGS)]
+        tag = _BYTES[_TAG_OF[hashed >> _TAG_BITS & 0xFF]]
         while True:
             end = line * LINE + LINE
             at = tags.find(tag, end - LINE, end)

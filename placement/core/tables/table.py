@@ -101,6 +101,16 @@ class Table(RestoredTable):
         self._pages.mark_many(rows)
         return rows, replaced
 
+    # What keys are made of: 32-bit words, where all are of one size.
+
+    def part(self, row: Row, position: int) -> int:
+        """Return the word at *position* of a row's key."""
+        return self._packed.part(row, position)
+
+    def parts(self, position: int) -> NDArray[np.uint32]:
+        """Return the word at *position* of every key, by row, as ``column`` does."""
+        return self._packed.parts(position)
+
     @property
     def _packed(self) -> PackedKeys:
         assert isinstance(self._keys, PackedKeys), f"keys of {self.name} vary in size"

@@ -5,6 +5,7 @@ words. Column positions are named constants beside each table's definition.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from placement.core.event import RegionState
 from placement.core.oci import (
@@ -23,6 +24,8 @@ from placement.core.tables.records import ReplicaRecord, TagPointer
 from placement.core.tables.schema import Tables
 from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
+
+_PLAIN: Final = frozenset({ReplicaPhase.ABSENT, ReplicaPhase.COMPLETE})
 
 
 class State(Tables):
@@ -155,6 +158,18 @@ class State(Tables):
             )
         bits = bits | bit if present else bits & ~bit
         self.placements.set(placement, cells.PlacementLink.PRESENT, bits)
+        self._note_details(placement, phase)
+
+    def _note_details(self, placement: Row, phase: ReplicaPhase) -> None:
+        """Let DETAILED say whether replicas tell more than PRESENT does."""
+        column = cells.PlacementLink.DETAILED
+        detailed = phase not in _PLAIN
+        if not detailed and self.placements.get(placement, column):
+            detailed = any(
+                self.phase_at(row) not in _PLAIN
+                for row in self.indexes.replicas_of(placement)
+            )
+        self.placements.set(placement, column, int(detailed))
 
     def replicas_of(self, placement: Row) -> list[ReplicaRecord]:
         """Return what is there or on its way, by region code."""

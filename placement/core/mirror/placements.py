@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from placement.core.mirror.slots import Hashes, Rows, RowSlots
 from placement.core.packed import KEY_BYTES, WORD_REGIONS, Keys, PackedPlacements, Words
-from placement.core.tables.columns import BYTE, INT64, WORD32, WORD64, Code, Column
+from placement.core.tables.columns import BYTE, INT64, WORD32, Code, Column
 from placement.core.tables.hashing import factors
 
 WORDS: Final = KEY_BYTES // 8
@@ -17,6 +17,7 @@ UNPACK: Final = Struct(f"<{WORDS}Q").unpack
 LOW_64: Final = 2**64 - 1
 ROOM_MIN: Final = 1024
 GROWS_BY: Final = 1.5
+_NONE: Final = np.zeros(1, np.uint64)
 
 Coming = dict[int, tuple[int, int]]
 """By a region's row: how far the content has come, and what of it is there."""
@@ -34,11 +35,11 @@ class MirroredPlacements:
         self.count = 0
         self.words = 1
         """How many words a mask of regions has."""
-        self.keys = Column(WORD64, WORDS)
+        self.keys = Column(WORD32, 2 * WORDS)
         self.owners = Column(WORD32)
         self.sizes = Column(INT64)
         self.kinds = Column(BYTE)
-        self.complete = [Column(WORD64)]
+        self.complete = [Column(INT64)]
         self.verified: list[Column] = []
         """As many, once anything was verified."""
         self.coming: dict[int, Coming] = {}
@@ -103,7 +104,7 @@ class MirroredPlacements:
         self.kinds.array[rows] = told.kinds
         self._set_masks(self.complete, rows, told.complete, regions)
         if len(told.verified) and not self.verified:
-            self.verified = [self._column(WORD64) for _ in self.complete]
+            self.verified = [self._column(INT64) for _ in self.complete]
         if self.verified:
             verified = told.verified
             if not len(verified):
@@ -116,9 +117,9 @@ class MirroredPlacements:
         """Have room for so many regions in each mask."""
         while self.words * WORD_REGIONS < region_count:
             self.words += 1
-            self.complete.append(self._column(WORD64))
+            self.complete.append(self._column(INT64))
             if self.verified:
-                self.verified.append(self._column(WORD64))
+                self.verified.append(self._column(INT64))
 
     def _set_masks(
         self, columns: list[Column], rows: Rows, told: Words, regions: Sequence[int]
@@ -128,7 +129,8 @@ class MirroredPlacements:
         else:
             masks = moved_bits(told, regions, self.words)
         for word, column in enumerate(columns):
-            column.array[rows] = masks[:, word] if word < masks.shape[1] else 0
+            told_words = masks[:, word] if word < masks.shape[1] else _NONE
+            column.array[rows] = told_words.view(np.int64)
 
     def _set_coming(
         self, told: PackedPlacements, rows: Rows, regions: Sequence[int]
@@ -213,5 +215,5 @@ def _as_words(keys: Keys) -> NDArray[np.uint64]:
 def _joined(columns: list[Column], row: int) -> int:
     found = 0
     for word, column in enumerate(columns):
-        found |= column.cells[row] << (WORD_REGIONS * word)
+        found |= (column.cells[row] & LOW_64) << (WORD_REGIONS * word)
     return found

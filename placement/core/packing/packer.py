@@ -9,6 +9,7 @@ from placement.core.packed import (
     KEY_BYTES,
     NO_KEY,
     WORD_REGIONS,
+    Bytes,
     PackedContents,
     PackedPlacements,
     PackedTags,
@@ -22,7 +23,7 @@ from placement.core.packing.gathering import (
     described,
     distinct,
     keys_of,
-    kinds_of,
+    kinds_by_type,
     originals_of,
     owners_and_contents,
     presence,
@@ -30,6 +31,7 @@ from placement.core.packing.gathering import (
     sizes_of,
 )
 from placement.core.state import State
+from placement.core.tables import cells
 from placement.core.tables.table import ABSENT, Row
 from placement.core.watched import Interest
 
@@ -44,6 +46,7 @@ class Packer:
         self.state = state
         self._interest = interest
         self._meant: dict[int, bool] = {}
+        self._by_type = kinds_by_type(state)
 
     def placements(
         self, rows: Rows, *, fresh: bool
@@ -71,7 +74,7 @@ class Packer:
             keys,
             indexes.astype(np.uint32),
             sizes_of(state, contents),
-            kinds_of(state, contents),
+            self._kinds(contents),
             complete,
             verified if verified.any() else verified[:0],
             coming[:, 0].astype(np.uint32),
@@ -81,6 +84,14 @@ class Packer:
             others,
         )
         return packed, contents
+
+    def _kinds(self, contents: Rows) -> Bytes:
+        """Return the ContentKind of each content."""
+        if len(self._by_type) <= len(self.state.media_types):
+            self._by_type = kinds_by_type(self.state)
+        types = self.state.digests.column(cells.Digest.MEDIA)[contents]
+        kinds: Bytes = self._by_type[types]
+        return kinds
 
     def _means(self, owners: Rows) -> Chosen:
         """Say of which repositories there is to be told."""
@@ -163,7 +174,7 @@ class Packer:
             counts.astype(np.uint32),
             child_keys,
             sizes_of(state, children),
-            kinds_of(state, children),
+            self._kinds(children),
             order[platforms].astype(np.uint32),
             converted.astype(np.uint32),
             original_keys,

@@ -18,6 +18,8 @@ from placement.core.watched import Interest, Scene, Watchable
 
 BLOCK_ROWS: Final = 2**14
 """Rows of one chunk: at 61 bytes each for 64 regions it stays below 1 MiB."""
+TAG_ROWS: Final = 2**8
+"""Tags of one chunk, which are read one by one."""
 CONTENT_ROWS: Final = 2**10
 """Contents of one chunk; ten references each come to 450 KiB."""
 NOTES_READ: Final = 512
@@ -105,41 +107,44 @@ class PackedSelection(Scene[Packed]):
 
     def parts(self) -> Iterator[Callable[[int], Packed | None]]:
         """Yield what packs the next chunk, of what is added late too."""
-        yield from self._blocks("placements", self.state.placements, self._placements)
+        placements, tags = self.state.placements, self.state.tags
+        yield from self._blocks(placements, BLOCK_ROWS, self._placements)
         if self._shared is None:
             yield from self._referring(np.concatenate([*self._contents, _NO_ROWS]))
         else:
             yield from self._all_referring()
         if self._tags:
-            yield from self._blocks("tags", self.state.tags, self._packer.tags)
+            yield from self._blocks(tags, TAG_ROWS, self._packer.tags)
 
     def _blocks(
-        self, kind: str, table: Table, pack: Callable[[Rows], Packed | None]
+        self, table: Table, step: int, pack: Callable[[Rows], Packed | None]
     ) -> Iterator[Callable[[int], Packed | None]]:
         first = 0
         while first < len(table):
-            end = min(first + BLOCK_ROWS, len(table))
-            yield partial(self._block, kind, pack, first, end)
+            end = min(first + step, len(table))
+            full = end - first == step
+            yield partial(self._block, (table.name, first), pack, end, full=full)
             first = end
 
     def _block(
         self,
-        kind: str,
+        key: tuple[str, int],
         pack: Callable[[Rows], Packed | None],
-        first: int,
         end: int,
         now_ns: int,
+        *,
+        full: bool,
     ) -> Packed | None:
-        """Pack the rows from *first* to *end*, unless somebody else just did."""
+        """Pack the rows up to *end*, unless somebody else just did."""
         del now_ns  # it looks the same at any time
-        shared = self._shared
-        if shared is None or end - first < BLOCK_ROWS or shared.state is not self.state:
-            return pack(np.arange(first, end))
-        found = shared.chunks.get((kind, first))
+        rows, shared = np.arange(key[1], end), self._shared
+        if shared is None or not full or shared.state is not self.state:
+            return pack(rows)
+        found = shared.chunks.get(key)
         if found is None:
-            found = pack(np.arange(first, end))
+            found = pack(rows)
             if found is not None:
-                shared.keep((kind, first), found)
+                shared.keep(key, found)
         return found
 
     def _placements(self, rows: Rows) -> Packed | None:

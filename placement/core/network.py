@@ -1,5 +1,6 @@
 """The routes of one answer: each fitted once, at one time, from one state."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from placement.core.decisions import flow_count
@@ -26,6 +27,7 @@ class Network:
         "_supplies",
         "coming",
         "graphs",
+        "leaving",
         "missing_bytes",
         "now_ns",
         "pulls",
@@ -35,9 +37,19 @@ class Network:
     )
 
     def __init__(
-        self, state: State, topology: Topology, now_ns: int, ways: Ways | None = None
+        self,
+        state: State,
+        topology: Topology,
+        now_ns: int,
+        ways: Ways | None = None,
+        *,
+        leaving: Mapping[Region, int] | None = None,
     ) -> None:
-        """Know these for one answer; *ways* are what was fitted of them before."""
+        """Know these for one answer; *ways* are what was fitted of them before.
+
+        *leaving* are the copies that leave each region, where the state holds no
+        decisions.
+        """
         self.state = state
         self.topology = topology
         self.now_ns = now_ns
@@ -56,6 +68,7 @@ class Network:
         """What one machine pulls of an image, in bytes."""
         self.missing_bytes: dict[tuple[Row, Row, Row], int | None] = {}
         """What a region lacks of an image; None: nothing of one platform."""
+        self.leaving = leaving
 
     def route(self, source: Region, target: Region) -> RouteFit:
         """Return the route between two regions of the catalogue.
@@ -68,12 +81,18 @@ class Network:
             found = way.fit
             if way.limited:
                 limit = self.topology.regions[source].egress_bytes_per_second
-                row = self.state.regions.find(source.encode())
-                flows = 0 if row == ABSENT else flow_count(self.state, row)
+                flows = self._leaving(source)
                 slowest = max(found.seconds_per_byte, (flows + 1) / limit)
                 found = replace(found, seconds_per_byte=slowest)
             self._fits[source, target] = found
         return found
+
+    def _leaving(self, source: Region) -> int:
+        """Return how many copies leave *source* by a decision."""
+        if self.leaving is not None:
+            return self.leaving.get(source, 0)
+        row = self.state.regions.find(source.encode())
+        return 0 if row == ABSENT else flow_count(self.state, row)
 
     def region_state(self, region: Region) -> RegionState:
         """Return what operators said of *region*."""

@@ -5,6 +5,7 @@ words. Column positions are named constants beside each table's definition.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ from placement.core.tables.records import ReplicaRecord, TagPointer
 from placement.core.tables.schema import Tables
 from placement.core.tables.table import ABSENT, Row, RowNumbers
 from placement.core.topology import Region
+
+_PLAIN: Final = frozenset({ReplicaPhase.ABSENT, ReplicaPhase.COMPLETE})
 
 
 class State(Tables):
@@ -123,11 +126,12 @@ class State(Tables):
             platform = self.edges.get(edge, cells.Edge.PLATFORM)
             yield (
                 Row(self.edges.get(edge, cells.Edge.CHILD)),
-                self._platform_at(platform) if platform else None,
+                self.platform_at(Row(platform - 1)) if platform else None,
             )
 
-    def _platform_at(self, kept: int) -> Platform:
-        parts = self.platforms.key(Row(kept - 1)).decode().split("\0")
+    def platform_at(self, row: Row) -> Platform:
+        """Return the platform of a row."""
+        parts = self.platforms.key(row).decode().split("\0")
         return Platform(*parts)
 
     def has_children(self, digest: Row) -> bool:
@@ -166,6 +170,18 @@ class State(Tables):
             )
         bits = bits | bit if present else bits & ~bit
         self.placements.set(placement, cells.PlacementLink.PRESENT, bits)
+        self._note_details(placement, phase)
+
+    def _note_details(self, placement: Row, phase: ReplicaPhase) -> None:
+        """Let DETAILED say whether replicas tell more than PRESENT does."""
+        column = cells.PlacementLink.DETAILED
+        detailed = phase not in _PLAIN
+        if not detailed and self.placements.get(placement, column):
+            detailed = any(
+                self.phase_at(row) not in _PLAIN
+                for row in self.indexes.replicas_of(placement)
+            )
+        self.placements.set(placement, column, int(detailed))
 
     def replicas_of(self, placement: Row) -> list[ReplicaRecord]:
         """Return what is there or on its way, by region code."""

@@ -73,6 +73,13 @@ def triple_keys(
     return _row_keys(first, second, third)
 
 
+def start_day_keys(
+    app: ArrayLike, region: ArrayLike, outcome: ArrayLike, day: ArrayLike
+) -> NDArray[np.uint8]:
+    """Return the keys of START_DAY for many starts, a row of bytes each."""
+    return _row_keys(app, region, outcome, day)
+
+
 def _row_keys(*parts: ArrayLike) -> NDArray[np.uint8]:
     rows = np.stack(np.broadcast_arrays(*parts), axis=1)
     return rows.astype("<u4").view(np.uint8)

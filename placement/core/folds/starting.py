@@ -126,14 +126,14 @@ def _outcome(starts: Starts, from_here: Mask) -> Numbers:
 def _usual(state: State, rows: _Rows, span: Span) -> Mask:
     """Return which starts change nothing that any other event reads.
 
-    The image started in the region before, the app is at home there, and the region
-    is one of those where anything started lately.
+    The image started in the region before, the app was not withdrawn since it did, and
+    the region is one of those where anything started lately.
     """
     usual = value_at(state.uses, cells.Use.STARTS, rows.use) > 0
     usual &= value_at(state.apps, cells.App.FIRST_START, rows.app) > 0
     last_ns = value_at(state.memberships, cells.Membership.LAST_START, rows.member)
     left_ns = value_at(state.memberships, cells.Membership.WITHDRAWN, rows.member)
-    usual &= (last_ns > 0) & (left_ns <= last_ns)
+    usual &= left_ns <= last_ns
     live_ns = value_at(state.regions, cells.Region.LAST_START, rows.region)
     usual &= live_ns >= span.latest_ns - LIVE_NS
     return usual

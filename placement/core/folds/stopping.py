@@ -35,10 +35,8 @@ def calm_stops(  # noqa: PLR0913, PLR0917 - stops, and all that may concern them
     calm &= stops.index < around.stop_place
     calm &= machines.row >= 0
     known = np.flatnonzero(calm)
-    row = machines.row[known]
-    started_ns = state.machines.column(cells.Machine.STARTED)[row]
-    stopped_ns = state.machines.column(cells.Machine.STOPPED)[row]
-    calm[known] = (started_ns > stopped_ns) & (order_ns[known] > started_ns)
+    started_ns = state.machines.column(cells.Machine.STARTED)[machines.row[known]]
+    calm[known] = order_ns[known] > started_ns  # it runs: else it would be in stopped
     if _forget_named(state, len(stops), started, around):
         calm[:] = False
     return np.flatnonzero(np.logical_and.accumulate(calm))

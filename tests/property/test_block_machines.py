@@ -173,7 +173,7 @@ def usual() -> list[Told | Fact]:
     for number, place in enumerate((AMS, FRA, AMS, FRA, FRA)):
         for image in (A, B):
             if (number, image) != (4, A):
-                fetched = {"source_region": IAD} if number % 2 else {}
+                fetched: dict[str, Any] = {"source_region": IAD} if number % 2 else {}
                 named = f"{image[-1]}-{number}"
                 found.append(Told(start(named, image, **fetched), place))
     found += [start("api-0", A, API), start("api-1", A, API)]
@@ -410,8 +410,8 @@ class BusyMachines:
 
     def messages(self) -> list[RecordedMessage]:
         """Return a whole log."""
-        for told in usual():
-            self.log.add(told)
+        for known in usual():
+            self.log.add(known)
         for _ in range(self.random.randint(20, 30)):
             quiet = self.draw(0.0, 0.0, 0.03, 0.2)
             count = self.random.randint(1, 20)
@@ -469,9 +469,7 @@ class BusyMachines:
             stop(machine),
             counted(machine, complete=self.random.random() < 0.2),
             ev.AppWithdrawn(self.draw(WEB, API)),
-            ev.ContentPushed(
-                pushed, self.draw(WEB, API, NEW), self.draw(None, Tag("v"))
-            ),
+            ev.ContentPushed(pushed, self.draw(WEB, API, NEW), self.draw(None, tag)),
             start(f"m-{self.number}", D, self.draw(WEB, API, NEW)),
             self.draw(SHOP, planned(API, self.number), planned(NEW, self.number)),
         ]

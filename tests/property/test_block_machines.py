@@ -201,7 +201,21 @@ FEW = Limits(stopped=2)
 
 CASES = {
     "what is usual": Case([], [start("x"), stop("a-0"), start("y", B)], 0),
-    "an unknown source": Case([], [start("x", source_region=LHR)], 1),
+    "an unknown source": Case(
+        [],
+        [
+            Told(
+                start(
+                    "x",
+                    source_region=LHR,
+                    transferred_bytes=5,
+                    image_wait_ns=ev.DurationNs(5),
+                ),
+                FRA,
+            )
+        ],
+        1,
+    ),
     "an unknown region": Case([], [Told(start("x"), LHR)], 1),
     "late": Case(
         [Told(start("early"), age_ns=DAY_NS)],
@@ -254,6 +268,16 @@ CASES = {
         [],
         [Told(start("x", A, API), IAD), start("y")],
         2,
+        Limits(start_days=5),
+    ),
+    "days that objects forget": Case(
+        [],
+        [
+            Told(start("x", A, API), IAD, app="acme/api"),
+            Told(start("z", A, API, cache=CacheKind.HOST), IAD, app="acme/api"),
+            Told(start("y", source_region=IAD), FRA),
+        ],
+        3,
         Limits(start_days=5),
     ),
     "days that are not": Case(

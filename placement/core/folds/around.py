@@ -15,9 +15,9 @@ from placement.core.event import (
     MachineStarted,
     MachineStopped,
     OwnershipDeclared,
-    Recorded,
     ReplicationPlanned,
     ReplicationWithheld,
+    SetAside,
 )
 from placement.core.folds.description import descriptors_of
 from placement.core.folds.presence import default_app, find_app
@@ -59,7 +59,7 @@ def around_of(state: State, block: Block) -> Around:
     around = Around()
     described: dict[bytes, None] = {}
     for place, item in enumerate(block.items):
-        if not isinstance(item, Recorded):
+        if item is None or isinstance(item, SetAside):
             continue
         for content in descriptors_of(item.event.fact):
             key = digest_key(content.digest.encode())

@@ -130,7 +130,8 @@ class RankMany:
         if self._owner == ABSENT or not at.size:
             return ranked
         rows = rows[at]
-        placements = state.placements.find_many(pair_keys(self._owner, rows))
+        owner = np.full(len(rows), self._owner, np.int64)
+        placements = state.placements.find_many(pair_keys(owner, rows))
         placed = placements != ABSENT
         present, told = state.presence_of(placements[placed])
         told &= state.digests.column(cells.Digest.EDGES)[rows[placed]] == 0

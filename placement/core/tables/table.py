@@ -53,8 +53,13 @@ class Table(RestoredTable):
         """Say whether adding *count* rows may replace any of *rows*, or one of them."""
         if self._capacity is None or self._added + count <= self._capacity:
             return False
-        ages = (rows - self._added) % self._capacity
-        return count > self._capacity or bool((ages < count).any())
+        return count > self._capacity or not self.stay(rows, count).all()
+
+    def stay(self, rows: RowNumbers, count: int) -> NDArray[np.bool_]:
+        """Return which of *rows* are not replaced by adding *count* rows."""
+        if self._capacity is None or self._added + count <= self._capacity:
+            return np.ones(len(rows), np.bool_)
+        return (rows - self._added) % self._capacity >= count
 
     def _one_by_one(self, keys: KeyBytes) -> tuple[RowNumbers, NDArray[np.bool_]]:
         rows, new = np.empty(len(keys), np.int64), np.zeros(len(keys), np.bool_)

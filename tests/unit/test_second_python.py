@@ -20,6 +20,11 @@ from tests.golden_logs import FOLDER, read_log
 ROOT = Path(__file__).parents[2]
 PATH = FOLDER / "2-every-decision.jsonl"
 TIMEOUT_SECONDS = 60
+FOLD = """
+import runpy, sys
+sys.path.append(sys.argv.pop(1))  # after its own: numpy is compiled for each version
+runpy.run_module("tests.fold_log", run_name="__main__")
+"""
 
 
 @cache
@@ -57,15 +62,19 @@ def has_numpy(python: Path) -> bool:
     return isolated.returncode == 0
 
 
+def folded_by(python: Path) -> subprocess.CompletedProcess[str]:
+    """Fold the log with *python*, its own packages and, for the rest, with ours."""
+    return run(python, "-c", FOLD, sysconfig.get_paths()["purelib"], str(PATH))
+
+
 def run(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run *python* with this tree and this environment's packages."""
-    packages = sysconfig.get_paths()["purelib"]
+    """Run *python* with this tree."""
     return subprocess.run(
         [str(python), *arguments],
         cwd=ROOT,
         env=os.environ
         | {
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{packages}",
+            "PYTHONPATH": str(ROOT),
             "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python",
             "PYTHONDONTWRITEBYTECODE": "1",
         },
@@ -83,10 +92,7 @@ def test_other_pythons_fold_the_same() -> None:
         pytest.skip("no other Python of 3.11 or newer with numpy is installed here")
     expected, _ = read_log(PATH)
 
-    said = {
-        version: run(python, "-m", "tests.fold_log", str(PATH))
-        for version, python in pythons
-    }
+    said = {version: folded_by(python) for version, python in pythons}
 
     failed = {version: done.stderr for version, done in said.items() if done.returncode}
     assert failed == {}
@@ -100,7 +106,7 @@ def test_protobuf_in_pure_python_folds_the_same() -> None:
     """Nor on which of protobuf's two implementations reads the bytes."""
     expected, _ = read_log(PATH)
 
-    done = run(Path(sys.executable), "-m", "tests.fold_log", str(PATH))
+    done = folded_by(Path(sys.executable))
 
     assert done.stderr == ""
     assert json.loads(done.stdout)["fingerprint"] == expected.fingerprint

@@ -1,15 +1,24 @@
 """PlacementService's watch: what is stored where, and every change of it."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+)
 from contextlib import aclosing
 
 from placement.api.reading import Context
 from placement.api.streaming import SEND_SECONDS_MAX, SendTimeoutError
 from placement.core.errors import PlacementError
-from placement.core.watched import Bookmark
+from placement.core.packing.selection import PackedInterest
+from placement.core.watched import Bookmark, Item, Watchable
 from placement.runtime.watch import WatchHub
+from placement.runtime.watcher import Frame
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1.placement_service_pb2_grpc import PlacementServiceServicer
+from placement.wire.packed_answers import encode_packed
 from placement.wire.watch_answers import encode_told
 from placement.wire.watch_requests import decode_watch
 
@@ -38,10 +47,33 @@ class WatchAnswers(PlacementServiceServicer):
         """Yield what is watched, then its changes, until the caller or we leave."""
         del context  # sending is the interceptor's
         query = decode_watch(request)
-        token = query.resume_token
-        async with aclosing(self._hub.watch(query.interest, token)) as batches:
+        if query.packed:
+            packed = PackedInterest(query.interest, self._hub.chunks)
+            responses = self._told(packed, encode_packed, query.resume_token)
+        else:
+            responses = self._told(query.interest, encode_told, query.resume_token)
+        async with aclosing(responses):
+            async for response in responses:
+                try:
+                    yield response
+                except SendTimeoutError:
+                    await responses.athrow(SendTimeoutError())
+
+    async def _told(
+        self,
+        interest: Watchable[Item],
+        encode: Callable[
+            [tuple[Item | Frame, ...]], Iterator[pb.WatchPlacementsResponse]
+        ],
+        token: str,
+    ) -> AsyncGenerator[pb.WatchPlacementsResponse, None]:
+        """Yield what is told of *interest* from *token* on.
+
+        Raises WatchLaggedError when it is told that nobody took a response in time.
+        """
+        async with aclosing(self._hub.watch(interest, token)) as batches:
             async for batch in batches:
-                for response in encode_told(batch):
+                for response in encode(batch):
                     try:
                         yield response
                     except SendTimeoutError:

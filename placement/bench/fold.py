@@ -22,7 +22,8 @@ from placement.core.fold_block import fold_block
 from placement.core.state import State
 from placement.core.tables.table import Row
 from placement.ports import Message
-from placement.wire.columns import decode_block, fastest
+from placement.runtime.reader import compiled
+from placement.wire.columns import decode_block
 
 FOLD: Final = "fold"
 SIZES: Final = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000, "10m": 10_000_000}
@@ -49,7 +50,7 @@ def measure(settings: Settings) -> list[Measured]:
 
 def _of_size(settings: Settings, name: str, digests: int) -> list[Measured]:
     state = StateMaker(settings.topology).made(digests)
-    busy, read = BusyLog(state), fastest()
+    busy, read = BusyLog(state), compiled()
     gc.collect()
     gc.freeze()
 

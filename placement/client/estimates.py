@@ -57,7 +57,7 @@ class EstimateCalls:
         """
         request = pb.EstimateStartsRequest(
             images=[
-                _selector(image, f"images[{position}]")
+                image_selector(image, f"images[{position}]")
                 for position, image in enumerate(images)
             ],
             candidates=candidates,
@@ -148,7 +148,8 @@ def parse_platform(text: str, field: str = "platform") -> events_pb.Platform | N
     )
 
 
-def _selector(image: Image, field: str) -> pb.ImageSelector:
+def image_selector(image: Image, field: str) -> pb.ImageSelector:
+    """Return *image* as a request holds it; raises InputError, naming *field*."""
     if isinstance(image, pb.ImageSelector):
         return image
     repository, reference, text = image

@@ -109,12 +109,17 @@ async def followed(
 
 
 async def kept_up(
-    method: Watched, request: ProtoMessage, timeout_s: float
+    method: Watched,
+    request: ProtoMessage,
+    timeout_s: float,
+    chance: Callable[[], float] = random.random,
 ) -> AsyncGenerator[Any, None]:
     """Yield what one call after the other brings, and None where one is over.
 
-    *request* may be changed by then. Raises PlacementCallError when the request is at
-    fault, or when the service was never reached within *timeout_s*.
+    *request* may be changed by then. Before the next call it waits for a *chance*, 0 to
+    1, of a time that doubles: those who lost a service do not come back as one. Raises
+    PlacementCallError when the request is at fault, or when the service was never
+    reached within *timeout_s*.
     """
     clock = asyncio.get_running_loop().time
     deadline_s, wait_s = clock() + timeout_s, FIRST_WAIT_S
@@ -128,7 +133,7 @@ async def kept_up(
             if error.code in _FINAL or clock() + wait_s > deadline_s:
                 raise
         yield None
-        await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
+        await asyncio.sleep(wait_s * chance())
         wait_s = min(2 * wait_s, LAST_WAIT_S)
 
 

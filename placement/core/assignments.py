@@ -14,7 +14,7 @@ from placement.core.tables.cells import Decision, DecisionStatus
 from placement.core.tables.changes import Changes
 from placement.core.tables.table import Row
 from placement.core.topology import Region, Topology
-from placement.core.watched import Scene, Watchable
+from placement.core.watched import RowScene, Watchable
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Duties(Watchable[Assignment]):
 
 
 @dataclass(frozen=True, slots=True)
-class Assignments(Scene[Assignment]):
+class Assignments(RowScene[Assignment]):
     """The duties of one region in one state."""
 
     state: State

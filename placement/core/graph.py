@@ -4,14 +4,13 @@ An index refers to one manifest for each platform, a manifest to its config and 
 Each content counts once, however often it is referred to.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from placement.core.oci import ContentKind, Platform
 from placement.core.state import State
-from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.keys import PAIR
 from placement.core.tables.table import ABSENT, Row
 
@@ -21,6 +20,25 @@ CONTENTS_MAX: Final = 4096
 """An image of more contents is cut off here, so that no graph can hold up an answer."""
 REFERENCES_MAX: Final = 8192
 """So many are followed in one graph, and so many contents make up all variants."""
+
+
+Node = TypeVar("Node", bound=Hashable)
+
+
+class Graph(Protocol[Node]):
+    """What contents are, and what they refer to: the state's rows, or a replica's."""
+
+    def kind(self, digest: Node, /) -> ContentKind:
+        """Return what the content is."""
+
+    def size_bytes(self, digest: Node, /) -> int:
+        """Return the content's own size; 0 when not known."""
+
+    def children(self, digest: Node, /) -> Iterable[tuple[Node, Platform | None]]:
+        """Return what a manifest or index refers to, in its order."""
+
+    def has_children(self, digest: Node, /) -> bool:
+        """Say whether a manifest or index is known to refer to anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +55,9 @@ class ImageStanding:
     mountable_bytes: int
 
 
-def variants(state: State, digest: Row) -> list[tuple[Platform | None, list[Row]]]:
+def variants(
+    state: Graph[Node], digest: Node
+) -> list[tuple[Platform | None, list[Node]]]:
     """Return what can be pulled: for each platform, all contents that it needs.
 
     A blob or manifest is one variant, of no platform. Attestations are none, and what
@@ -45,7 +65,7 @@ def variants(state: State, digest: Row) -> list[tuple[Platform | None, list[Row]
     """
     if state.kind(digest) is not ContentKind.INDEX:
         return [(None, contents(state, digest))]
-    found: list[tuple[Platform | None, list[Row]]] = []
+    found: list[tuple[Platform | None, list[Node]]] = []
     count = 0
     for child, platform in state.children(digest):
         if not is_attestation(platform) and count < REFERENCES_MAX:
@@ -59,9 +79,9 @@ def is_attestation(platform: Platform | None) -> bool:
     return platform is not None and platform.os == "unknown"
 
 
-def contents(state: State, digest: Row) -> list[Row]:
+def contents(state: Graph[Node], digest: Node) -> list[Node]:
     """Return *digest* and all that it refers to, each once, in the graph's order."""
-    found: dict[Row, None] = {digest: None}
+    found: dict[Node, None] = {digest: None}
     for child in islice(_walk(state, digest), REFERENCES_MAX):
         found[child] = None
         if len(found) == CONTENTS_MAX:
@@ -69,11 +89,11 @@ def contents(state: State, digest: Row) -> list[Row]:
     return list(found)
 
 
-def _walk(state: State, digest: Row) -> Iterator[Row]:
+def _walk(state: Graph[Node], digest: Node) -> Iterator[Node]:
     """Yield what is referred to, level by level; what several refer to comes again."""
     followed, level = {digest}, [digest]
     for _ in range(DEPTH_MAX):
-        below: list[Row] = []
+        below: list[Node] = []
         for row in level:
             for child, _ in state.children(row):
                 yield child
@@ -83,22 +103,22 @@ def _walk(state: State, digest: Row) -> Iterator[Row]:
         level = below
 
 
-def size_of(state: State, rows: list[Row]) -> int:
+def size_of(state: Graph[Node], rows: Sequence[Node]) -> int:
     """Return the sum of the sizes of *rows*, in bytes; unknown ones count nothing."""
     return sum(state.size_bytes(row) for row in rows)
 
 
-def pull_bytes(state: State, digest: Row) -> int:
+def pull_bytes(state: Graph[Node], digest: Node) -> int:
     """Return what one machine pulls: the whole of the largest platform's variant."""
+    if not state.has_children(digest):
+        return state.size_bytes(digest)
     return max(size_of(state, rows) for _, rows in variants(state, digest))
 
 
 def holds(state: State, repository: Row, digest: Row, region: Row) -> bool:
     """Say whether *region* can serve the content from *repository*."""
     placement = state.placements.find(PAIR.pack(repository, digest))
-    if placement == ABSENT:
-        return False
-    return state.phase(placement, region) >= ReplicaPhase.COMPLETE
+    return placement != ABSENT and state.holds(placement, region)
 
 
 def missing(state: State, repository: Row, rows: list[Row], region: Row) -> list[Row]:
@@ -111,7 +131,7 @@ def mounts(state: State, repository: Row, digest: Row, region: Row) -> list[Row]
     owners = (
         Row(PAIR.unpack(state.placements.key(placement))[0])
         for placement in state.indexes.placements_of(digest)
-        if state.phase(placement, region) >= ReplicaPhase.COMPLETE
+        if state.holds(placement, region)
     )
     return sorted(owner for owner in owners if owner != repository)
 
@@ -131,8 +151,12 @@ def mountable(state: State, repository: Row, digest: Row, region: Row) -> bool:
 
     Only blobs can: manifests and indexes are pushed anew.
     """
-    blob = state.kind(digest) in {ContentKind.BLOB, ContentKind.UNKNOWN}
-    return blob and bool(mounts(state, repository, digest, region))
+    return is_blob(state, digest) and bool(mounts(state, repository, digest, region))
+
+
+def is_blob(state: State, digest: Row) -> bool:
+    """Say whether the content is no manifest and no index, as far as is known."""
+    return state.kind(digest) in {ContentKind.BLOB, ContentKind.UNKNOWN}
 
 
 def standing(state: State, repository: Row, digest: Row, region: Row) -> ImageStanding:
@@ -151,3 +175,32 @@ def standing(state: State, repository: Row, digest: Row, region: Row) -> ImageSt
         missing_bytes=absent_bytes,
         mountable_bytes=size_of(state, mounted),
     )
+
+
+class ImageParts:
+    """An image in one repository, walked once, to be looked for in several regions."""
+
+    def __init__(self, state: State, repository: Row, digest: Row) -> None:
+        """Look up what it consists of."""
+        self._state = state
+        self._digest = digest
+        self._variants = [rows for _, rows in variants(state, digest)]
+        self._placements = {
+            row: state.placements.find(PAIR.pack(repository, row))
+            for rows in self._variants
+            for row in rows
+        }
+        self._repository = repository
+
+    def missing_bytes(self, region: Row) -> int | None:
+        """Return what *region* lacks of it; None: it has all of one platform."""
+        state, placements = self._state, self._placements
+        held = {
+            row
+            for row, placement in placements.items()
+            if placement != ABSENT and state.holds(placement, region)
+        }
+        if any(held.issuperset(rows) for rows in self._variants):
+            return None
+        every = contents(state, self._digest)
+        return size_of(state, missing(state, self._repository, every, region))

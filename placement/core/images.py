@@ -45,9 +45,18 @@ def select_image(state: State, selection: Selection) -> SelectedImage:
         raise PlatformUnknownError(
             selection.repository, selection.reference, str(selection.platform), offered
         )
-    rows = max(fitting, key=lambda rows: (size_of(state, rows), rows))
+    rows = _largest(state, fitting)
     owner = state.find_repository(selection.repository)
     return SelectedImage(selection, digest, owner, tuple(rows))
+
+
+def _largest(state: State, found: list[list[Row]]) -> list[Row]:
+    """Return the largest of *found*; of equals, by name, whatever their rows are."""
+    sizes = [size_of(state, rows) for rows in found]
+    largest = [
+        rows for rows, size in zip(found, sizes, strict=True) if size == max(sizes)
+    ]
+    return max(largest, key=lambda rows: [state.digest_at(row) for row in rows])
 
 
 def fits(offered: Platform | None, wanted: Platform | None) -> bool:

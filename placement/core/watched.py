@@ -1,8 +1,9 @@
 """What a watcher sees of the state: placements and tags that it is interested in."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import Protocol, TypeVar
 
 from placement.core.oci import Digest, Repository, Tag
@@ -28,17 +29,59 @@ Item_co = TypeVar("Item_co", bound=Seen, covariant=True)
 
 
 class Scene(Protocol[Item_co]):
-    """What is watched, in one state."""
+    """What is watched, in one state, as one watcher is told of it."""
 
     @property
     def changes(self) -> Changes:
         """The notes of what changed."""
+
+    @property
+    def room(self) -> int:
+        """Return how many things a snapshot tells of, at the most; 0: it says not."""
+        return 0
+
+    def begin(self) -> int:
+        """Return from which note on a snapshot that begins now is out of date."""
+        return self.changes.end
+
+    def parts(self) -> Iterator[Callable[[int], Item_co | None]]:
+        """Yield what tells the next part of a snapshot, given the time."""
+
+    def following(self, position: int, now_ns: int) -> tuple[int, Iterable[Item_co]]:
+        """Return the position after the next changes, and what is told of them."""
+
+    def beside(self, now_ns: int) -> Iterable[Item_co]:
+        """Return what else is to be told before a bookmark at *now_ns*."""
+        del now_ns  # nothing is
+        return ()
+
+
+class RowScene(Scene[Item_co], Protocol[Item_co]):
+    """A scene whose things are told one by one."""
 
     def rows(self) -> Iterator[tuple[Row, bool]]:
         """Yield what a snapshot tells of: a row, and the second part of its note."""
 
     def look(self, row: Row, now_ns: int, *, is_tag: bool) -> Item_co | None:
         """Return how the row's looks; None: it is none of the watcher's business."""
+
+    def parts(self) -> Iterator[Callable[[int], Item_co | None]]:
+        """Yield what tells the next thing, unless it is gone."""
+        for row, is_tag in self.rows():
+            yield partial(self._there, row, is_tag=is_tag)
+
+    def _there(self, row: Row, now_ns: int, *, is_tag: bool) -> Item_co | None:
+        seen = self.look(row, now_ns, is_tag=is_tag)
+        return None if seen is None or seen.gone else seen
+
+    def following(self, position: int, now_ns: int) -> tuple[int, Iterable[Item_co]]:
+        """Return the position after the next change, and what is to be told of it."""
+        position, noted = self.changes.read(position)
+        if noted is None:
+            return position, ()
+        row, is_tag = noted
+        seen = self.look(row, now_ns, is_tag=is_tag)
+        return position, () if seen is None else (seen,)
 
 
 class Watchable(Protocol[Item_co]):
@@ -73,6 +116,12 @@ class Interest(Watchable["Watched"]):
     def select(self, state: State) -> "Selection":
         """Return how what is watched looks in *state*."""
         return Selection(state, self)
+
+    def means(self, name: Repository) -> bool:
+        """Say whether what is in the repository of this *name* is watched."""
+        return not self.prefixes or any(
+            name == prefix or name.startswith(f"{prefix}/") for prefix in self.prefixes
+        )
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -129,9 +178,13 @@ class SnapshotReason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotBegan:
-    """Whatever was told before is void: all that is watched follows."""
+    """Whatever was told before is void: all that is watched follows.
+
+    So many things at the most, but for what is added meanwhile; 0: that is not said.
+    """
 
     reason: SnapshotReason
+    item_count_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +209,7 @@ Told = Watched | SnapshotBegan | SnapshotEnded | Bookmark
 
 
 @dataclass
-class Selection(Scene[Watched]):
+class Selection(RowScene[Watched]):
     """One interest in one state; it remembers which repositories are meant."""
 
     state: State
@@ -223,9 +276,6 @@ class Selection(Scene[Watched]):
             return True
         meant = self._meant.get(owner)
         if meant is None:
-            name = self.state.repository_at(owner)
-            meant = self._meant[owner] = any(
-                name == prefix or name.startswith(f"{prefix}/")
-                for prefix in self.interest.prefixes
-            )
+            meant = self.interest.means(self.state.repository_at(owner))
+            self._meant[owner] = meant
         return meant

@@ -1,9 +1,8 @@
 """The read side: the state, what its answers rest on, and waiting for a sequence."""
 
 import asyncio
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from placement.core.state import State
 from placement.ports import Clock
@@ -31,8 +30,7 @@ class ServingState(IntEnum):
     DEGRADED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(NamedTuple):
     """What an answer rests on; times in nanoseconds."""
 
     epoch: str
@@ -151,22 +149,30 @@ class View:
 
     def staleness_ns(self) -> int:
         """Return for how long the state may lack what was stored in the log."""
+        return self._staleness_ns(self._clock())
+
+    def _staleness_ns(self, now_ns: int) -> int:
         current_ns = self._current_ns or self.state.store_time_ns or self._started_ns
-        return max(0, self._clock() - current_ns)
+        return max(0, now_ns - current_ns)
 
     def serving_state(self) -> ServingState:
         """Return how far the state may be trusted now."""
+        return self._serving_state(self.staleness_ns())
+
+    def _serving_state(self, staleness_ns: int) -> ServingState:
         if self._broken:
             return ServingState.EPOCH_BROKEN
         if not self.ready:
             return ServingState.STALE if self._restored else ServingState.REBUILDING
-        if self.staleness_ns() > SILENCE_NS_MAX:
+        if staleness_ns > SILENCE_NS_MAX:
             return ServingState.STALE
         return ServingState.DEGRADED if self._degraded else ServingState.LIVE
 
     def basis(self, *, behind: bool = False) -> Basis:
         """Return what an answer given now rests on; *behind* marks it STALE."""
-        state = self.serving_state()
+        now_ns = self._clock()
+        staleness_ns = self._staleness_ns(now_ns)
+        state = self._serving_state(staleness_ns)
         if behind and state in {ServingState.LIVE, ServingState.DEGRADED}:
             state = ServingState.STALE
         return Basis(
@@ -174,8 +180,8 @@ class View:
             self.state.sequence,
             self.state.store_time_ns,
             state,
-            self.staleness_ns(),
-            self._clock(),
+            staleness_ns,
+            now_ns,
             message_mark(self.state.message_hash),
         )
 

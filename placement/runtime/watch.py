@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 
 from placement.core.errors import PlacementError
+from placement.core.packing.selection import SharedChunks
 from placement.core.watched import Item, Watchable
 from placement.runtime.view import View
 from placement.runtime.watcher import (
@@ -39,6 +40,8 @@ class WatchHub:
         self._floor = 0
         self._turn = asyncio.Lock()
         """Of all watchers one reads at a time, and answers come before the next."""
+        self.chunks = SharedChunks()
+        """Of snapshots in columns, for all watchers who read the same one."""
         self._open_count = 0
         self._stopped = False
 

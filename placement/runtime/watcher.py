@@ -7,13 +7,13 @@ state at its sequence. The rows of a snapshot may be as late as its end; what ch
 while it is read is told again before it ends.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic
 
 from placement.core.errors import TokenInvalidError
 from placement.core.fold import FOLD_VERSION
-from placement.core.tables.table import Row
 from placement.core.watched import (
     Bookmark,
     Item,
@@ -115,8 +115,10 @@ class Watcher(Generic[Item]):
         """None: it was told nothing yet."""
         self._line: tuple[int, str] | None = None
         """The generation and epoch of what it was told, or found when it came."""
-        self._rows: Iterator[tuple[Row, bool]] | None = None
-        """What is left to read of a snapshot."""
+        self._parts: Iterator[Callable[[int], Item | None]] | None = None
+        """What is left to tell of a snapshot."""
+        self._left: deque[Item] = deque()
+        """What of the changes before that position is not told yet."""
         self._in_snapshot = False
         self._next = 0
         """The position of the first note that it was not told."""
@@ -129,18 +131,16 @@ class Watcher(Generic[Item]):
         self.position = self._view.position
         self.idle = True
         items: list[Item | Frame] = []
-        basis = self._view.basis()
+        basis, line = self._view.basis(), (self._view.generation, self._view.epoch)
+        moved = self._line not in {None, line}
         held = not self._interest.trusting and basis.state not in TRUSTED
-        if basis.state is not self._served or (held and self._status_due()):
+        if moved or basis.state is not self._served or (held and self._status_due()):
             self._served, self._served_s = basis.state, self._clock()
             items.append(basis)
         if held or not self._view.epoch:
             return tuple(items)  # the log was never reached: there is nothing to tell
-        line = (self._view.generation, self._view.epoch)
-        if self._line is None:
-            self._line = line
-        if line != self._line:
-            self._line = line
+        self._line = line
+        if moved:
             self._begin_snapshot(items, SnapshotReason.REPLACED)
         elif self._scene is None:
             self._begin(items)
@@ -174,14 +174,15 @@ class Watcher(Generic[Item]):
         self, items: list[Item | Frame], reason: SnapshotReason
     ) -> None:
         scene = self._interest.select(self._view.state)
-        self._follow(scene, scene.changes.end)
-        self._rows = scene.rows()
+        self._follow(scene, scene.begin())
+        self._parts = scene.parts()
         self._in_snapshot = True
-        items.append(SnapshotBegan(reason))
+        items.append(SnapshotBegan(reason, scene.room))
 
     def _follow(self, scene: Scene[Item], position: int) -> None:
         self._scene = scene
-        self._rows, self._in_snapshot = None, False
+        self._parts, self._in_snapshot = None, False
+        self._left.clear()
         self._next = position
         self._mark_due = True
 
@@ -198,6 +199,9 @@ class Watcher(Generic[Item]):
         state = self._view.state
         if scene.changes.last_sequence > state.sequence:
             return  # in the middle of a message: no sequence stands for what was told
+        for seen in scene.beside(now_ns):
+            items.append(seen)
+            self._mark_due = True
         if self._in_snapshot:
             self._in_snapshot = False
             items.append(SnapshotEnded())
@@ -205,19 +209,18 @@ class Watcher(Generic[Item]):
 
     def _pending(self, scene: Scene[Item], now_ns: int) -> Iterator[Item | None]:
         """Yield what is not told yet; None where something is none of its business."""
-        if self._rows is not None:
-            for row, is_tag in self._rows:
-                seen = scene.look(row, now_ns, is_tag=is_tag)
-                yield None if seen is None or seen.gone else seen
-            self._rows = None
-        changes = scene.changes
-        while self._next < changes.end:
-            self._next, noted = changes.read(self._next)
-            if noted is None:
+        if self._parts is not None:
+            for part in self._parts:
+                yield part(now_ns)
+            self._parts = None
+        while self._left or self._next < scene.changes.end:
+            if self._left:
+                yield self._left.popleft()
+                continue
+            self._next, told = scene.following(self._next, now_ns)
+            self._left.extend(told)
+            if not self._left:
                 yield None
-            else:
-                row, is_tag = noted
-                yield scene.look(row, now_ns, is_tag=is_tag)
 
     def _fits(self, resume: WatchToken) -> bool:
         """Say whether what *resume* stands for is, or may come to be, in this state."""

@@ -75,6 +75,10 @@ def encode_service_info(
         home_region=topology.home,
         fingerprint=facts.fingerprint,
         basis=encode_basis(basis),
+        region_aliases=[
+            pb.RegionAlias(name=name, regions=topology.aliases[name])
+            for name in sorted(topology.aliases)
+        ],
     )
 
 
@@ -89,6 +93,8 @@ def _region(topology: Topology, code: Region, state: RegionState) -> pb.RegionIn
         endpoint=region.endpoint,
         serving_order=topology.serving_order(code),
         state=cast("events_pb.RegionState.ValueType", int(state)),
+        area=region.area,
+        egress_bytes_per_second=region.egress_bytes_per_second,
     )
 
 

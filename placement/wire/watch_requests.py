@@ -16,6 +16,8 @@ class WatchQuery:
 
     interest: Interest
     resume_token: str
+    packed: bool = False
+    """Whether it is told in columns."""
 
 
 def decode_watch(request: pb.WatchPlacementsRequest) -> WatchQuery:
@@ -35,4 +37,4 @@ def decode_watch(request: pb.WatchPlacementsRequest) -> WatchQuery:
         for position, prefix in enumerate(request.repository_prefixes)
     )
     interest = Interest(regions, prefixes, tags=request.include_tags)
-    return WatchQuery(interest, request.resume_token)
+    return WatchQuery(interest, request.resume_token, request.packed)

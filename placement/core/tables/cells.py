@@ -140,10 +140,12 @@ class PlacementLink(IntEnum):
     """Links of ``placements``, which has no other columns.
 
     PRESENT: a bit for each of the first PRESENT_BITS regions that hold the content
-    whole, by row; BEYOND_BIT where any other one does.
+    whole, by row; BEYOND_BIT where any other one does. DETAILED: 1 where it is on its
+    way to any region, or was read back from one: then its replicas tell more.
     """
 
     NEXT_IN_REPOSITORY, NEXT_OF_DIGEST, FIRST_REPLICA, FIRST_USE, PRESENT = range(5)
+    DETAILED = 5
 
 
 PRESENT_BITS: Final = 62

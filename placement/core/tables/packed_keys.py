@@ -160,6 +160,12 @@ class PackedKeys:
         """Say whether every one of *rows* has a key of this size."""
         return self._gaps is None or not self._gaps.array[rows].any()
 
+    def odd_among(self, rows: Rows) -> list[int]:
+        """Return where in *rows* there are keys of another size."""
+        if not self._odd_keys or self.all_of_size(rows):
+            return []
+        return [at for at, row in enumerate(rows.tolist()) if row in self._odd_keys]
+
     def _words_of(self, keys: KeyBytes) -> NDArray[np.uint64] | NDArray[np.uint32]:
         if self._padding:
             padded = np.zeros((len(keys), self._stride), np.uint8)

@@ -5,7 +5,7 @@ from typing import Final
 
 from placement.core.tables import cells
 from placement.core.tables.cells import column_names
-from placement.core.tables.columns import INT32, INT64
+from placement.core.tables.columns import BYTE, INT32, INT64
 from placement.core.tables.keys import (
     DECISIONS_REMEMBERED,
     EVENT_IDS_REMEMBERED,
@@ -31,7 +31,7 @@ from placement.core.tables.table import Table
 
 _LINK: Final = (INT32,)
 _DIGEST_CODES: Final = (INT64, INT32, INT32, INT32, INT32)
-_PLACEMENT_LINKS: Final = (INT32, INT32, INT32, INT32, INT64)
+_PLACEMENT_LINKS: Final = (INT32, INT32, INT32, INT32, INT64, BYTE)
 _USE_CODES: Final = (INT64, INT64, INT32)
 
 

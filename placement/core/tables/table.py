@@ -138,6 +138,14 @@ class Table(RestoredTable):
         """The share of slots that are in use."""
         return self._packed.slots.used / self.slot_count
 
+    def keys_at(self, rows: RowNumbers) -> KeyBytes:
+        """Return the keys of *rows*; of another size, see ``odd_among``: any bytes."""
+        return self._packed.keys_at(rows)
+
+    def odd_among(self, rows: RowNumbers) -> list[int]:
+        """Return where in *rows* there are keys of another size than most."""
+        return self._packed.odd_among(rows)
+
     @property
     def _packed(self) -> PackedKeys:
         assert isinstance(self._keys, PackedKeys), f"keys of {self.name} vary in size"

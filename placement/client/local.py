@@ -1,0 +1,207 @@
+"""LocalPlacements: a replica of what a service knows, which answers without a network.
+
+It watches a service and keeps what it is told in columns. Presence is answered in about
+a microsecond and a ranking in some, from memory alone; they are what the service would
+answer at the same sequence. When the service is gone the answers go on: ``basis`` says
+how old they may be.
+
+    async with await LocalPlacements.start("127.0.0.1:7450") as local:
+        if not local.holds("acme/web", digest, "syd"):
+            best = local.rank_sources("acme/web", digest, "syd").sources
+
+What is watched can be limited to repositories; then nothing is known of any others, and
+of what could be mounted from them. Limited to regions, whatever is in none of them is
+not known: presence there is exact, and rankings are of what is known.
+"""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing, suppress
+from types import TracebackType
+from typing import Final, Self
+
+import grpc
+
+from placement.client.calls import ClientTls, call, open_channel
+from placement.client.errors import PlacementCallError
+from placement.client.feed import Clock, Feed
+from placement.client.local_answers import LocalAnswers
+from placement.client.watching import LAST_WAIT_S, Watched, kept_up
+from placement.core.errors import PlacementError
+from placement.core.topology import Topology
+from placement.v1 import placement_service_pb2 as pb
+from placement.v1.placement_service_pb2_grpc import PlacementServiceStub
+from placement.wire.catalogue_reading import decode_catalogue
+
+START_SECONDS: Final = 30.0
+"""For the first snapshot: ten million placements take a few."""
+CALL_SECONDS: Final = 5.0
+CATALOGUE_EVERY_S: Final = 60.0
+"""How soon another catalogue of the service is taken over, at the latest."""
+SEED_BITS: Final = 64
+
+
+class LocalPlacements(LocalAnswers):
+    """A replica of what one service knows, kept up in the background.
+
+    Made by ``start``; use it as an async context manager, or ``close`` it. It belongs
+    to the event loop that it was started in.
+    """
+
+    @classmethod
+    async def start(  # noqa: PLR0913 - what a replica depends on
+        cls,
+        target: str,
+        *,
+        regions: Sequence[str] = (),
+        repository_prefixes: Sequence[str] = (),
+        tags: bool = True,
+        tls: ClientTls | None = None,
+        timeout_s: float = START_SECONDS,
+        clock: Clock = time.time_ns,
+        chance: Callable[[], float] = random.random,
+    ) -> Self:
+        """Return a replica of the service at *target*, host:port, that is whole.
+
+        *chance* spreads the moments at which it comes back to a service that was gone.
+        Raises PlacementCallError when the request is at fault or the service was not
+        reached in time, and TimeoutError when the first snapshot was not whole by then.
+        """
+        channel = open_channel(target, tls)
+        request = pb.WatchPlacementsRequest(
+            regions=regions,
+            repository_prefixes=repository_prefixes,
+            include_tags=tags,
+            packed=True,
+        )
+        try:
+            async with asyncio.timeout(timeout_s):
+                info = await call(
+                    PlacementServiceStub(channel).GetServiceInfo,
+                    pb.GetServiceInfoRequest(),
+                    timeout_s,
+                )
+                local = cls(channel, request, decode_catalogue(info), clock, chance)
+                await local._begun(timeout_s)
+        except BaseException:
+            await channel.close()
+            raise
+        return local
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        request: pb.WatchPlacementsRequest,
+        topology: Topology,
+        clock: Clock,
+        chance: Callable[[], float],
+    ) -> None:
+        """Watch what *request* says; use ``start``."""
+        super().__init__(
+            Feed(clock, lambda: secrets.randbits(SEED_BITS)), topology, clock
+        )
+        self._channel = channel
+        self._request = request
+        self._chance = chance
+        self._stub = PlacementServiceStub(channel)
+        self._moved = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Return itself; it has been started."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop watching; what is known can be read on, and grows old."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError, PlacementCallError):
+                await task
+        self._feed.lose()
+        await self._channel.close()
+
+    async def wait_live(self, timeout_s: float) -> None:
+        """Return once the replica is up to date; raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while not self.basis.live:
+                await self.changed()
+
+    async def changed(self) -> None:
+        """Return once anything more is known, or is known to be otherwise."""
+        await self._moved.wait()
+
+    async def _begun(self, timeout_s: float) -> None:
+        """Return once the first snapshot is whole; raises what stopped it."""
+        watching = asyncio.create_task(self._watch(timeout_s))
+        self._tasks.append(watching)
+        while self._feed.mirror is None:
+            moved = asyncio.create_task(self.changed())
+            await asyncio.wait({watching, moved}, return_when="FIRST_COMPLETED")
+            moved.cancel()
+            if watching.done():
+                await watching
+        self._tasks.append(asyncio.create_task(self._keep_catalogue()))
+
+    async def _watch(self, timeout_s: float) -> None:
+        """Follow the service for ever; before the first snapshot, raise what is wrong.
+
+        Later on nothing is final: what refused us may be mended, and answers go on.
+        """
+        method: Watched = self._stub.WatchPlacements
+        while True:
+            try:
+                responses = kept_up(method, self._request, timeout_s, self._chance)
+                async with aclosing(responses):
+                    async for response in responses:
+                        self._hear(response)
+            except PlacementCallError:
+                if self._feed.mirror is None:
+                    raise
+            except ValueError:
+                self._feed.resume_token = ""  # whatever that was, begin anew
+            self._hear(None)
+            await asyncio.sleep(LAST_WAIT_S * self._chance())
+
+    def _hear(self, response: pb.WatchPlacementsResponse | None) -> None:
+        feed = self._feed
+        if response is None:
+            feed.lose()
+            self._request.resume_token = feed.resume_token
+            self._notify()
+            return
+        news = [feed.hear(item) for item in response.items]
+        if any(news):
+            if feed.mirror is not None and feed.mirror is not self._mirror:
+                self._follow(feed.mirror, self._topology)
+            self._notify()
+
+    def _notify(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def _keep_catalogue(self) -> None:
+        """Take over another catalogue, and prepare what can be mounted."""
+        while True:
+            while self._mirror.sharers.step():  # noqa: ASYNC110 - it lets others run
+                await asyncio.sleep(0)
+            await asyncio.sleep(CATALOGUE_EVERY_S)
+            with suppress(PlacementError):
+                info = await call(
+                    self._stub.GetServiceInfo, pb.GetServiceInfoRequest(), CALL_SECONDS
+                )
+                found = decode_catalogue(info)
+                if found != self._topology:
+                    self._follow(self._mirror, found)

@@ -1,0 +1,219 @@
+"""What a watcher in columns is told: a snapshot in chunks, then changes in batches."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from placement.core.packed import Packed, PackedContents
+from placement.core.packing.gathering import Rows, described
+from placement.core.packing.network import NetworkTeller
+from placement.core.packing.packer import Packer
+from placement.core.state import State
+from placement.core.tables.changes import Changes
+from placement.core.tables.table import Table
+from placement.core.watched import Interest, Scene, Watchable
+
+BLOCK_ROWS: Final = 2**14
+"""Rows of one chunk: at 61 bytes each for 64 regions it stays below 1 MiB."""
+TAG_ROWS: Final = 2**8
+"""Tags of one chunk, which are read one by one."""
+CONTENT_ROWS: Final = 2**10
+"""Contents of one chunk; ten references each come to 450 KiB."""
+NOTES_READ: Final = 512
+"""Changes that are packed at once."""
+CHUNKS_SHARED: Final = 16
+"""Chunks kept for other watchers of the same snapshot: 16 MiB."""
+NOTES_SHARED: Final = 2**12
+"""Changes since a snapshot began that another watcher joins: it is told them, too."""
+
+
+@dataclass(eq=False, slots=True)
+class SharedChunks:
+    """The last chunks that were packed, for whoever reads the same snapshot.
+
+    They are of one state, none older than the note at *began*.
+    """
+
+    state: State | None = None
+    began: int = 0
+    chunks: dict[tuple[str, int], Packed] = field(default_factory=dict)
+
+    def begin(self, state: State) -> int:
+        """Return from which note on a new watcher of *state* has to be told changes."""
+        changes = state.indexes.changes
+        known = state is self.state and not changes.lost(self.began)
+        if not known or changes.end - self.began > NOTES_SHARED:
+            self.state, self.began = state, changes.end
+            self.chunks.clear()
+        return self.began
+
+    def keep(self, key: tuple[str, int], chunk: Packed) -> None:
+        """Keep a chunk that was just packed, in place of the oldest one."""
+        self.chunks[key] = chunk
+        while len(self.chunks) > CHUNKS_SHARED:
+            del self.chunks[next(iter(self.chunks))]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedInterest(Watchable[Packed]):
+    """An interest that is told in columns; *shared* by all watchers of one service."""
+
+    interest: Interest
+    shared: SharedChunks = field(default_factory=SharedChunks)
+
+    @property
+    def trusting(self) -> bool:
+        """Whether it is told what is known, however old that is."""
+        return self.interest.trusting
+
+    def select(self, state: State) -> "PackedSelection":
+        """Return how what is watched looks in *state*."""
+        return PackedSelection(state, self.interest, self.shared)
+
+
+class PackedSelection(Scene[Packed]):
+    """One interest in one state, told in columns to one watcher."""
+
+    def __init__(self, state: State, interest: Interest, shared: SharedChunks) -> None:
+        """Tell of *state* what *interest* means."""
+        self.state = state
+        self._tags = interest.tags
+        self._packer = Packer(state, interest)
+        self._shared = None if interest.regions or interest.prefixes else shared
+        self._network = NetworkTeller(state)
+        self._contents: list[Rows] = []
+        """Of the placements that a filtered snapshot told of, where they refer on."""
+
+    @property
+    def changes(self) -> Changes:
+        """Return the notes of what changed."""
+        return self.state.indexes.changes
+
+    @property
+    def room(self) -> int:
+        """Return how many placements a snapshot tells of, where it tells of all."""
+        return 0 if self._shared is None else len(self.state.placements)
+
+    # A snapshot.
+
+    def begin(self) -> int:
+        """Return from which note on a snapshot that begins now is out of date."""
+        if self._shared is None:
+            return self.changes.end
+        return self._shared.begin(self.state)
+
+    def parts(self) -> Iterator[Callable[[int], Packed | None]]:
+        """Yield what packs the next chunk, of what is added late too."""
+        placements, tags = self.state.placements, self.state.tags
+        yield from self._blocks(placements, BLOCK_ROWS, self._placements)
+        if self._shared is None:
+            yield from self._referring(np.concatenate([*self._contents, _NO_ROWS]))
+        else:
+            yield from self._all_referring()
+        if self._tags:
+            yield from self._blocks(tags, TAG_ROWS, self._packer.tags)
+
+    def _blocks(
+        self, table: Table, step: int, pack: Callable[[Rows], Packed | None]
+    ) -> Iterator[Callable[[int], Packed | None]]:
+        first = 0
+        while first < len(table):
+            end = min(first + step, len(table))
+            full = end - first == step
+            yield partial(self._block, (table.name, first), pack, end, full=full)
+            first = end
+
+    def _block(
+        self,
+        key: tuple[str, int],
+        pack: Callable[[Rows], Packed | None],
+        end: int,
+        now_ns: int,
+        *,
+        full: bool,
+    ) -> Packed | None:
+        """Pack the rows up to *end*, unless somebody else just did."""
+        del now_ns  # it looks the same at any time
+        rows, shared = np.arange(key[1], end), self._shared
+        if shared is None or not full or shared.state is not self.state:
+            return pack(rows)
+        found = shared.chunks.get(key)
+        if found is None:
+            found = pack(rows)
+            if found is not None:
+                shared.keep(key, found)
+        return found
+
+    def _placements(self, rows: Rows) -> Packed | None:
+        found = self._packer.placements(rows, fresh=True)
+        if found is None:
+            return None
+        packed, contents = found
+        if self._shared is None:
+            self._contents.append(described(self.state, contents))
+        return packed
+
+    def _all_referring(self) -> Iterator[Callable[[int], Packed | None]]:
+        """Yield what packs the references of all contents that have any."""
+        first = 0
+        while first < len(self.state.digests):
+            end = min(first + BLOCK_ROWS, len(self.state.digests))
+            yield from self._packs(described(self.state, np.arange(first, end)))
+            yield lambda _: None  # to look for them takes time, too
+            first = end
+
+    def _referring(self, contents: Rows) -> Iterator[Callable[[int], Packed | None]]:
+        """Yield what packs the references of *contents*, and of what those refer to."""
+        yield from self._packs(self._packer.closure(np.unique(contents)))
+
+    def _packs(self, contents: Rows) -> Iterator[Callable[[int], Packed | None]]:
+        for first in range(0, len(contents), CONTENT_ROWS):
+            block = contents[first : first + CONTENT_ROWS]
+            yield partial(_contents, self._packer, block)
+
+    # Changes.
+
+    def following(self, position: int, now_ns: int) -> tuple[int, Iterable[Packed]]:
+        """Return the position after the next changes, and those that are meant."""
+        del now_ns  # it looks the same at any time
+        placements: dict[int, None] = {}
+        tags: dict[int, None] = {}
+        end = min(self.changes.end, position + NOTES_READ)
+        while position < end:
+            position, noted = self.changes.read(position)
+            if noted is not None:
+                row, is_tag = noted
+                (tags if is_tag else placements)[row] = None
+        found: list[Packed] = []
+        told = self._packer.placements(_rows(placements), fresh=False)
+        if told is not None:
+            packed, contents = told
+            closed = self._packer.closure(described(self.state, np.unique(contents)))
+            blocks = range(0, len(closed), CONTENT_ROWS)
+            found = [packed]
+            found += [
+                self._packer.contents(closed[first : first + CONTENT_ROWS])
+                for first in blocks
+            ]
+        moved = self._packer.tags(_rows(tags)) if self._tags else None
+        return position, found if moved is None else [*found, moved]
+
+    def beside(self, now_ns: int) -> Iterable[Packed]:
+        """Return what is new of the network, if it is time to tell."""
+        found = self._network.news(now_ns)
+        return () if found is None else (found,)
+
+
+_NO_ROWS: Final = np.empty(0, np.int64)
+
+
+def _contents(packer: Packer, rows: Rows, now_ns: int) -> PackedContents:
+    del now_ns  # it looks the same at any time
+    return packer.contents(rows)
+
+
+def _rows(found: Iterable[int]) -> Rows:
+    return np.fromiter(found, np.int64)

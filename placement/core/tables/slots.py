@@ -32,6 +32,7 @@ from placement.core.tables.restored_pages import Counting
 
 PAGE_LINES: Final = 4096
 
+_PAGE_BYTES: Final = 4096
 _WORD_BITS: Final = 64
 _BYTES: Final = tuple(bytes((value,)) for value in range(256))
 _TAG_OF: Final = tuple(max(value, TAGS) for value in range(256))
@@ -45,6 +46,7 @@ class Slots:
         "_rows",
         "_shift",
         "_tags",
+        "_touched",
         "dropped",
         "pages",
         "probes_max",
@@ -63,12 +65,26 @@ class Slots:
         """Which lines changed since they were saved."""
         self.pages.reserve(lines)
         self.pages.rows = lines
+        self._touched = 0
         self.used = 0
         """Slots that are in use, or were and cannot be emptied."""
         self.dropped = 0
         """Slots that were in use and cannot be emptied: their lines were full."""
         self.probes_max = 0
         """Lines looked at for the key that is the farthest from its own line."""
+
+    def touch(self, pages: int) -> bool:
+        """Use so many further pages of memory for the first time; say if all were used.
+
+        That takes time, which whoever places the first rows would have to wait for.
+        """
+        parts = (self._tags.array, self._rows.array.view(np.uint8))
+        for part in parts:
+            first = min(self._touched, len(part))
+            last = min(first + pages * _PAGE_BYTES, len(part))
+            part[first:last:_PAGE_BYTES] |= 0
+        self._touched += pages * _PAGE_BYTES
+        return self._touched >= len(parts[-1])
 
     @property
     def count(self) -> int:

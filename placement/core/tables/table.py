@@ -116,7 +116,17 @@ class Table(RestoredTable):
         """Return the word at *position* of every key, by row, as ``column`` does."""
         return self._packed.parts(position)
 
-    # How keys are found, for whoever measures it.
+    # For whoever measures it.
+
+    @property
+    def key_bytes(self) -> int:
+        """How long keys are that can be found many at a time."""
+        return self._packed.size
+
+    @property
+    def column_count(self) -> int:
+        """How many columns there are, links too."""
+        return len(self._columns)
 
     @property
     def probes_max(self) -> int:

@@ -2,7 +2,8 @@
 
 Services are added to an Answering as to a server, and it adds them to the real one with
 this around each method: an interceptor would cost each call a tenth of what an echo
-costs. Cancellation passes through untouched: it is no Exception.
+costs, and so do methods that are registered by their names, as generated code does.
+Cancellation passes through untouched: it is no Exception.
 """
 
 import secrets
@@ -59,7 +60,7 @@ class Answering:
         self._calls = 0
 
     def add_generic_rpc_handlers(self, handlers: Sequence[object]) -> None:
-        """Do nothing: each of these methods is registered by its name as well."""
+        """Do nothing: generated code gives the same methods by name as well."""
 
     def add_registered_method_handlers(
         self, service: str, handlers: Mapping[str, Handler]
@@ -69,7 +70,8 @@ class Answering:
             name: self._around(f"/{service}/{name}", handler)
             for name, handler in handlers.items()
         }
-        self._server.add_registered_method_handlers(service, around)
+        handler = grpc.method_handlers_generic_handler(service, around)
+        self._server.add_generic_rpc_handlers((handler,))
 
     def _around(self, method: str, handler: Any) -> Any:  # noqa: ANN401 - of any request
         # No deserializer: a request that cannot be read is answered like any other.
@@ -143,6 +145,25 @@ class Answering:
                 slow=slow,
                 calls=self._calls,
             )
+
+
+class Unregistered:
+    """A server to which services are added as they are, but not registered by name."""
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        """Add services to *server*."""
+        self._server = server
+
+    def add_generic_rpc_handlers(
+        self, handlers: Sequence[grpc.GenericRpcHandler]
+    ) -> None:
+        """Add a service's methods to the server."""
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(
+        self, service: str, handlers: Mapping[str, Handler]
+    ) -> None:
+        """Do nothing: generated code adds the same methods as generic ones, too."""
 
 
 def parsed(parse: Callable[[bytes], Any], body: bytes) -> Any:  # noqa: ANN401 - any request

@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from placement.api.answering import Answering
+from placement.api.answering import Answering, Unregistered
 from placement.api.event_servicer import EventServicer
 from placement.api.health import Health
 from placement.api.kept_answers import KeptAnswers
@@ -113,11 +113,12 @@ class PlacementServer:
         report_service_pb2_grpc.add_ReportServiceServicer_to_server(
             ReportServicer(self._reader, self._settings.prices), answering
         )
-        add_HealthServicer_to_server(health, server)
+        plain: Any = Unregistered(server)
+        add_HealthServicer_to_server(health, plain)
         if self._settings.reflection:
             health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
             names = (*SERVICE_NAMES, health_name, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, server)
+            reflection.enable_server_reflection(names, plain)
 
     async def stop(self, grace_s: float) -> None:
         """Say NOT_SERVING, take no new calls, and give those under way *grace_s*."""

@@ -57,6 +57,8 @@ class View:
         self.epoch = ""
         self.generation = 0
         """How often another state was put in place of the one before."""
+        self.revision = 0
+        """How often anything was noted that a basis tells."""
         self.last_sequence: int | None = None
         self.successor = ""
         """While the epoch is broken: the name of what is stored in the log now."""
@@ -102,6 +104,7 @@ class View:
             known_ns = min(self._current_ns, self._clock())  # which was set back, maybe
             self._current_ns = max(known_ns, self._mark[0])
             self._mark = None
+        self.revision += 1
         self._moved.set()
         self._moved = asyncio.Event()
         for waiter, wanted in list(self._waiters.items()):
@@ -125,12 +128,18 @@ class View:
         *successor* is the epoch of what is in the log now, if that will be folded.
         """
         self._broken, self.successor = why, successor
+        self.revision += 1
 
     def degraded(self, why: str) -> None:
         """Note that the checkpoint cannot be written; empty: it can again."""
         self._degraded = why
+        self.revision += 1
 
     # Read by answers.
+
+    def now_ns(self) -> int:
+        """Return the time that an answer given now is of."""
+        return self._clock()
 
     @property
     def ready(self) -> bool:

@@ -13,7 +13,6 @@ from placement.core.ranking import FACTORS, Answer, Ranking, Source
 from placement.core.topology import Topology
 from placement.v1 import placement_service_pb2 as pb
 from placement.wire.answers import Basis, encode_basis, encode_factors, encode_phase
-from placement.wire.fields import encode_time
 
 _SECOND_NS: Final = 1_000_000_000
 
@@ -43,28 +42,6 @@ class _Form:
         for factor, value in zip(self._factors, source.factors.values(), strict=True):
             factor.value = value
         return proto
-
-
-class BasisWriter:
-    """Writes the basis of RankSources again and again, by itself, as it travels."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._response = pb.RankSourcesResponse()
-        self._last: object = None
-
-    def written(self, basis: Basis) -> bytes:
-        """Return what gives a response without a basis this one when it is appended."""
-        proto = self._response.basis
-        same = (basis.token, basis.state, basis.store_time_ns)
-        if same == self._last:
-            proto.staleness.Clear()
-            encode_time(basis.staleness_ns, proto.staleness)
-            encode_time(basis.answer_time_ns, proto.answer_time)
-        else:
-            proto.CopyFrom(encode_basis(basis))
-            self._last = same
-        return self._response.SerializeToString()
 
 
 class RankWriter:

@@ -68,7 +68,7 @@ class AnswerInterceptor(grpc.aio.ServerInterceptor):
             return await self._answer(method, parse, behaviour, body, context)
 
         # No deserializer: a request that cannot be read is answered like any other.
-        return handle(answer, None, handler.response_serializer)
+        return handle(answer, None, unless_written(handler.response_serializer))
 
     async def _answer(
         self,
@@ -108,6 +108,15 @@ class AnswerInterceptor(grpc.aio.ServerInterceptor):
                 slow=slow,
                 calls=self._calls,
             )
+
+
+def unless_written(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Return what serializes messages, and leaves those that are written already."""
+
+    def serialized(response: Any) -> bytes:  # noqa: ANN401 - any response
+        return response if isinstance(response, bytes) else serialize(response)
+
+    return serialized
 
 
 def parsed(parse: Callable[[bytes], Any], body: bytes) -> Any:  # noqa: ANN401 - any request

@@ -31,8 +31,8 @@ PackedItem = Packed | SnapshotBegan | SnapshotEnded | Bookmark | Basis
 Values = Mapping[str, NDArray[Any] | Sequence[str] | Sequence[bytes] | bool]
 """The fields of a message by name."""
 
-Part = bytes | memoryview
-
+_SHORT: Final = tuple(bytes((value,)) for value in range(0x80))
+"""Numbers of one group of seven bits."""
 _VARINT: Final = 0
 _LENGTH: Final = 2
 """Wire types."""
@@ -83,36 +83,38 @@ def _chunk(item: Packed, field: str, kind: Descriptor) -> bytes:
     written = _written.get(item)
     if written is None:
         parts = _parts(kind, _values(item))
-        for number in (_ITEM_FIELDS[field].number, _ITEMS):
-            size = sum(map(_size, parts))
-            parts = [_head(number, _LENGTH), _varint(size), *parts]
-        written = _written[item] = b"".join(parts)
+        size = sum([part.nbytes for part in parts])
+        inner = _head(_ITEM_FIELDS[field].number, _LENGTH) + _varint(size)
+        outer = _head(_ITEMS, _LENGTH) + _varint(len(inner) + size)
+        written = _written[item] = b"".join((outer, inner, *parts))
     return written
 
 
-def _parts(kind: Descriptor, values: Values) -> list[Part]:
+def _parts(kind: Descriptor, values: Values) -> list[memoryview]:
     """Return a message's fields; an array is written as it is in memory."""
-    found: list[Part] = []
+    found: list[memoryview] = []
     for name, value in values.items():
         number = kind.fields_by_name[name].number
         if isinstance(value, np.ndarray):
             if value.size:
-                little = value.dtype.newbyteorder("<")
-                column = np.ascontiguousarray(value, little)
-                found += [_head(number, _LENGTH), _varint(column.nbytes), column.data]
+                column = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+                head = _head(number, _LENGTH) + _varint(column.nbytes)
+                found += [memoryview(head), column.data]
         elif isinstance(value, bool):
             if value:
-                found += [_head(number, _VARINT), b"\1"]
+                found.append(memoryview(_head(number, _VARINT) + b"\1"))
         else:
-            head = _head(number, _LENGTH)
-            for text in value:
-                packed = text.encode() if isinstance(text, str) else text
-                found += [head, _varint(len(packed)), packed]
+            found.append(memoryview(_texts(_head(number, _LENGTH), value)))
     return found
 
 
-def _size(part: Part) -> int:
-    return part.nbytes if isinstance(part, memoryview) else len(part)
+def _texts(head: bytes, values: Sequence[str] | Sequence[bytes]) -> bytes:
+    """Return a repeated field of texts, or of messages that are written already."""
+    found: list[bytes] = []
+    for value in values:
+        packed = value.encode() if isinstance(value, str) else value
+        found += (head, _varint(len(packed)), packed)
+    return b"".join(found)
 
 
 def _head(number: int, wire_type: int) -> bytes:
@@ -121,6 +123,8 @@ def _head(number: int, wire_type: int) -> bytes:
 
 def _varint(value: int) -> bytes:
     """Return *value* >= 0 in groups of seven bits, the lowest first."""
+    if value < len(_SHORT):
+        return _SHORT[value]
     found = bytearray()
     while value > 0x7F:  # noqa: PLR2004 - seven bits
         found.append(value & 0x7F | 0x80)

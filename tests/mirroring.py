@@ -40,7 +40,7 @@ class MirrorListener:
     def hear(self, items: Iterable[PackedItem]) -> Iterator[None]:
         """Take *items* in, in order, as they come over the wire; yield at bookmarks."""
         for response in encode_packed(items):
-            sent = pb.WatchPlacementsResponse.FromString(response.SerializeToString())
+            sent = pb.WatchPlacementsResponse.FromString(response)
             for item in sent.items:
                 packed = decode_packed(item)
                 if packed is not None:

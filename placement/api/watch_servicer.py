@@ -1,5 +1,6 @@
 """PlacementService's watch: what is stored where, and every change of it."""
 
+import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -8,6 +9,7 @@ from collections.abc import (
     Iterator,
 )
 from contextlib import aclosing
+from typing import Any, TypeVar
 
 from placement.api.reading import Context
 from placement.api.streaming import SEND_SECONDS_MAX, SendTimeoutError
@@ -21,6 +23,9 @@ from placement.v1.placement_service_pb2_grpc import PlacementServiceServicer
 from placement.wire.packed_answers import encode_packed
 from placement.wire.watch_answers import encode_told
 from placement.wire.watch_requests import decode_watch
+
+Response = TypeVar("Response", pb.WatchPlacementsResponse, bytes)
+"""A message, or one that is written already: the interceptor sends both."""
 
 
 class WatchLaggedError(PlacementError):
@@ -47,6 +52,7 @@ class WatchAnswers(PlacementServiceServicer):
         """Yield what is watched, then its changes, until the caller or we leave."""
         del context  # sending is the interceptor's
         query = decode_watch(request)
+        responses: AsyncGenerator[Any, None]
         if query.packed:
             packed = PackedInterest(query.interest, self._hub.chunks)
             responses = self._told(packed, encode_packed, query.resume_token)
@@ -62,16 +68,17 @@ class WatchAnswers(PlacementServiceServicer):
     async def _told(
         self,
         interest: Watchable[Item],
-        encode: Callable[
-            [tuple[Item | Frame, ...]], Iterator[pb.WatchPlacementsResponse]
-        ],
+        encode: Callable[[tuple[Item | Frame, ...]], Iterator[Response]],
         token: str,
-    ) -> AsyncGenerator[pb.WatchPlacementsResponse, None]:
+    ) -> AsyncGenerator[Response, None]:
         """Yield what is told of *interest* from *token* on.
 
         Raises WatchLaggedError when it is told that nobody took a response in time.
         """
-        async with aclosing(self._hub.watch(interest, token)) as batches:
+        async with (
+            aclosing(self._hub.watch(interest, token)) as watched,
+            aclosing(one_ahead(watched)) as batches,
+        ):
             async for batch in batches:
                 for response in encode(batch):
                     try:
@@ -79,6 +86,20 @@ class WatchAnswers(PlacementServiceServicer):
                     except SendTimeoutError:
                         raise WatchLaggedError(token) from None
                 token = last_token(batch) or token
+
+
+async def one_ahead(items: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    """Yield *items*, and let the next one be made while one is sent."""
+    coming = asyncio.ensure_future(anext(items, None))
+    try:
+        while (item := await coming) is not None:
+            coming = asyncio.ensure_future(anext(items, None))
+            yield item
+    finally:
+        coming.cancel()
+        await asyncio.wait({coming})
+        if not coming.cancelled():
+            coming.exception()  # whoever asked for it was told, or has left
 
 
 def last_token(batch: Iterable[object]) -> str:

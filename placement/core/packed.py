@@ -54,7 +54,7 @@ def word_count(region_count: int) -> int:
     return max(1, -(-region_count // WORD_REGIONS))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class PackedPlacements:
     """Where contents are; *owners* and regions are indexes into the names beside.
 
@@ -81,7 +81,7 @@ class PackedPlacements:
     other_digests: tuple[Digest, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class PackedContents:
     """What contents refer to, the references of one content after those of another."""
 
@@ -100,7 +100,7 @@ class PackedContents:
     other_digests: tuple[Digest, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class PackedTags:
     """Where tags point, NO_KEY where they were removed, and who set them when."""
 
@@ -116,7 +116,7 @@ class PackedTags:
     other_digests: tuple[Digest, ...] = ()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class PackedNetwork:
     """What regions may be used for, and the newest transfers of routes, oldest first.
 

@@ -36,6 +36,11 @@ class Scene(Protocol[Item_co]):
         """The notes of what changed."""
 
     @property
+    def chunked(self) -> bool:
+        """Whether many things are told as one, so that sending takes longest."""
+        return False
+
+    @property
     def room(self) -> int:
         """Return how many things a snapshot tells of, at the most; 0: it says not."""
         return 0

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
+from weakref import WeakSet
 
 from placement.core.errors import PlacementError
 from placement.core.packing.selection import SharedChunks
@@ -42,6 +44,8 @@ class WatchHub:
         """Of all watchers one reads at a time, and answers come before the next."""
         self.chunks = SharedChunks()
         """Of snapshots in columns, for all watchers who read the same one."""
+        self._chunked: WeakSet[Watcher[Any]] = WeakSet()
+        """Who is being told chunks."""
         self._open_count = 0
         self._stopped = False
 
@@ -89,11 +93,19 @@ class WatchHub:
                 async with self._turn:
                     self._look()
                     batch = watcher.step()
-                    await asyncio.sleep(0 if watcher.idle else self._settings.pause_s)
+                    await asyncio.sleep(self._pause_s(watcher))
                 if batch:
                     yield batch
                 if watcher.idle:
                     await self._rest(watcher, began_s, clock)
+
+    def _pause_s(self, watcher: Watcher[Any]) -> float:
+        """Return for how long others are let in after a step, before the next one."""
+        if watcher.idle or not watcher.chunked:
+            self._chunked.discard(watcher)
+            return 0 if watcher.idle else self._settings.pause_s
+        self._chunked.add(watcher)
+        return self._settings.crowd_pause_s if len(self._chunked) > 1 else 0
 
     def _look(self) -> int:
         """Return before which sequence no token goes on.

@@ -52,6 +52,11 @@ class WatchSettings:
     """Reading lets others run after so long; encoding takes half as long again."""
     pause_s: float = 0.001
     """And then for so long, if more is to be read: answers take several turns."""
+    crowd_pause_s: float = 0.004
+    """Between chunks, while several watchers are told chunks: they share the time.
+
+    One alone needs no pause, since answers take their turns while it is sent.
+    """
     batch_item_count: int = 512
 
 
@@ -125,6 +130,11 @@ class Watcher(Generic[Item]):
         self._marked_s = 0.0
         self._marked_at = 0
         self._mark_due = False
+
+    @property
+    def chunked(self) -> bool:
+        """Whether it is told chunks, and is not done with them."""
+        return not self.idle and self._scene is not None and self._scene.chunked
 
     def step(self) -> tuple[Item | Frame, ...]:
         """Return what can be told in a slice of time."""

@@ -21,7 +21,7 @@ _NONE: Final = np.zeros(1, np.uint64)
 
 Coming = dict[int, tuple[int, int]]
 """By a region's row: how far the content has come, and what of it is there."""
-Numbers = NDArray[np.int64]
+Where = slice | Rows
 
 
 class MirroredPlacements:
@@ -94,24 +94,31 @@ class MirroredPlacements:
         hashes = self._hash(told.digests, owner_rows)
         if told.fresh:
             rows = self._added(told.digests, owner_rows, hashes)
+            self._set(slice(self.count - len(rows), self.count), told, regions)
         else:
             rows = self._found(told.digests, owner_rows, hashes)
             new = rows < 0
             if new.any():
                 keys = told.digests[new]
                 rows[new] = self._added(keys, owner_rows[new], hashes[new])
-        self.sizes.array[rows] = told.sizes
-        self.kinds.array[rows] = told.kinds
-        self._set_masks(self.complete, rows, told.complete, regions)
+            self._set(rows, told, regions)
+        self._set_coming(told, rows, regions)
+        return rows
+
+    def _set(
+        self, where: Where, told: PackedPlacements, regions: Sequence[int]
+    ) -> None:
+        """Let the rows at *where* be as they are told."""
+        self.sizes.array[where] = told.sizes
+        self.kinds.array[where] = told.kinds
+        self._set_masks(self.complete, where, told.complete, regions)
         if len(told.verified) and not self.verified:
             self.verified = [self._column(INT64) for _ in self.complete]
         if self.verified:
             verified = told.verified
             if not len(verified):
                 verified = np.zeros_like(told.complete)
-            self._set_masks(self.verified, rows, verified, regions)
-        self._set_coming(told, rows, regions)
-        return rows
+            self._set_masks(self.verified, where, verified, regions)
 
     def widen(self, region_count: int) -> None:
         """Have room for so many regions in each mask."""
@@ -122,7 +129,7 @@ class MirroredPlacements:
                 self.verified.append(self._column(INT64))
 
     def _set_masks(
-        self, columns: list[Column], rows: Rows, told: Words, regions: Sequence[int]
+        self, columns: list[Column], where: Where, told: Words, regions: Sequence[int]
     ) -> None:
         if list(regions) == list(range(len(regions))):
             masks = told
@@ -130,7 +137,7 @@ class MirroredPlacements:
             masks = moved_bits(told, regions, self.words)
         for word, column in enumerate(columns):
             told_words = masks[:, word] if word < masks.shape[1] else _NONE
-            column.array[rows] = told_words.view(np.int64)
+            column.array[where] = told_words.view(np.int64)
 
     def _set_coming(
         self, told: PackedPlacements, rows: Rows, regions: Sequence[int]
@@ -155,8 +162,8 @@ class MirroredPlacements:
         self.count += len(rows)
         if self.count > self.keys.rows:
             self._grow(max(self.count, int(GROWS_BY * self.keys.rows)))
-        self.keys.array[rows] = _as_words(keys)
-        self.owners.array[rows] = owners
+        self.keys.array[first : self.count] = _as_words(keys)
+        self.owners.array[first : self.count] = owners
         self.slots.add(hashes, rows)
         return rows
 

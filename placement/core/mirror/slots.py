@@ -23,6 +23,8 @@ FULL: Final = 0.5
 """The share of slots in use from which on a larger table is filled beside."""
 CROWDED: Final = 0.75
 """The share that is never exceeded: many rows at once make room for themselves."""
+FEW: Final = 64
+"""So many are placed faster one by one."""
 MOVED_PER_ROW: Final = 8
 MOVED_MIN: Final = 2**13
 """Slots that are moved to the larger table for each row added, and at the least."""
@@ -96,11 +98,17 @@ class RowSlots:
         slots, at = self.column.array, self._home(hashes)
         self.count += len(rows)
         marks = (rows + 1).astype(np.int32)
-        while len(marks):
-            free = slots[at] == 0
-            slots[at[free]] = marks[free]
-            late = slots[at] != marks  # taken before, or by another one just now
-            at, marks = (at[late] + 1) & self.mask, marks[late]
+        while len(marks) > FEW:
+            free = np.flatnonzero(slots.take(at) == 0)
+            slots[at.take(free)] = marks.take(free)
+            # Taken before, or by another one just now.
+            late = np.flatnonzero(slots.take(at) != marks)
+            at, marks = (at.take(late) + 1) & self.mask, marks.take(late)
+        for home, mark in zip(at.tolist(), marks.tolist(), strict=True):
+            slot = home
+            while self.cells[slot]:
+                slot = (slot + 1) & self.mask
+            self.cells[slot] = mark
 
     def find(self, hashes: Hashes, same: Same) -> Rows:
         """Return the row for each hash whose key is the *same*; -1: there is none."""

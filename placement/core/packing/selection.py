@@ -24,8 +24,8 @@ CONTENT_ROWS: Final = 2**10
 """Contents of one chunk; ten references each come to 450 KiB."""
 NOTES_READ: Final = 512
 """Changes that are packed at once."""
-CHUNKS_SHARED: Final = 16
-"""Chunks kept for other watchers of the same snapshot: 16 MiB."""
+CHUNKS_SHARED: Final = 32
+"""Chunks kept for other watchers of the same snapshot, each twice: 64 MiB."""
 NOTES_SHARED: Final = 2**12
 """Changes since a snapshot began that another watcher joins: it is told them, too."""
 
@@ -91,6 +91,11 @@ class PackedSelection(Scene[Packed]):
     def changes(self) -> Changes:
         """Return the notes of what changed."""
         return self.state.indexes.changes
+
+    @property
+    def chunked(self) -> bool:
+        """Whether many things are told as one: they are."""
+        return True
 
     @property
     def room(self) -> int:

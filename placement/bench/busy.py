@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from placement.bench.made_state import LAYER, MANIFEST, SEED, TIME_NS
+from placement.bench.made_state import LAYER, MANIFEST, SEED
 from placement.core.event import (
     CacheKind,
     ClientKind,
@@ -40,6 +40,8 @@ RUNNING_APPS_MAX: Final = 2_000
 """Apps whose machines start and stop meanwhile."""
 REGIONS_PER_APP: Final = 2
 SECOND_NS: Final = 1_000_000_000
+STEP_NS: Final = SECOND_NS // 100
+"""Between messages: so all of them are of one day, as most starts are."""
 PULLS_PER_START: Final = 8
 """A manifest, and layers that the host has not."""
 STARTS_PER_VERSION: Final = 40
@@ -56,6 +58,7 @@ class BusyLog:
         self._state = state
         self._regions = [Region(key.decode()) for key, _ in state.regions.rows()]
         self._sequence = state.sequence
+        self._stored_ns = state.store_time_ns
         self._number = 0
         self._images: list[tuple[Repository, Digest, list[Region]]] = []
         self._machines: dict[Region, deque[Identifier]] = defaultdict(deque)
@@ -169,15 +172,15 @@ class BusyLog:
         return Digest(f"sha256:{self._random.randbytes(32).hex()}")
 
     def _message(self, region: Region, facts: Sequence[Fact]) -> Message:
-        """Return the next message, a second after the one before."""
+        """Return the next message, a little after the one before."""
         self._sequence += 1
+        self._stored_ns += STEP_NS
         events = []
         for fact in facts:
             self._number += 1
             events.append(Event(Identifier(f"busy-{self._number:024x}"), region, fact))
         subject, body, _ = encode_message(events)
-        stored_ns = max(self._state.store_time_ns, TIME_NS) + self._sequence * SECOND_NS
-        return Message(self._sequence, stored_ns, subject, body)
+        return Message(self._sequence, self._stored_ns, subject, body)
 
 
 def _pulled(

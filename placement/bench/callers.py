@@ -20,6 +20,8 @@ from placement.bench.rounds import pinned
 CONNECTIONS: Final = 4
 CALLS_AT_ONCE: Final = 16
 """On each connection."""
+WINDOWS: Final = ("-w", "20", "-W", "24")
+"""Bits of what may be on its way to h2load, in a stream and in all: never the limit."""
 RUN_SECONDS_MAX: Final = 120.0
 ALONE: Final = (("grpc.use_local_subchannel_pool", 1),)
 """A channel of these options has a connection of its own."""
@@ -71,7 +73,7 @@ class Caller:
         with pinned(self.cores):
             process = await asyncio.create_subprocess_exec(
                 *("h2load", "-n", str(self.count), "-c", str(asked.connections)),
-                *("-m", str(CALLS_AT_ONCE), "-d", file),
+                *("-m", str(CALLS_AT_ONCE), "-d", file, *WINDOWS),
                 *("-H", "content-type: application/grpc", "-H", "te: trailers"),
                 f"http://{asked.target}{asked.method}",
                 stdout=asyncio.subprocess.PIPE,

@@ -1,6 +1,6 @@
 """What a service is filled with before it is asked: layers of one repository."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from typing import Final
@@ -33,6 +33,12 @@ def digest_of(number: int) -> Digest:
     return Digest(f"sha256:{sha256(number.to_bytes(8, 'big')).hexdigest()}")
 
 
+def holders(storing: Sequence[Region], number: int) -> list[Region]:
+    """Return which of the *storing* regions hold a layer."""
+    places = range(min(HOLDERS, len(storing)))
+    return [storing[(number + 3 * place) % len(storing)] for place in places]
+
+
 async def fill(target: str, topology: Topology, layers: int) -> Region:
     """Store so many layers, and what transfers took; return the asker's region."""
     storing = sorted(code for code in topology.regions if topology.stores(code))
@@ -52,8 +58,7 @@ def _events(storing: list[Region], layers: int) -> Iterator[Event]:
     named = 0
     for number in range(layers):
         content = Descriptor(digest_of(number), LAYER, 1_000_000 + 7_919 * number)
-        for holder in range(min(HOLDERS, len(storing))):
-            region = storing[(number + 3 * holder) % len(storing)]
+        for region in holders(storing, number):
             fact = ContentPushed(content, REPOSITORY)
             yield Event(Identifier(f"bench-fill-{named}"), region, fact)
             named += 1

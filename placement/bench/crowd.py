@@ -22,7 +22,7 @@ from placement.wire.events import Encoded
 
 EVENTS_PER_SECOND: Final = 100_000
 CALLS_PER_SECOND: Final = 200
-LEAD_SECONDS: Final = 0.5
+LEAD_SECONDS: Final = 0.2
 """Events come in for so long before the first call."""
 UNDER_WAY_MAX: Final = 64
 """Envelopes that wait for the log at once; a log that is slower gets fewer."""

@@ -7,6 +7,7 @@ again; ``sources_computed`` asks for a freshness, too, so that each answer is co
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Final
 
 from placement.bench.callers import Asked, Caller
@@ -23,8 +24,8 @@ from placement.bench.rounds import (
     pinned,
     server_core,
 )
-from placement.bench.servers import echoing, serving, serving_by
-from placement.bench.settings import Settings
+from placement.bench.servers import Server, echoing, serving, serving_by
+from placement.bench.settings import Service, Settings
 from placement.client import PlacementClient
 from placement.client.client import rank_request
 
@@ -48,83 +49,94 @@ def measure(settings: Settings) -> list[Measured]:
 
 async def _measured(settings: Settings) -> list[Measured]:
     rounds = settings.pick(ROUNDS, QUICK_ROUNDS)
-    alone = await _alone(settings, rounds)
-    shared = await _shared(settings, rounds)
-    return [*alone, *shared, *await _crowded(settings, rounds)]
-
-
-async def _alone(settings: Settings, rounds: int) -> list[Measured]:
-    """Return what one service answers on a core, beside an echo on the same core."""
+    one = [server_core()]
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        service = await enter(serving(settings, "alone", [server_core()]))
-        echo = await enter(echoing([server_core()]))
-        again, computed = await _bodies(settings, service.target)
+        alone = _Alone(
+            settings,
+            await enter(serving(settings, "alone", one)),
+            await enter(echoing(one)),
+        )
+        figures = await alone.costs(rounds) + await alone.shared(rounds)
+    return figures + await _crowded(settings, rounds)
 
-        def asking(target: str, process: int, method: str, body: bytes) -> Caller:
-            asked = Asked(target, method, body)
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """One service and one echo, on one core."""
+
+    settings: Settings
+    service: Service
+    echo: Server
+
+    async def costs(self, rounds: int) -> list[Measured]:
+        """Return what the service answers, beside the echo."""
+        settings = self.settings
+        again, computed = await _bodies(settings, self.service.target)
+
+        def asking(server: Service | Server, method: str, body: bytes) -> Caller:
+            asked = Asked(server.target, method, body)
             count = settings.pick(CALLS, QUICK_CALLS)
-            return Caller(asked, count, [process], [own_core()], settings.scratch)
+            own, processes = [own_core()], [server.process_id]
+            return Caller(asked, count, processes, own, settings.scratch)
 
-        of_service = service.target, service.process_id, SOURCES
         callers = {
-            "echo": asking(echo.target, echo.process_id, METHOD, again),
-            "sources_again": asking(*of_service, again),
-            "sources_computed": asking(*of_service, computed),
+            "echo": asking(self.echo, METHOD, again),
+            "sources_again": asking(self.service, SOURCES, again),
+            "sources_computed": asking(self.service, SOURCES, computed),
         }
         turns = {name: caller.turn for name, caller in callers.items()}
         rates = await in_turn_async(turns, rounds)
-    costs = {name: Samples(tuple(callers[name].costs_us[-rounds:])) for name in callers}
-    figures = [
-        rates["echo"].measured(RPC, "echo_rate", RATE),
-        costs["echo"].measured(RPC, "echo_cost", "us"),
-    ]
-    for name in ("sources_again", "sources_computed"):
-        figures += [
-            rates[name].measured(RPC, f"{name}_rate", RATE, rates["echo"]),
-            costs[name].measured(RPC, f"{name}_cost", "us", costs["echo"]),
+        costs = {
+            name: Samples(tuple(caller.costs_us[-rounds:]))
+            for name, caller in callers.items()
+        }
+        figures = [
+            rates["echo"].measured(RPC, "echo_rate", RATE),
+            costs["echo"].measured(RPC, "echo_cost", "us"),
         ]
-    return figures
+        for name in ("sources_again", "sources_computed"):
+            figures += [
+                rates[name].measured(RPC, f"{name}_rate", RATE, rates["echo"]),
+                costs[name].measured(RPC, f"{name}_cost", "us", costs["echo"]),
+            ]
+        return figures
 
+    async def shared(self, rounds: int) -> list[Measured]:
+        """Return how many times as much two processes on one port answer as one."""
+        settings, one, two = self.settings, [server_core()], [own_core()]
+        async with AsyncExitStack() as stack:
+            enter = stack.enter_async_context
+            first = await enter(serving(settings, "first", one))
+            by = first.data_dir, first.target
+            await enter(serving_by(settings, "second", two, *by))
+            echo = await enter(echoing(one))
+            await enter(echoing(two, echo.target))
+            _, body = await _bodies(settings, first.target)
 
-async def _shared(settings: Settings, rounds: int) -> list[Measured]:
-    """Return how many times as much two processes on one port answer as one."""
-    one, two = [server_core()], [own_core()]
-    async with AsyncExitStack() as stack:
-        enter = stack.enter_async_context
-        services = [
-            await enter(serving(settings, "lone", one)),
-            await enter(serving(settings, "first", one)),
+            def asking(server: Service | Server, method: str) -> Caller:
+                asked = Asked(server.target, method, body, SHARED_CONNECTIONS)
+                count = settings.pick(2 * CALLS, QUICK_CALLS)
+                return Caller(asked, count, [], [*one, *two], settings.scratch)
+
+            async def scaling(lone: Caller, both: Caller) -> float:
+                rate = await lone.turn()
+                return await both.turn() / rate
+
+            echoes = asking(self.echo, METHOD), asking(echo, METHOD)
+            services = asking(self.service, SOURCES), asking(first, SOURCES)
+            found = await in_turn_async(
+                {
+                    "echo": lambda: scaling(*echoes),
+                    "sources": lambda: scaling(*services),
+                },
+                rounds,
+            )
+        name = "on_two_over_one"
+        return [
+            found["echo"].measured(RPC, f"echo_{name}", "times"),
+            found["sources"].measured(RPC, f"sources_{name}", "times", found["echo"]),
         ]
-        first = services[1]
-        await enter(serving_by(settings, "second", two, first.data_dir, first.target))
-        echoes = [await enter(echoing(one)), await enter(echoing(one))]
-        await enter(echoing(two, echoes[1].target))
-        bodies = [(await _bodies(settings, each.target))[1] for each in services]
-        count = settings.pick(2 * CALLS, QUICK_CALLS)
-
-        def asking(target: str, method: str, body: bytes) -> Caller:
-            asked = Asked(target, method, body, SHARED_CONNECTIONS)
-            return Caller(asked, count, [], [*one, *two], settings.scratch)
-
-        pairs = zip(services, bodies, strict=True)
-        sources = [asking(each.target, SOURCES, body) for each, body in pairs]
-        others = [asking(each.target, METHOD, bodies[0]) for each in echoes]
-
-        async def scaling(callers: list[Caller]) -> float:
-            lone, both = [await caller.turn() for caller in callers]
-            return both / lone
-
-        found = await in_turn_async(
-            {"echo": lambda: scaling(others), "sources": lambda: scaling(sources)},
-            rounds,
-        )
-    return [
-        found["echo"].measured(RPC, "echo_on_two_over_one", "times"),
-        found["sources"].measured(
-            RPC, "sources_on_two_over_one", "times", found["echo"]
-        ),
-    ]
 
 
 async def _crowded(settings: Settings, rounds: int) -> list[Measured]:

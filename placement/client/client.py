@@ -106,12 +106,8 @@ class PlacementClient(
         **freshness: Unpack[Freshness],
     ) -> PackedRankings:
         """Return the sources of at most 16,384 contents, by their SHA-256 digests."""
-        request = pb.BatchRankSourcesPackedRequest(
-            repository=repository,
-            sha256_digests=pack_digests(digests),
-            region=region,
-            max_source_count=max_source_count,
-            consistency=consistency(**freshness),
+        request = packed_request(
+            repository, digests, region, max_source_count, **freshness
         )
         method = self._placement.BatchRankSourcesPacked
         return PackedRankings(await call(method, request, self._timeout_s))
@@ -231,6 +227,23 @@ def rank_request(
     return pb.RankSourcesRequest(
         repository=repository,
         digest=digest,
+        region=region,
+        max_source_count=max_source_count,
+        consistency=consistency(**freshness),
+    )
+
+
+def packed_request(
+    repository: str,
+    digests: Sequence[str],
+    region: str,
+    max_source_count: int = 0,
+    **freshness: Unpack[Freshness],
+) -> pb.BatchRankSourcesPackedRequest:
+    """Return what ``PlacementClient.batch_rank_sources_packed`` asks."""
+    return pb.BatchRankSourcesPackedRequest(
+        repository=repository,
+        sha256_digests=pack_digests(digests),
         region=region,
         max_source_count=max_source_count,
         consistency=consistency(**freshness),

@@ -1,11 +1,12 @@
 """The composition root: builds every part from the configuration, and runs them."""
 
 import asyncio
+import gc
 import os
 import platform
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -20,6 +21,7 @@ from prometheus_client import CollectorRegistry
 
 from placement import faults
 from placement.adapters.broker.child import NatsChild, attach
+from placement.adapters.broker.ownership import own_broker_on
 from placement.adapters.data_directory import lock_data_directory
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.jetstream.settings import JetStreamSettings
@@ -31,6 +33,7 @@ from placement.adapters.sqlite.generations import (
 from placement.api.server import PlacementServer, ServerSettings, build_server
 from placement.bench.settings import BrokerAddress
 from placement.config import Config, load_prices, load_topology, split_address
+from placement.core.errors import InputError
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
 from placement.runtime.planner import Planner, PlannerSettings
 from placement.runtime.projector import Projector, ProjectorSettings
@@ -41,10 +44,32 @@ from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
 
+GARBAGE_THRESHOLDS = (20_000, 20, 100)
+"""What is new is looked at after so many objects, what is older after so many looks."""
 STOP_GRACE_SECONDS = 5.0
 """Calls that are under way when the service is told to stop may take so long."""
 
 log_events = structlog.get_logger(__name__)
+
+
+def run(config: Config) -> None:
+    """Run the service on the event loop that the configuration names."""
+    with asyncio.Runner(loop_factory=_loop_factory(config.event_loop)) as runner:
+        runner.run(serve(config))
+
+
+def _loop_factory(wanted: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes the event loop; None: Python's own. Raises InputError."""
+    if wanted == "asyncio":
+        return None
+    try:
+        import uvloop  # noqa: PLC0415 - an extra, and there need not be one
+    except ImportError:
+        if wanted == "auto":
+            return None
+        remedy = "install it, as pip install 'placement[fast]' does, or give asyncio"
+        raise InputError("event_loop", wanted, remedy) from None
+    return uvloop.new_event_loop
 
 
 async def serve(config: Config) -> None:
@@ -54,6 +79,8 @@ async def serve(config: Config) -> None:
     async with AsyncExitStack() as stack:
         lock = lock_data_directory(config.data_dir, config.data_dir / "lock")
         stack.callback(os.close, lock)
+        if config.reuse_port and not config.nats.url:
+            stack.enter_context(own_broker_on(config.listen))
         log = JetStreamLog(await _broker(config, stack))
         stack.push_async_callback(log.close)
         generations = _generations(config)
@@ -72,6 +99,7 @@ async def serve(config: Config) -> None:
         planner = _planner(config, view, publisher)
         register_planning(registry, view, load_topology(config), planner)
         await projector.restore()
+        _leave_alone_what_is_loaded()
         port = await server.start()
         stack.push_async_callback(server.stop, STOP_GRACE_SECONDS)
         blocked = partial(projector.note_blocked, "the event loop stood still")
@@ -79,6 +107,16 @@ async def serve(config: Config) -> None:
         log_events.info("service_started", port=port, data_dir=str(config.data_dir))
         await _run(projector, planner)
         log_events.info("service_stopping", sequence=view.state.sequence)
+
+
+def _leave_alone_what_is_loaded() -> None:
+    """Keep the garbage collector off the state: it looks at what is new, and seldom.
+
+    With ten million digests it would stand still for seconds to find nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 @asynccontextmanager
@@ -150,7 +188,7 @@ async def _broker(config: Config, stack: AsyncExitStack) -> JetStreamSettings:
             tls_certificate_file=nats.cert_file,
             tls_key_file=nats.key_file,
         )
-    child = await NatsChild.start(config.data_dir)
+    child = await NatsChild.start(config.data_dir, nats.port or -1)
     stack.push_async_callback(child.stop)
     return replace(child.settings, max_bytes=nats.max_bytes or None)
 
@@ -200,6 +238,7 @@ def _server(config: Config, view: View, publisher: Publisher) -> PlacementServer
     settings = ServerSettings(
         host=host,
         port=port,
+        reuse_port=config.reuse_port,
         reflection=config.reflection,
         allow_plaintext=config.allow_plaintext,
         default_deadline_ms=config.default_deadline_ms,

@@ -214,10 +214,11 @@ class CheckpointStore(Protocol):
     async def load(self, begin: Begin) -> CheckpointHeader | None:
         """Read the last saved checkpoint; None when there is none.
 
-        Each chunk is given to what *begin* returns, ordered by table and number, and
-        kept by nobody else: a state of gigabytes is never there twice. What was given
-        is worth nothing before this returns the header that *begin* was called with
-        last: it is called again where an older checkpoint is fallen back to.
+        Each chunk is given to what *begin* returns, one after the other, by table and
+        number, perhaps in another thread; and kept by nobody else: a state of gigabytes
+        is never there twice. What was given is worth nothing before this returns the
+        header that *begin* was called with last: it is called again where an older
+        checkpoint is fallen back to.
 
         Raises CheckpointDamagedError unless every byte is as it was saved, and
         CheckpointUnwritableError when what is there cannot be opened at all now.

@@ -110,7 +110,7 @@ def assert_same_ranking(
     told = [(s.region, s.p50_ns, s.p90_ns, s.phase) for s in local.sources]
     assert told == [plain(source) for source in service.sources]
     for mine, its in zip(local.sources, service.sources, strict=True):
-        factors = {str(factor.name): factor.value for factor in its.factors}
+        factors = its.factors
         assert (mine.complete, mine.draining) == (
             factors["complete"] == 1,
             factors["draining"] == 1,

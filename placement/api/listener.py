@@ -19,6 +19,8 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 0
     """0: any free port; ``PlacementServer.start`` says which."""
+    reuse_port: bool = False
+    """Share the port with other services that do so, too: each gets some callers."""
     cert_file: Path | None = None
     """The certificate chain, PEM; with it the service speaks TLS only."""
     key_file: Path | None = None
@@ -45,6 +47,9 @@ def check_settings(settings: ServerSettings) -> None:
     if settings.client_ca_file is not None and settings.cert_file is None:
         remedy = "also give tls.cert_file and tls.key_file: without TLS none is asked"
         raise InputError("tls.client_ca_file", settings.client_ca_file, remedy)
+    if settings.reuse_port and not settings.port:
+        remedy = "give the port that all of them are to share"
+        raise InputError("listen", f"{settings.host}:0", remedy)
     private = is_loopback(settings.host) or settings.allow_plaintext
     if settings.cert_file is None and not private:
         remedy = (
@@ -73,7 +78,10 @@ def listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
             return server.add_insecure_port(address)
         return server.add_secure_port(address, _credentials(settings))
     except RuntimeError:
-        remedy = "choose an address of this machine and a port that is free"
+        remedy = (
+            "choose an address of this machine and a port that is free; for several "
+            "services on one port start each with reuse_port = true"
+        )
         raise InputError("listen", address, remedy) from None
 
 

@@ -2,33 +2,28 @@
 
 from placement import __version__
 from placement.api.estimate_servicer import EstimateAnswers
+from placement.api.rank_servicer import RankAnswers
 from placement.api.reading import Context, Pace, Reader
 from placement.api.watch_servicer import WatchAnswers
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION
 from placement.core.lookup import ListedReplica, list_replicas, placement_of, resolve
-from placement.core.ranking import Question, fallback_source, rank_sources
 from placement.core.tables.table import ABSENT
 from placement.core.topology import Region
 from placement.runtime.view import SILENCE_NS_MAX, View
 from placement.runtime.watch import WatchHub
 from placement.v1 import placement_service_pb2 as pb
 from placement.wire.answers import (
-    encode_batch_rank,
     encode_placement,
-    encode_rank,
-    encode_ranking,
     encode_replicas,
     encode_resolved,
 )
 from placement.wire.page_tokens import Key, make_page_token, parse_page_token
+from placement.wire.rank_answers import RankWriter
 from placement.wire.requests import (
     REPLICAS_READ_MAX,
-    RankQuery,
     ReplicaQuery,
-    decode_batch_rank,
     decode_list,
-    decode_rank,
     decode_reference,
 )
 from placement.wire.service_answers import ServiceFacts, encode_service_info
@@ -36,43 +31,14 @@ from placement.wire.service_answers import ServiceFacts, encode_service_info
 COUNTERS = ("folded", "duplicate", "set_aside", "late")
 
 
-class PlacementServicer(EstimateAnswers, WatchAnswers):
+class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
     """Answers where content is, and from where to pull it; its bases, the rest."""
 
     def __init__(self, reader: Reader, hub: WatchHub) -> None:
         """Answer from what *reader* gives, and let *hub* watch it."""
         self._reader = reader
         self._hub = hub
-
-    async def RankSources(  # noqa: N802 - gRPC's name
-        self, request: pb.RankSourcesRequest, context: Context
-    ) -> pb.RankSourcesResponse:
-        """Return the sources of one content, best first, and the fallback."""
-        query = decode_rank(request)
-        self._reader.topology.known(query.region)
-        basis = await self._reader.settled(query.consistency, context)
-        network, topology = self._reader.network(basis), self._reader.topology
-        question, digest = _question(query), query.digests[0]
-        ranking = rank_sources(network, question, digest)
-        fallback = fallback_source(network, question, digest)
-        return encode_rank(topology, ranking, fallback, basis)
-
-    async def BatchRankSources(  # noqa: N802 - gRPC's name
-        self, request: pb.BatchRankSourcesRequest, context: Context
-    ) -> pb.BatchRankSourcesResponse:
-        """Return the sources of several contents, in the order of the request."""
-        query = decode_batch_rank(request)
-        self._reader.topology.known(query.region)
-        basis = await self._reader.settled(query.consistency, context)
-        network, topology = self._reader.network(basis), self._reader.topology
-        question, pace = _question(query), Pace()
-        rankings = []
-        for digest in query.digests:
-            ranking = rank_sources(network, question, digest)
-            rankings.append(encode_ranking(topology, ranking))
-            await pace.step()
-        fallback = fallback_source(network, question, None)
-        return encode_batch_rank(topology, rankings, fallback, basis)
+        self._writer = RankWriter(reader.topology)
 
     async def ResolveReference(  # noqa: N802 - gRPC's name
         self, request: pb.ResolveReferenceRequest, context: Context
@@ -156,7 +122,3 @@ def pending_message_count(view: View) -> int | None:
     if view.last_sequence is None or view.staleness_ns() > SILENCE_NS_MAX:
         return None
     return max(0, view.last_sequence - view.state.sequence)
-
-
-def _question(query: RankQuery) -> Question:
-    return Question(query.repository, query.region, query.source_count_max)

@@ -4,7 +4,6 @@ And what a long one does meanwhile: let others run.
 """
 
 import asyncio
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any, Final
 
@@ -14,8 +13,9 @@ from placement.core.errors import PlacementError
 from placement.core.network import Network
 from placement.core.state import State
 from placement.core.topology import Topology
+from placement.core.ways import Ways
 from placement.runtime.view import Basis, View
-from placement.wire.requests import Consistency
+from placement.wire.requests import ANY, Consistency
 
 ANSWER_MARGIN_S: Final = 0.025
 """Kept of a caller's deadline, so that an answer marked STALE still reaches it."""
@@ -40,13 +40,17 @@ class StateBehindError(PlacementError):
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Reader:
     """What answers are made from, and how long one may wait for it."""
 
-    view: View
-    topology: Topology
-    default_deadline_s: float
+    def __init__(
+        self, view: View, topology: Topology, default_deadline_s: float
+    ) -> None:
+        """Read *view*; wait so long at most where a caller sets no deadline."""
+        self.view = view
+        self.topology = topology
+        self.default_deadline_s = default_deadline_s
+        self._ways = Ways(view.state, topology)
 
     @property
     def state(self) -> State:
@@ -55,7 +59,10 @@ class Reader:
 
     def network(self, basis: Basis) -> Network:
         """Return what an answer of this basis knows of the network."""
-        return Network(self.state, self.topology, basis.answer_time_ns)
+        state = self.view.state
+        if self._ways.state is not state:
+            self._ways = Ways(state, self.topology)
+        return Network(state, self.topology, basis.answer_time_ns, self._ways)
 
     async def settled(self, consistency: Consistency, context: Context) -> Basis:
         """Wait until the state is as fresh as was asked, and return what it is then.
@@ -63,7 +70,7 @@ class Reader:
         Not reached within the deadline: the basis is marked STALE, or, where the caller
         wants that, raises StateBehindError. Raises TokenInvalidError.
         """
-        reached = await self._reached(consistency, context)
+        reached = consistency is ANY or await self._reached(consistency, context)
         basis = self.view.basis(behind=not reached)
         if consistency.fail and not reached:
             raise StateBehindError(basis)

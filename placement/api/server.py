@@ -1,7 +1,7 @@
 """The gRPC server: its services, its limits, its beginning and its end."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import structlog
@@ -9,9 +9,10 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
+from placement.api.answering import Answering, Unregistered
 from placement.api.event_servicer import EventServicer
 from placement.api.health import Health
-from placement.api.interceptors import AnswerInterceptor
+from placement.api.kept_answers import KeptAnswers
 from placement.api.listener import ServerSettings, check_settings, listen
 from placement.api.operations_servicer import OperationsServicer
 from placement.api.placement_servicer import PlacementServicer
@@ -45,7 +46,6 @@ CLIENT_PING_MS_MIN: Final = 10_000
 """Clients that ask more often than this are sent away."""
 
 OPTIONS: Final[Sequence[tuple[str, int]]] = (
-    ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a lottery
     ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
     ("grpc.max_metadata_size", METADATA_BYTES_MAX),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
@@ -55,6 +55,8 @@ OPTIONS: Final[Sequence[tuple[str, int]]] = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", CLIENT_PING_MS_MIN),
 )
+
+RANK_SOURCES: Final = "/placement.v1.PlacementService/RankSources"
 
 log = structlog.get_logger(__name__)
 
@@ -81,8 +83,10 @@ class PlacementServer:
     async def start(self) -> int:
         """Listen, and return the port; raises InputError naming the setting."""
         assert self._server is None, "a server starts once"
-        interceptor = AnswerInterceptor(self._settings.sample_every)
-        server = grpc.aio.server(interceptors=[interceptor], options=OPTIONS)
+        # Unless all agree, a port that is taken is an error and no lottery.
+        sharing = ("grpc.so_reuseport", int(self._settings.reuse_port))
+        options = (*OPTIONS, sharing)
+        server = grpc.aio.server(options=options)
         self._health = Health(self._reader.view)
         self._add_services(server, self._health)
         port = listen(server, self._settings)
@@ -92,26 +96,29 @@ class PlacementServer:
         return port
 
     def _add_services(self, server: grpc.aio.Server, health: Health) -> None:
+        kept = {RANK_SOURCES: KeptAnswers(self._reader)}
+        answering: Any = Answering(server, self._settings.sample_every, kept)
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(
-            PlacementServicer(self._reader, self._hub), server
+            PlacementServicer(self._reader, self._hub), answering
         )
         replication_service_pb2_grpc.add_ReplicationServiceServicer_to_server(
-            ReplicationServicer(self._reader, self._hub, self._publisher), server
+            ReplicationServicer(self._reader, self._hub, self._publisher), answering
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(
-            EventServicer(self._publisher, self._clock), server
+            EventServicer(self._publisher, self._clock), answering
         )
         operations_service_pb2_grpc.add_OperationsServiceServicer_to_server(
-            OperationsServicer(self._reader, self._publisher, self._clock), server
+            OperationsServicer(self._reader, self._publisher, self._clock), answering
         )
         report_service_pb2_grpc.add_ReportServiceServicer_to_server(
-            ReportServicer(self._reader, self._settings.prices), server
+            ReportServicer(self._reader, self._settings.prices), answering
         )
-        add_HealthServicer_to_server(health, server)
+        plain: Any = Unregistered(server)
+        add_HealthServicer_to_server(health, plain)
         if self._settings.reflection:
             health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
             names = (*SERVICE_NAMES, health_name, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, server)
+            reflection.enable_server_reflection(names, plain)
 
     async def stop(self, grace_s: float) -> None:
         """Say NOT_SERVING, take no new calls, and give those under way *grace_s*."""

@@ -1,7 +1,5 @@
 """``placement serve``: run the service."""
 
-import asyncio
-
 import rich_click as click
 
 from placement import app
@@ -15,9 +13,10 @@ from placement.cli.session import (
 from placement.telemetry.logs import configure_logs
 
 
-def _plaintext(ctx: click.Context, _param: click.Parameter, value: object) -> None:
+def _switch(ctx: click.Context, param: click.Parameter, value: object) -> None:
     if value:
-        ctx.ensure_object(Session).overrides["allow_plaintext"] = True
+        assert param.name is not None, "a flag has a name"
+        ctx.ensure_object(Session).overrides[param.name] = True
 
 
 @click.command()
@@ -31,7 +30,14 @@ def _plaintext(ctx: click.Context, _param: click.Parameter, value: object) -> No
     "--allow-plaintext",
     is_flag=True,
     help="Sets allow_plaintext of the configuration to true.",
-    callback=_plaintext,
+    callback=_switch,
+    expose_value=False,
+)
+@click.option(
+    "--reuse-port",
+    is_flag=True,
+    help="Sets reuse_port: several services share the port, each with its own data.",
+    callback=_switch,
     expose_value=False,
 )
 @pass_session
@@ -43,4 +49,4 @@ def serve(session: Session) -> None:
     """
     config = session.config
     configure_logs(config.log_format, config.log_level)
-    asyncio.run(app.serve(config))
+    app.run(config)

@@ -10,6 +10,7 @@ from placement.client.calls import ClientTls, call, open_channel
 from placement.client.estimates import EstimateCalls
 from placement.client.freshness import Freshness, consistency
 from placement.client.operations import OperationCalls
+from placement.client.packed import PackedRankings, pack_digests
 from placement.client.replications import ReplicationCalls
 from placement.client.reports import ReportCalls
 from placement.client.watching import WatchCalls
@@ -73,12 +74,8 @@ class PlacementClient(
         **freshness: Unpack[Freshness],
     ) -> pb.RankSourcesResponse:
         """Return the regions to pull from, best first, and the fallback."""
-        request = pb.RankSourcesRequest(
-            repository=repository,
-            digest=digest,
-            region=region,
-            max_source_count=max_source_count,
-            consistency=consistency(**freshness),
+        request = rank_request(
+            repository, digest, region, max_source_count, **freshness
         )
         return await call(self._placement.RankSources, request, self._timeout_s)
 
@@ -99,6 +96,25 @@ class PlacementClient(
             consistency=consistency(**freshness),
         )
         return await call(self._placement.BatchRankSources, request, self._timeout_s)
+
+    async def batch_rank_sources_packed(
+        self,
+        repository: str,
+        digests: Sequence[str],
+        region: str,
+        max_source_count: int = 0,
+        **freshness: Unpack[Freshness],
+    ) -> PackedRankings:
+        """Return the sources of at most 16,384 contents, by their SHA-256 digests."""
+        request = pb.BatchRankSourcesPackedRequest(
+            repository=repository,
+            sha256_digests=pack_digests(digests),
+            region=region,
+            max_source_count=max_source_count,
+            consistency=consistency(**freshness),
+        )
+        method = self._placement.BatchRankSourcesPacked
+        return PackedRankings(await call(method, request, self._timeout_s))
 
     async def resolve_reference(
         self, repository: str, reference: str, **freshness: Unpack[Freshness]
@@ -202,3 +218,20 @@ class PlacementClient(
         """Store at most 512 events; repeating is safe, their ids are remembered."""
         request = event_pb.PublishEventsRequest(events=events)
         return await call(self._events.PublishEvents, request, self._timeout_s)
+
+
+def rank_request(
+    repository: str,
+    digest: str,
+    region: str,
+    max_source_count: int = 0,
+    **freshness: Unpack[Freshness],
+) -> pb.RankSourcesRequest:
+    """Return what ``PlacementClient.rank_sources`` asks."""
+    return pb.RankSourcesRequest(
+        repository=repository,
+        digest=digest,
+        region=region,
+        max_source_count=max_source_count,
+        consistency=consistency(**freshness),
+    )

@@ -143,6 +143,14 @@ class NatsConfig(Section):
     ] = None
     cert_file: Annotated[Path | None, _said("our certificate's PEM file")] = None
     key_file: Annotated[Path | None, _said("our private key's PEM file")] = None
+    port: Annotated[
+        int,
+        _said(
+            "our own broker's port on 127.0.0.1, 0 to 65535; 0: any free one",
+            ge=0,
+            le=PORT_MAX,
+        ),
+    ] = 0
     stream: Annotated[
         str, _said("1 to 64 of A-Z a-z 0-9 _ -", pattern="^[A-Za-z0-9_-]{1,64}$")
     ] = "PLACEMENT_V1"
@@ -195,6 +203,14 @@ class Config(Section):
     listen: Annotated[Address, _said("where to serve gRPC, HOST:PORT")] = (
         "127.0.0.1:7450"
     )
+    reuse_port: Annotated[
+        bool,
+        _said("true or false: whether other services may listen on the same port"),
+    ] = False
+    event_loop: Annotated[
+        Literal["auto", "asyncio", "uvloop"],
+        _said("auto, asyncio or uvloop; auto: uvloop where it is installed"),
+    ] = "auto"
     metrics_listen: Annotated[
         str,
         AfterValidator(_optional_address),
@@ -269,5 +285,8 @@ class Config(Section):
                 "listen on 127.0.0.1, give tls.cert_file and tls.key_file,"
                 " or set allow_plaintext = true"
             )
+            raise InputError("listen", self.listen, remedy)
+        if self.reuse_port and split_address(self.listen)[1] == 0:
+            remedy = "give the port that all of them are to share"
             raise InputError("listen", self.listen, remedy)
         return self

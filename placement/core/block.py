@@ -1,7 +1,8 @@
 """Several consecutive messages of the log, decoded so that they fold in columns.
 
-Pulls of content are nearly all that a busy log holds, and most of them commute with
-whatever stands around them. They travel as columns, everything else as objects.
+Pulls of content, and starts and stops of machines, are nearly all that a busy log
+holds, and most of them commute with whatever stands around them. They travel as
+columns, everything else as objects.
 """
 
 from collections.abc import Callable
@@ -66,6 +67,66 @@ class Pulls:
 
 
 @dataclass(frozen=True, slots=True)
+class Starts:
+    """Events ``MachineStarted`` as columns of one length, in the order of the log.
+
+    Each has a sha256 digest and names neither app nor organization; its tag, platform,
+    cause and when it was asked for are left out. Texts are places in *names*, which
+    holds each once.
+    """
+
+    index: Numbers
+    """Its place among all events of the block."""
+    batch_index: Numbers
+    """Its place in its message."""
+    time_ns: Numbers
+    """When it happened, never later than it was stored."""
+    store_time_ns: Numbers
+    digests: Bytes
+    """Of shape (starts, 32)."""
+    repository: Codes
+    region: Codes
+    source: Codes
+    """The source's region; -1 where the event does not say."""
+    transferred_bytes: Numbers
+    wait_ns: Numbers
+    """For its image; -1 where the event does not say, as in the two that follow."""
+    expected_p50_ns: Numbers
+    expected_p90_ns: Numbers
+    cache: NDArray[np.int8]
+    machines: list[str]
+    names: list[str]
+
+    def __len__(self) -> int:
+        """Return how many starts there are."""
+        return len(self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """Events ``MachineStopped`` as columns of one length, in the order of the log.
+
+    None names an app or organization; of which image each is, is left out. Regions are
+    places in *names*, which holds each once.
+    """
+
+    index: Numbers
+    """Its place among all events of the block."""
+    batch_index: Numbers
+    """Its place in its message."""
+    time_ns: Numbers
+    """When it happened, never later than it was stored."""
+    store_time_ns: Numbers
+    region: Codes
+    machines: list[str]
+    names: list[str]
+
+    def __len__(self) -> int:
+        """Return how many stops there are."""
+        return len(self.index)
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """Messages that follow each other, and their events in the order of the log."""
 
@@ -73,10 +134,12 @@ class Block:
     event_ids: list[str]
     """Of each event; empty for what is set aside."""
     items: list[Recorded | SetAside | None]
-    """Each event; None for one that is among the *pulls*."""
+    """Each event; None for one that is in columns."""
     pulls: Pulls
+    starts: Starts
+    stops: Stops
     recorded: Callable[[int], Recorded]
-    """Returns the event at a place that is among the *pulls*, as an object."""
+    """Returns the event at a place that is in columns, as an object."""
 
     def messages(self) -> list[RecordedMessage]:
         """Return the same messages, with every event as an object."""
@@ -89,6 +152,19 @@ class Block:
             )
             for frame in self.frames
         ]
+
+    def orders_ns(self) -> Numbers:
+        """Return of each event when it was stored, and its place in its message added.
+
+        In most logs that rises from each event to the next.
+        """
+        found = np.empty(len(self.items), np.int64)
+        for part in (self.pulls, self.starts, self.stops):
+            found[part.index] = part.store_time_ns + part.batch_index
+        for place, item in enumerate(self.items):
+            if item is not None:
+                found[place] = item.store_time_ns + item.batch_index
+        return found
 
     def item(self, place: int) -> Recorded | SetAside:
         """Return the event at *place*, as an object."""

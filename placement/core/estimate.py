@@ -4,8 +4,7 @@ Cold-start model of policy.md §2.1, fitted on 1,734 real object fetches between
 regions: ``seconds = 0.37 + 11.3 * RTT + bytes / min(80 MB/s, 3.2 MB / RTT)``.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from placement.core.counts import DAY_NS
 
@@ -21,8 +20,7 @@ LONGEST_NS: Final = 36_500 * DAY_NS
 """What would take longer is said to take this: protobuf's durations end, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(NamedTuple):
     """An expected duration: half of the cases below *p50_ns*, nine of ten below p90."""
 
     p50_ns: int

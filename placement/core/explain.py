@@ -86,7 +86,7 @@ def _sources(network: Network, image: SelectedImage, region: Region) -> Iterator
     for rank, source in enumerate(ranking.sources, 1):
         seconds = source.duration.p50_ns / 1e9
         text = f"source {rank}: {source.region}, {seconds:.2f} s for all of it"
-        yield Step("sources", text, source.factors)
+        yield Step("sources", text, factors_of(source.factors))
     home = fallback_source(network, question, image.digest)
     known = "it is not known to hold it" if not home.phase else home.phase.name.lower()
     yield Step("fallback", f"{home.region} is the home of every fallback; {known}")

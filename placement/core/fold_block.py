@@ -5,32 +5,31 @@ block that repeats an event is folded one by one: so a repeat has one meaning on
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from placement.core.block import Block, Frame, Numbers, Pulls
-from placement.core.event import (
-    Event,
-    Fact,
-    OwnershipDeclared,
-    Recorded,
-    SetAside,
-    TransferOutcome,
+from placement.core.block import Block, Frame, Numbers
+from placement.core.event import SetAside
+from placement.core.fold import (
+    FRESH_NS,
+    LATE_NS,
+    event_keys,
+    fold_new,
+    fold_steps,
+    set_aside,
 )
-from placement.core.fold import LATE_NS, event_keys, fold_new, fold_steps, set_aside
-from placement.core.folds.description import descriptors_of
+from placement.core.folds.around import Around, around_of
+from placement.core.folds.calm import Mask, Span, machines_of
+from placement.core.folds.starting import calm_starts, count_starts, start_transfers
+from placement.core.folds.stopping import calm_stops, count_stops
 from placement.core.folds.transfers import write_rows
-from placement.core.folds.uses import Around, CalmPulls, calm_pulls, count_uses
-from placement.core.oci import Repository
+from placement.core.folds.uses import calm_pulls, count_uses, pull_transfers
 from placement.core.state import State
-from placement.core.tables.keys import digest_key
 from placement.core.tables.table import ABSENT
 
 ID_BYTES: Final = 16
-SHA256_BYTES: Final = 32
-_PARTS: Final = ("groups", "contents", "absences")
-"""Fields of facts whose items name repositories of their own."""
 Folding = Callable[[Frame], None]
 
 
@@ -55,9 +54,7 @@ def fold_block_steps(state: State, block: Block, folding: Folding) -> Iterator[N
             folding(frame)
             yield from fold_steps(state, message)
         return
-    others = [item for item in block.items if item is not None]
-    calm = calm_pulls(state, block.pulls, _around(state, others), LATE_NS)
-    count_uses(state, calm)
+    calm = _fold_columns(state, block, around_of(state, block))
     yield from _fold_in_turn(state, block, calm, folding)
     last = block.frames[-1]
     state.sequence, state.message_hash = last.sequence, last.message_hash
@@ -79,58 +76,70 @@ def _note_ids(state: State, event_ids: list[str]) -> bool:
     return True
 
 
-def _around(state: State, others: list[Recorded | SetAside]) -> Around:
-    """Return what the events that are folded in turn may change for the calm ones."""
-    described: set[bytes] = set()
-    about: set[str] = set()
-    owned: set[str] = set()
-    for item in others:
-        if isinstance(item, SetAside):
-            continue
-        event = item.event
-        for content in descriptors_of(event.fact):
-            key = digest_key(content.digest.encode())
-            if len(key) == SHA256_BYTES:
-                described.add(key)
-        owning = isinstance(event.fact, OwnershipDeclared)
-        named = owning or event.app or event.organization
-        for repository in _repositories(event.fact):
-            about.add(repository)
-            if named and _changes_owner(state, repository, event):
-                owned.add(repository)
-    return Around(frozenset(described), frozenset(about), frozenset(owned))
+@dataclass(frozen=True, slots=True)
+class _Calm:
+    """What was folded as columns."""
+
+    order_ns: Numbers
+    """Of every event, calm or not."""
+    mask: Mask
+    """Which events they are."""
+    transfers: Numbers
+    """Theirs: a row each, the place, and then what a ``Transfer`` holds."""
 
 
-def _repositories(fact: Fact) -> Iterator[Repository]:
-    """Yield the repositories that *fact* is about."""
-    parts = (fact, *(part for name in _PARTS for part in getattr(fact, name, ())))
-    for part in (*parts, getattr(fact, "subject", None)):
-        repository = getattr(part, "repository", None)
-        if repository is not None:
-            yield repository
+def _fold_columns(state: State, block: Block, around: Around) -> _Calm:
+    """Fold what commutes with all events around it."""
+    order_ns = block.orders_ns()
+    mask = np.zeros(len(order_ns), np.bool_)
+    pulls = calm_pulls(state, block.pulls, around, LATE_NS)
+    mask[block.pulls.index[pulls.mask]] = True
+    transfers = pull_transfers(block.pulls, pulls)
+    machines = len(block.starts) + len(block.stops)
+    if machines and _rises(state, order_ns):
+        told = _fold_machines(state, block, around, order_ns, mask)
+        transfers = np.concatenate((transfers, told))
+    count_uses(state, pulls)
+    return _Calm(order_ns, mask, transfers)
 
 
-def _changes_owner(state: State, repository: Repository, event: Event) -> bool:
-    """Say whether *event* may let a known repository belong to another app."""
-    row = state.find_repository(repository)
-    app = ABSENT if row == ABSENT else state.app_of(row)
-    if app == ABSENT:
-        return False
-    organization, name = state.app_name(app)
-    fact = event.fact
-    if isinstance(fact, OwnershipDeclared):
-        return (fact.organization, fact.app or repository) != (organization, name)
-    said = (event.organization or organization, event.app or name)
-    return said != (organization, name)
+def _rises(state: State, order_ns: Numbers) -> bool:
+    """Say whether each event is later than all before it, so that all keep their time.
+
+    Then none of them moves another, whether it is folded or refused.
+    """
+    later = order_ns[0] > state.latest_order_ns
+    return bool(later and (order_ns[1:] > order_ns[:-1]).all())
+
+
+def _fold_machines(
+    state: State, block: Block, around: Around, order_ns: Numbers, mask: Mask
+) -> Numbers:
+    """Fold the calm starts and stops, and *mask* them; return their transfers."""
+    starts, stops, count = block.starts, block.stops, len(block.starts)
+    every = machines_of(state, starts.machines + stops.machines, around.machines)
+    started, stopped = every.part(0, count), every.part(count, count + len(stops))
+    span = Span(int(order_ns[-1]), LATE_NS)
+    begun_ns = np.minimum(order_ns[starts.index], starts.time_ns + FRESH_NS)
+    ended_ns = np.minimum(order_ns[stops.index], stops.time_ns + FRESH_NS)
+    calm = calm_starts(state, starts, started, around, span)
+    ended = calm_stops(state, stops, stopped, started, around, span, ended_ns)
+    if len(calm.numbers):
+        count_starts(state, starts, started, calm, begun_ns)
+    if len(ended):
+        count_stops(state, stopped, ended, ended_ns)
+    mask[starts.index[calm.numbers]] = True
+    mask[stops.index[ended]] = True
+    return start_transfers(starts, calm)
 
 
 def _fold_in_turn(
-    state: State, block: Block, calm: CalmPulls, folding: Folding
+    state: State, block: Block, calm: _Calm, folding: Folding
 ) -> Iterator[None]:
     """Fold what is not calm, each event after all that stand before it."""
-    passed = _Passed(state, block, calm)
+    passed = _Passed(state, calm)
     frames, frame, before = iter(block.frames), None, state.sequence
-    for place in _single(block, calm):
+    for place in np.flatnonzero(~calm.mask).tolist():
         while frame is None or place >= frame.first + frame.count:
             before = state.sequence if frame is None else frame.sequence
             frame = next(frames)
@@ -147,35 +156,26 @@ def _fold_in_turn(
         yield
     passed.let_by(len(block.items))
     passed.write_transfers()
-    if len(calm.time_ns):
-        state.add_count("folded", len(calm.time_ns))
-
-
-def _single(block: Block, calm: CalmPulls) -> list[int]:
-    """Return the places of the events that are folded by themselves."""
-    single = np.ones(len(block.items), np.bool_)
-    single[block.pulls.index[calm.mask]] = False
-    found: list[int] = np.flatnonzero(single).tolist()
-    return found
+    count = int(calm.mask.sum())
+    if count:
+        state.add_count("folded", count)
 
 
 class _Passed:
-    """What the calm pulls mean for the events after them: time, and transfers."""
+    """What the calm events mean for those after them: time, and transfers."""
 
-    def __init__(self, state: State, block: Block, calm: CalmPulls) -> None:
+    def __init__(self, state: State, calm: _Calm) -> None:
         """Begin before the first of *calm*."""
-        mask, pulls = calm.mask, block.pulls
         self._state = state
-        self._places = pulls.index[mask]
-        stored_ns = pulls.store_time_ns[mask] + pulls.batch_index[mask]
+        self._places = np.flatnonzero(calm.mask)
+        stored_ns = calm.order_ns[self._places]
         self._peaks = np.maximum.accumulate(stored_ns - np.arange(len(stored_ns)))
         self._count = 0
-        self._transfers = _transfers(pulls, calm)
-        """A row each: the place, and then what a ``Transfer`` holds."""
+        self._transfers = calm.transfers
         self._noted: list[int] = []
 
     def let_by(self, place: int) -> None:
-        """Let the log's time go past the calm pulls before *place*.
+        """Let the log's time go past the calm events before *place*.
 
         Each takes at least a nanosecond, as in ``fold``; so of those in a row the last
         is at the greatest of their times plus as many as follow that.
@@ -202,20 +202,7 @@ class _Passed:
                 (place, *told)
                 for place, told in zip(self._noted, measured, strict=True)
             ]
-            both = np.concatenate((rows, np.array(own, np.int64)))
-            rows = both[np.argsort(both[:, 0], kind="stable")]
+            rows = np.concatenate((rows, np.array(own, np.int64)))
             measured.clear()
+        rows = rows[np.argsort(rows[:, 0], kind="stable")]
         write_rows(self._state, rows[:, 1:])
-
-
-def _transfers(pulls: Pulls, calm: CalmPulls) -> Numbers:
-    """Return the transfers of the calm pulls that say their bytes and duration."""
-    mask = calm.mask
-    moved_bytes, took_ns = pulls.transferred_bytes[mask], pulls.duration_ns[mask]
-    timed = (moved_bytes > 0) & (took_ns > 0)
-    rows = np.zeros((int(timed.sum()), 8), np.int64)
-    told = (pulls.index[mask], calm.source, calm.client, moved_bytes, took_ns)
-    for column, values in enumerate((*told, calm.time_ns)):
-        rows[:, column] = values[timed]
-    rows[:, -1] = TransferOutcome.COMPLETED
-    return rows

@@ -11,7 +11,6 @@ from typing import Final, Protocol, TypeVar
 
 from placement.core.oci import ContentKind, Platform
 from placement.core.state import State
-from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.keys import PAIR
 from placement.core.tables.table import ABSENT, Row
 
@@ -37,6 +36,9 @@ class Graph(Protocol[Node]):
 
     def children(self, digest: Node, /) -> Iterable[tuple[Node, Platform | None]]:
         """Return what a manifest or index refers to, in its order."""
+
+    def has_children(self, digest: Node, /) -> bool:
+        """Say whether a manifest or index is known to refer to anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +110,15 @@ def size_of(state: Graph[Node], rows: Sequence[Node]) -> int:
 
 def pull_bytes(state: Graph[Node], digest: Node) -> int:
     """Return what one machine pulls: the whole of the largest platform's variant."""
+    if not state.has_children(digest):
+        return state.size_bytes(digest)
     return max(size_of(state, rows) for _, rows in variants(state, digest))
 
 
 def holds(state: State, repository: Row, digest: Row, region: Row) -> bool:
     """Say whether *region* can serve the content from *repository*."""
     placement = state.placements.find(PAIR.pack(repository, digest))
-    if placement == ABSENT:
-        return False
-    return state.phase(placement, region) >= ReplicaPhase.COMPLETE
+    return placement != ABSENT and state.holds(placement, region)
 
 
 def missing(state: State, repository: Row, rows: list[Row], region: Row) -> list[Row]:
@@ -129,7 +131,7 @@ def mounts(state: State, repository: Row, digest: Row, region: Row) -> list[Row]
     owners = (
         Row(PAIR.unpack(state.placements.key(placement))[0])
         for placement in state.indexes.placements_of(digest)
-        if state.phase(placement, region) >= ReplicaPhase.COMPLETE
+        if state.holds(placement, region)
     )
     return sorted(owner for owner in owners if owner != repository)
 
@@ -149,8 +151,12 @@ def mountable(state: State, repository: Row, digest: Row, region: Row) -> bool:
 
     Only blobs can: manifests and indexes are pushed anew.
     """
-    blob = state.kind(digest) in {ContentKind.BLOB, ContentKind.UNKNOWN}
-    return blob and bool(mounts(state, repository, digest, region))
+    return is_blob(state, digest) and bool(mounts(state, repository, digest, region))
+
+
+def is_blob(state: State, digest: Row) -> bool:
+    """Say whether the content is no manifest and no index, as far as is known."""
+    return state.kind(digest) in {ContentKind.BLOB, ContentKind.UNKNOWN}
 
 
 def standing(state: State, repository: Row, digest: Row, region: Row) -> ImageStanding:
@@ -169,3 +175,32 @@ def standing(state: State, repository: Row, digest: Row, region: Row) -> ImageSt
         missing_bytes=absent_bytes,
         mountable_bytes=size_of(state, mounted),
     )
+
+
+class ImageParts:
+    """An image in one repository, walked once, to be looked for in several regions."""
+
+    def __init__(self, state: State, repository: Row, digest: Row) -> None:
+        """Look up what it consists of."""
+        self._state = state
+        self._digest = digest
+        self._variants = [rows for _, rows in variants(state, digest)]
+        self._placements = {
+            row: state.placements.find(PAIR.pack(repository, row))
+            for rows in self._variants
+            for row in rows
+        }
+        self._repository = repository
+
+    def missing_bytes(self, region: Row) -> int | None:
+        """Return what *region* lacks of it; None: it has all of one platform."""
+        state, placements = self._state, self._placements
+        held = {
+            row
+            for row, placement in placements.items()
+            if placement != ABSENT and state.holds(placement, region)
+        }
+        if any(held.issuperset(rows) for rows in self._variants):
+            return None
+        every = contents(state, self._digest)
+        return size_of(state, missing(state, self._repository, every, region))

@@ -1,41 +1,74 @@
 """The routes of one answer: each fitted once, at one time, from one state."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from placement.core.decisions import flow_count
 from placement.core.estimate import Duration
 from placement.core.event import RegionState
-from placement.core.routes import RouteFit, route_fit
+from placement.core.routes import RouteFit, route_row
 from placement.core.state import State
+from placement.core.tables import cells
 from placement.core.tables.keys import PAIR
 from placement.core.tables.records import ReplicaRecord
-from placement.core.tables.table import ABSENT, Row, Table
+from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region, Topology
+from placement.core.ways import AGED_EVERY_NS, Ways
 
 
-@dataclass(frozen=True, slots=True)
 class Network:
     """What an answer knows of the network: state, catalogue and time together."""
 
-    state: State
-    topology: Topology
-    now_ns: int
-    _fits: dict[tuple[Region, Region], RouteFit] = field(default_factory=dict)
-    _start_ups: dict[tuple[Region, Region], Duration] = field(default_factory=dict)
-    coming: dict[Row, frozenset[Row]] = field(default_factory=dict)
-    """What decided copies bring into a region; filled by who asks, for this answer."""
-    graphs: dict[Row, list[Row]] = field(default_factory=dict)
-    """What an image consists of; filled by who asks, for this answer."""
-    pulls: dict[Row, int] = field(default_factory=dict)
-    """What one machine pulls of an image, in bytes; filled by who asks."""
-    missing_bytes: dict[tuple[Row, Region], int | None] = field(default_factory=dict)
-    """What a region lacks of a placement's image; None: nothing of one platform."""
-    leaving: Mapping[Region, int] | None = None
-    """Copies that leave each region, where the state holds no decisions."""
-    _states: dict[Region, RegionState] = field(default_factory=dict)
-    _storages: dict[Region, Region] = field(default_factory=dict)
-    _supplies: dict[Row, tuple[ReplicaRecord, ...]] = field(default_factory=dict)
+    __slots__ = (
+        "_fits",
+        "_start_ups",
+        "_states",
+        "_storages",
+        "_supplies",
+        "coming",
+        "graphs",
+        "leaving",
+        "missing_bytes",
+        "now_ns",
+        "pulls",
+        "state",
+        "topology",
+        "ways",
+    )
+
+    def __init__(
+        self,
+        state: State,
+        topology: Topology,
+        now_ns: int,
+        ways: Ways | None = None,
+        *,
+        leaving: Mapping[Region, int] | None = None,
+    ) -> None:
+        """Know these for one answer; *ways* are what was fitted of them before.
+
+        *leaving* are the copies that leave each region, where the state holds no
+        decisions.
+        """
+        self.state = state
+        self.topology = topology
+        self.now_ns = now_ns
+        self.ways = ways or Ways(state, topology)
+        self._fits: dict[tuple[Region, Region], RouteFit] = {}
+        self._start_ups: dict[tuple[Region, Region], Duration] = {}
+        self._states: dict[Region, RegionState] = {}
+        self._storages: dict[Region, Region] = {}
+        self._supplies: dict[Row, tuple[ReplicaRecord, ...]] = {}
+        # What else is looked up once for an answer, by who asks.
+        self.coming: dict[Row, frozenset[Row]] = {}
+        """What decided copies bring into a region."""
+        self.graphs: dict[Row, list[Row]] = {}
+        """What an image consists of."""
+        self.pulls: dict[Row, int] = {}
+        """What one machine pulls of an image, in bytes."""
+        self.missing_bytes: dict[tuple[Row, Row, Row], int | None] = {}
+        """What a region lacks of an image; None: nothing of one platform."""
+        self.leaving = leaving
 
     def route(self, source: Region, target: Region) -> RouteFit:
         """Return the route between two regions of the catalogue.
@@ -44,9 +77,10 @@ class Network:
         """
         found = self._fits.get((source, target))
         if found is None:
-            found = route_fit(self.state, self.topology, source, target, self.now_ns)
-            limit = self.topology.regions[source].egress_bytes_per_second
-            if limit and source != target:
+            way = self.ways.way(source, target, self.now_ns)
+            found = way.fit
+            if way.limited:
+                limit = self.topology.regions[source].egress_bytes_per_second
                 flows = self._leaving(source)
                 slowest = max(found.seconds_per_byte, (flows + 1) / limit)
                 found = replace(found, seconds_per_byte=slowest)
@@ -81,7 +115,10 @@ class Network:
         found = self._storages.get(region)
         if found is None:
             order = self.topology.serving_order(region)
-            found = self._storages[region] = min(order, key=self.region_state)
+            found = order[0]
+            if self.region_state(found) is not RegionState.ACTIVE:
+                found = min(order, key=self.region_state)
+            self._storages[region] = found
         return found
 
     def start_up(self, source: Region, target: Region) -> Duration:
@@ -112,7 +149,7 @@ class Network:
 
     def transfer_count(self, source: Region, target: Region) -> int:
         """Return how many transfers were ever observed from *source* to *target*."""
-        row = self._find(self.state.routes, source, target)
+        row = route_row(self.state, source, target)
         return 0 if row == ABSENT else self.state.routes.get(row, 0)
 
     def calibration(self, source: Region, target: Region) -> tuple[int, int, int]:
@@ -121,12 +158,22 @@ class Network:
         Starts that told what had been expected, and of those the waits that were not
         longer than the expected p50 and p90.
         """
-        row = self._find(self.state.calibration, source, target)
+        rows = [self.state.regions.find(region.encode()) for region in (source, target)]
+        if ABSENT in rows:
+            return (0, 0, 0)
+        row = self.state.calibration.find(PAIR.pack(*rows))
         if row == ABSENT:
             return (0, 0, 0)
         samples, below_p50, below_p90 = self.state.calibration.values(row)
         return (samples, below_p50, below_p90)
 
-    def _find(self, table: Table, source: Region, target: Region) -> Row:
-        rows = [self.state.regions.find(region.encode()) for region in (source, target)]
-        return ABSENT if ABSENT in rows else table.find(PAIR.pack(*rows))
+
+def steady_until_ns(state: State, now_ns: int) -> int:
+    """Return until when answers of *state* stay the same, but for their time.
+
+    Routes age by the minute, and what operators said of a region may expire.
+    """
+    ends_ns = [now_ns - now_ns % AGED_EVERY_NS + AGED_EVERY_NS]
+    expire_ns = state.regions.column(cells.Region.STATE_EXPIRE)
+    ends_ns += expire_ns[expire_ns > now_ns].tolist()
+    return min(ends_ns)

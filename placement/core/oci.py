@@ -6,6 +6,7 @@ Sources: OCI distribution-spec 1.1 (names, tags), image-spec 1.1 (digests, descr
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NewType
 
 from placement.core.errors import (
@@ -20,6 +21,9 @@ Tag = NewType("Tag", str)
 
 REPOSITORY_LENGTH_MAX: Final = 255
 TAG_LENGTH_MAX: Final = 128
+
+NAMES_KEPT: Final = 2**14
+"""Repository names that were read last: they are named again and again."""
 
 _DIGEST: Final = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -84,6 +88,7 @@ def parse_digest(text: str, field: str = "digest") -> Digest:
     return Digest(text)
 
 
+@lru_cache(maxsize=NAMES_KEPT)
 def parse_repository(text: str, field: str = "repository") -> Repository:
     """Return *text* as a repository name; raises NameInvalidError, naming *field*."""
     if len(text) > REPOSITORY_LENGTH_MAX or not _REPOSITORY.fullmatch(text):

@@ -3,40 +3,56 @@
 A ranking is a total order: equal sources are ordered by their region's code.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Final
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from placement.core.estimate import Duration
-from placement.core.event import Factor, RegionState
-from placement.core.facts.values import factors_of
-from placement.core.graph import mountable, mounts, pull_bytes, size_of, standing
+from placement.core.event import RegionState
+from placement.core.graph import ImageParts, is_blob, mounts, pull_bytes
+from placement.core.near_equals import place_of, word_of
 from placement.core.network import Network
 from placement.core.oci import Digest, Repository
+from placement.core.routes import RouteFit
+from placement.core.state import State
 from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.keys import PAIR
-from placement.core.tables.records import ReplicaRecord
 from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
+from placement.core.ways import Way
 
 NEAR_EQUAL: Final = 1.1
 """Durations within a tenth of each other are no reason to prefer a source."""
+FACTORS: Final = (
+    "transfer_bytes",
+    "round_trip_seconds",
+    "bytes_per_second",
+    "sample_count",
+    "complete",
+    "missing_at_source_bytes",
+    "draining",
+)
+"""What speaks for and against every ranked source, by name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+_NONE: Final[Mapping[str, float]] = MappingProxyType({})
+_DRAINS: Final = 1
+_LACKS: Final = 2
+"""What makes a source worse than any other without it, however near it may be."""
+
+
+class Source(NamedTuple):
     """A region to pull from, what that is expected to take, and why."""
 
     region: Region
     repository: Repository
     duration: Duration
     phase: ReplicaPhase
-    factors: tuple[Factor, ...] = ()
+    factors: Mapping[str, float] = _NONE
+    """Named numbers that speak for and against it, always in the same order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
+class Ranking(NamedTuple):
     """The sources of one content, best first, and what stands beside them."""
 
     digest: Digest
@@ -45,13 +61,28 @@ class Ranking:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """Who asks for content of which repository, from where."""
 
     repository: Repository
     region: Region
     source_count_max: int
+
+
+class Answer(NamedTuple):
+    """A ranking, and where to pull when none of its sources works."""
+
+    ranking: Ranking
+    fallback: Source
+
+
+class _Asked(NamedTuple):
+    """What is asked about, by its rows; ABSENT is what nobody ever named."""
+
+    digest: Digest
+    content: Row
+    owner: Row
+    placement: Row
 
 
 def rank_sources(network: Network, question: Question, digest: Digest) -> Ranking:
@@ -65,89 +96,105 @@ def rank_sources(network: Network, question: Question, digest: Digest) -> Rankin
     total. A duration is that of all which the content refers to, for the largest
     platform.
     """
-    state = network.state
+    return _ranking(network, question, _asked(network.state, question, digest))
+
+
+def rank_and_fall_back(network: Network, question: Question, digest: Digest) -> Answer:
+    """Return ``rank_sources`` and ``fallback_source`` of one content."""
+    asked = _asked(network.state, question, digest)
+    ranking = _ranking(network, question, asked)
+    return Answer(ranking, _fallback(network, question, asked))
+
+
+def _asked(state: State, question: Question, digest: Digest) -> _Asked:
     content = state.find_digest(digest)
-    if content == ABSENT:
-        return Ranking(digest, (), (), 0)
-    placement = state.find_placement(question.repository, digest)
-    records = () if placement == ABSENT else state.replicas_of(placement)
-    size = whole_bytes(network, content)
-    found = [
-        _scored(network, question, placement, record, size)
-        for record in records
-        if network.serves(record.region) and record.phase >= ReplicaPhase.COMPLETE
-    ]
-    ordered = _ordered(found, question, digest)[: question.source_count_max]
+    owner = state.find_repository(question.repository)
+    placement = ABSENT
+    if ABSENT not in (content, owner):
+        placement = state.placements.find(PAIR.pack(owner, content))
+    return _Asked(digest, content, owner, placement)
+
+
+def _ranking(network: Network, question: Question, asked: _Asked) -> Ranking:
+    if asked.content == ABSENT:
+        return Ranking(asked.digest, (), (), 0)
+    scored = []
+    if asked.placement != ABSENT:
+        scored = _scored(network, question, asked)
+    ordered = _ordered(scored, question, asked.digest)
     return Ranking(
-        digest,
-        tuple(_source(network, question, one, size) for one in ordered),
-        _mountable(network, question, content),
-        state.size_bytes(content),
+        asked.digest,
+        tuple([_source(network, question, asked, one) for one in ordered]),
+        _mountable(network, question, asked),
+        network.state.size_bytes(asked.content),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """A region that holds the content, and what it is ordered by."""
+class _Scored(NamedTuple):
+    """A region that holds the content, and what it is ordered by, but for near-equals.
 
+    A higher *rank* is a worse one.
+    """
+
+    rank: int
+    p50_ns: int
     region: Region
-    phase: ReplicaPhase
-    duration: Duration
-    missing_bytes: int
-    """Of all that the content refers to; 0 unless it is *lacking*."""
-    lacking: bool
-    draining: bool
+    row: Row
+    way: Way
+    fit: RouteFit
+    missing_bytes: int | None
+    """Of all that the content refers to; None where all of one platform is there."""
 
 
-def _ordered(
-    found: Sequence[_Scored], question: Question, digest: Digest
-) -> list[_Scored]:
-    shortest: dict[tuple[bool, bool], int] = {}
+def _scored(network: Network, question: Question, asked: _Asked) -> list[_Scored]:
+    """Return what may serve the content, in no order that means anything."""
+    state, topology, now_ns = network.state, network.topology, network.now_ns
+    holders = state.holders_of(asked.placement)
+    missing = None
+    if state.has_children(asked.content):
+        missing = _missing_bytes(network, asked, holders)
+    size = whole_bytes(network, asked.content)
+    found = []
+    for row in holders:
+        region, said = state.region_at(row), state.region_state_at(row, now_ns)
+        if said is RegionState.DOWN or not topology.stores(region):
+            continue
+        way = network.ways.way(region, question.region, now_ns)
+        fit = network.route(region, question.region) if way.limited else way.fit
+        lacks = None if missing is None else missing[row]
+        rank = _DRAINS if said is RegionState.DRAINING else 0
+        if lacks is not None:
+            rank += _LACKS
+        found.append(_Scored(rank, fit.p50_ns(size), region, row, way, fit, lacks))
+    return found
+
+
+def _missing_bytes(
+    network: Network, asked: _Asked, holders: Sequence[Row]
+) -> dict[Row, int | None]:
+    """Return what each of *holders* lacks of an image; None: nothing of a platform."""
+    owner, content, kept = asked.owner, asked.content, network.missing_bytes
+    unknown = [row for row in holders if (owner, content, row) not in kept]
+    if unknown:
+        parts = ImageParts(network.state, owner, content)
+        for row in unknown:
+            kept[owner, content, row] = parts.missing_bytes(row)
+    return {row: kept[owner, content, row] for row in holders}
+
+
+def _ordered(found: list[_Scored], question: Question, digest: Digest) -> list[_Scored]:
+    """Return the best of *found*, as many as are asked for, the best first."""
+    nearest: dict[int, int] = {}
     for one in found:
-        group = (one.lacking, one.draining)
-        p50_ns = one.duration.p50_ns
-        shortest[group] = min(shortest.get(group, p50_ns), p50_ns)
+        nearest[one.rank] = min(one.p50_ns, nearest.get(one.rank, one.p50_ns))
+    near = {rank: round(p50_ns * NEAR_EQUAL) for rank, p50_ns in nearest.items()}
+    word = word_of(digest)
 
-    def key(one: _Scored) -> tuple[bool, bool, int, bytes, Region]:
-        group = (one.lacking, one.draining)
-        near_ns = round(shortest[group] * NEAR_EQUAL)
-        p50_ns = max(near_ns, one.duration.p50_ns)
-        named = f"{question.region}\0{digest}\0{one.region}".encode()
-        place = blake2b(named, digest_size=8).digest()
-        return (*group, p50_ns, place, one.region)
+    def key(one: _Scored) -> tuple[int, int, int, Region]:
+        place = place_of(one.way.seed, word)
+        return one.rank, max(one.p50_ns, near[one.rank]), place, one.region
 
-    return sorted(found, key=key)
-
-
-def _scored(
-    network: Network,
-    question: Question,
-    placement: Row,
-    record: ReplicaRecord,
-    size: int,
-) -> _Scored:
-    region = record.region
-    missing_bytes = _missing_bytes(network, placement, region)
-    return _Scored(
-        region,
-        record.phase,
-        network.route(region, question.region).duration(size),
-        missing_bytes or 0,
-        missing_bytes is not None,
-        network.region_state(region) is RegionState.DRAINING,
-    )
-
-
-def _missing_bytes(network: Network, placement: Row, region: Region) -> int | None:
-    """Return what *region* lacks of an image; None: it has all of one platform."""
-    kept, key = network.missing_bytes, (placement, region)
-    if key not in kept:
-        state = network.state
-        owner, content = map(Row, PAIR.unpack(state.placements.key(placement)))
-        row = state.regions.find(region.encode())
-        whole = standing(state, owner, content, row)
-        kept[key] = None if whole.complete else whole.missing_bytes
-    return kept[key]
+    return sorted(found, key=key)[: question.source_count_max]
 
 
 def whole_bytes(network: Network, content: Row) -> int:
@@ -158,36 +205,37 @@ def whole_bytes(network: Network, content: Row) -> int:
     return found
 
 
-def _source(network: Network, question: Question, one: _Scored, size: int) -> Source:
-    """Return a source with the factors that speak for and against it."""
-    route = network.route(one.region, question.region)
-    round_trip_ns = network.topology.round_trip_ns(one.region, question.region)
+def _source(
+    network: Network, question: Question, asked: _Asked, one: _Scored
+) -> Source:
+    """Return a source with the factors that speak for and against it, as FACTORS."""
+    size = whole_bytes(network, asked.content)
     factors = {
         "transfer_bytes": float(size),
-        "round_trip_seconds": round_trip_ns / 1e9,
-        "bytes_per_second": 1 / route.seconds_per_byte,
-        "sample_count": float(route.sample_count),
-        "complete": float(not one.lacking),
-        "missing_at_source_bytes": float(one.missing_bytes),
-        "draining": float(one.draining),
+        "round_trip_seconds": one.way.round_trip_ns / 1e9,
+        "bytes_per_second": 1 / one.fit.seconds_per_byte,
+        "sample_count": float(one.fit.sample_count),
+        "complete": float(one.missing_bytes is None),
+        "missing_at_source_bytes": float(one.missing_bytes or 0),
+        "draining": float(one.rank & _DRAINS),
     }
-    named = factors_of(factors)
-    return Source(one.region, question.repository, one.duration, one.phase, named)
+    phase = network.state.phase(asked.placement, one.row)
+    duration = one.fit.duration(size)
+    return Source(one.region, question.repository, duration, phase, factors)
 
 
 def _mountable(
-    network: Network, question: Question, content: Row
+    network: Network, question: Question, asked: _Asked
 ) -> tuple[tuple[Region, Repository], ...]:
-    state = network.state
+    state, owner, content = network.state, asked.owner, asked.content
+    if len(state.indexes.placements_of(content)) == (asked.placement != ABSENT):
+        return ()  # no other repository ever had it
     storage = network.storage(question.region)
     region_row = state.regions.find(storage.encode())
-    if region_row == ABSENT:
+    if region_row == ABSENT or not is_blob(state, content):
         return ()
-    repository = state.find_repository(question.repository)
-    if not mountable(state, repository, content, region_row):
-        return ()
-    owners = mounts(state, repository, content, region_row)
-    return tuple(sorted((storage, state.repository_at(owner)) for owner in owners))
+    owners = mounts(state, owner, content, region_row)
+    return tuple(sorted((storage, state.repository_at(each)) for each in owners))
 
 
 def fallback_source(
@@ -197,14 +245,18 @@ def fallback_source(
 
     A lost notification must never break a pull: the home region is always worth asking.
     """
+    asked = _Asked(Digest(""), ABSENT, ABSENT, ABSENT)
+    if digest is not None:
+        asked = _asked(network.state, question, digest)
+    return _fallback(network, question, asked)
+
+
+def _fallback(network: Network, question: Question, asked: _Asked) -> Source:
     state, home = network.state, network.topology.home
     size, phase = 0, ReplicaPhase.ABSENT
-    content = ABSENT if digest is None else state.find_digest(digest)
-    if digest is not None and content != ABSENT:
-        size = max(pull_bytes(state, content), size_of(state, [content]))
-        placement = state.find_placement(question.repository, digest)
-        region_row = state.regions.find(home.encode())
-        if ABSENT not in {placement, region_row}:
-            phase = state.phase(placement, region_row)
+    if asked.content != ABSENT:
+        size = whole_bytes(network, asked.content)
+    if asked.placement != ABSENT:
+        phase = state.phase(asked.placement, state.regions.find(home.encode()))
     duration = network.route(home, question.region).duration(size)
     return Source(home, question.repository, duration, phase)

@@ -22,7 +22,7 @@ from placement.core.event import TransferOutcome
 from placement.core.regression import Model, Point, fitted, spreads
 from placement.core.state import State
 from placement.core.tables.keys import PAIR, TRANSFERS_PER_ROUTE, TRIPLE
-from placement.core.tables.table import ABSENT
+from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import LOCAL_ROUND_TRIP_MS, Region, Topology
 
 SAMPLES_HALVE_EVERY: Final = 8.0
@@ -67,6 +67,11 @@ class RouteFit:
     sample_count: int
     effective_samples: float
 
+    def p50_ns(self, size_bytes: int) -> int:
+        """Return how long *size_bytes* >= 0 take in half of the cases."""
+        p50 = self.start_up_ns + size_bytes * self.seconds_per_byte * 1e9
+        return round(min(p50, LONGEST_NS))
+
     def duration(self, size_bytes: int) -> Duration:
         """Return how long *size_bytes* >= 0 take; never shorter for more bytes."""
         byte_ns = size_bytes * self.seconds_per_byte * 1e9
@@ -86,17 +91,23 @@ def prior(round_trip_ns: int) -> RoutePrior:
     return RoutePrior(start_up_ns, bandwidth, round_trip_ns)
 
 
+def route_row(state: State, source: Region, target: Region) -> Row:
+    """Return the row of the route, which is for good; ABSENT: none was observed."""
+    source_row = state.regions.find(source.encode())
+    target_row = state.regions.find(target.encode())
+    if ABSENT in (source_row, target_row):
+        return ABSENT
+    return state.routes.find(PAIR.pack(source_row, target_row))
+
+
 def route_samples(
     state: State, source: Region, target: Region
 ) -> tuple[RouteSample, ...]:
     """Return the last transfers from *source* to *target*, as they arrived."""
-    source_row = state.regions.find(source.encode())
-    target_row = state.regions.find(target.encode())
-    if ABSENT in (source_row, target_row):
-        return ()
-    route = state.routes.find(PAIR.pack(source_row, target_row))
+    route = route_row(state, source, target)
     if route == ABSENT:
         return ()
+    source_row, target_row = PAIR.unpack(state.routes.key(route))
     seen = state.routes.get(route, 0)
     found = []
     for number in range(max(0, seen - TRANSFERS_PER_ROUTE), seen):

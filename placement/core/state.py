@@ -7,6 +7,9 @@ words. Column positions are named constants beside each table's definition.
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from placement.core.event import RegionState
 from placement.core.oci import (
     ContentKind,
@@ -22,7 +25,7 @@ from placement.core.tables.indexes import Indexes
 from placement.core.tables.keys import PAIR, digest_key, digest_text, tag_key
 from placement.core.tables.records import ReplicaRecord, TagPointer
 from placement.core.tables.schema import Tables
-from placement.core.tables.table import ABSENT, Row
+from placement.core.tables.table import ABSENT, Row, RowNumbers
 from placement.core.topology import Region
 
 _PLAIN: Final = frozenset({ReplicaPhase.ABSENT, ReplicaPhase.COMPLETE})
@@ -37,6 +40,8 @@ class State(Tables):
         self.sequence = self.store_time_ns = 0
         self.message_hash = b""
         self.indexes = Indexes(self)
+        self._codes: list[Region] = []
+        """The code of each region's row that was asked for, and of those before."""
 
     # Rows of things by their names; adding is for the fold alone.
 
@@ -79,7 +84,10 @@ class State(Tables):
 
     def region_at(self, row: Row) -> Region:
         """Return the code of a region's row."""
-        return Region(self.regions.key(row).decode())
+        codes = self._codes
+        while row >= len(codes):
+            codes.append(Region(self.regions.key(Row(len(codes))).decode()))
+        return codes[row]
 
     def repository_at(self, row: Row) -> Repository:
         """Return the name of a repository's row."""
@@ -125,6 +133,10 @@ class State(Tables):
         """Return the platform of a row."""
         parts = self.platforms.key(row).decode().split("\0")
         return Platform(*parts)
+
+    def has_children(self, digest: Row) -> bool:
+        """Say whether a manifest or index is known to refer to anything."""
+        return self.digests.get(digest, cells.Digest.EDGES) > 0
 
     def phase(self, placement: Row, region: Row) -> ReplicaPhase:
         """Return how far the content has arrived; *region* may be ABSENT: nowhere."""
@@ -181,6 +193,39 @@ class State(Tables):
                 found.append(self._replica_at(row, placement, region, phase))
         return sorted(found)
 
+    def holders_of(self, placement: Row) -> list[Row]:
+        """Return the regions that have the content whole."""
+        bits = self.placements.get(placement, cells.PlacementLink.PRESENT)
+        if bits & cells.BEYOND_BIT:
+            return [
+                region
+                for region in self.indexes.regions_of(placement)
+                if self.holds(placement, region)
+            ]
+        found = []
+        while bits:
+            lowest = bits & -bits
+            found.append(Row(lowest.bit_length() - 1))
+            bits ^= lowest
+        return found
+
+    def holds(self, placement: Row, region: Row) -> bool:
+        """Say whether *region*, which may be ABSENT, has the content whole."""
+        if 0 <= region < cells.PRESENT_BITS:
+            bits = self.placements.get(placement, cells.PlacementLink.PRESENT)
+            return bool(bits >> region & 1)
+        return self.phase(placement, region) >= ReplicaPhase.COMPLETE
+
+    def presence_of(
+        self, placements: RowNumbers
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return who has each content whole: bit r for the region of row r.
+
+        And of which placements that is all; of the others, ask ``holders_of``.
+        """
+        bits = self.placements.column(cells.PlacementLink.PRESENT)[placements]
+        return bits, bits & cells.BEYOND_BIT == 0
+
     def _replica_at(
         self, row: Row, placement: Row, region: Row, phase: ReplicaPhase
     ) -> ReplicaRecord:
@@ -224,11 +269,15 @@ class State(Tables):
 
     def region_state(self, region: Region, now_ns: int) -> RegionState:
         """Return what operators said of *region*; ACTIVE unless they said otherwise."""
-        row = self.regions.find(region.encode())
-        if row == ABSENT:
+        return self.region_state_at(self.regions.find(region.encode()), now_ns)
+
+    def region_state_at(self, row: Row, now_ns: int) -> RegionState:
+        """Return ``region_state`` of a region's row, which may be ABSENT."""
+        state = 0 if row == ABSENT else self.regions.get(row, cells.Region.STATE)
+        if not state:
             return RegionState.ACTIVE
-        state, _, expire, *_ = self.regions.values(row)
-        if not state or (expire and expire <= now_ns):
+        expire = self.regions.get(row, cells.Region.STATE_EXPIRE)
+        if expire and expire <= now_ns:
             return RegionState.ACTIVE
         return RegionState(state)
 

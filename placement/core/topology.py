@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NewType
 
 from placement.core.errors import (
@@ -27,6 +28,7 @@ ROUND_TRIP_KM_PER_MS: Final = 75.0
 _REGION: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 
 
+@lru_cache(maxsize=2 * REGION_COUNT_MAX)
 def parse_region(text: str, field: str = "region") -> Region:
     """Return *text* as a region code; raises RegionInvalidError, naming *field*."""
     if not _REGION.fullmatch(text):
@@ -65,6 +67,9 @@ class Topology:
     aliases: Mapping[str, tuple[Region, ...]] = field(default_factory=dict)
     """Further names for several regions, such as ``us``."""
     _serving: dict[Region, tuple[Region, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    _round_trips: dict[tuple[Region, Region], int] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -146,10 +151,14 @@ class Topology:
 
     def round_trip_ns(self, source: Region, target: Region) -> int:
         """Return the expected round trip between two regions of the catalogue."""
-        if source == target:
-            return round(LOCAL_ROUND_TRIP_MS * 1e6)
-        kilometres = distance_km(self.regions[source], self.regions[target])
-        return round((ROUND_TRIP_BASE_MS + kilometres / ROUND_TRIP_KM_PER_MS) * 1e6)
+        found = self._round_trips.get((source, target))
+        if found is None:
+            round_trip_ms = LOCAL_ROUND_TRIP_MS
+            if source != target:
+                kilometres = distance_km(self.regions[source], self.regions[target])
+                round_trip_ms = ROUND_TRIP_BASE_MS + kilometres / ROUND_TRIP_KM_PER_MS
+            found = self._round_trips[source, target] = round(round_trip_ms * 1e6)
+        return found
 
 
 def distance_km(one: CatalogueRegion, other: CatalogueRegion) -> float:

@@ -8,11 +8,21 @@ plain way reads the same.
 import asyncio
 from typing import Final
 
+from placement.core.tables.compiled import use_compiled
 from placement.wire.columns import Read, fastest
 from placement.wire.pull_reading import read_messages
 
 RUNS_MIN: Final = 256
 """So many long runs are read before more of them are expected."""
+
+
+def compiled() -> Read:
+    """Return the quickest way to read runs, and let keys be found in that way, too.
+
+    The first call takes seconds; more where numba has not kept what it compiled.
+    """
+    use_compiled()
+    return fastest()
 
 
 class Reader:
@@ -29,7 +39,7 @@ class Reader:
         self._count += 1
         if self._ready is None:
             if self._count == RUNS_MIN:
-                self._ready = asyncio.create_task(asyncio.to_thread(fastest))
+                self._ready = asyncio.create_task(asyncio.to_thread(compiled))
         elif self._ready.done() and not self._ready.cancelled():
             self._read = self._ready.result()
         return self._read

@@ -15,8 +15,9 @@ from placement.runtime.quarantine import (
     Quarantine,
     read_quarantine,
 )
+from placement.runtime.reader import compiled
 from placement.runtime.runs import Runs
-from placement.wire.columns import Read, decode_block, fastest
+from placement.wire.columns import Read, decode_block
 from placement.wire.events import decode_message
 from placement.wire.pull_reading import read_messages
 
@@ -58,7 +59,7 @@ async def replay(
     quarantine = await read_quarantine(log)
     if last >= status.first_sequence:
         many = last - status.first_sequence >= COMPILED_FROM
-        read = fastest() if many else read_messages
+        read = compiled() if many else read_messages
         target = _Target(state, quarantine, last, read)
         await _fold_to(log, target, status.first_sequence - 1, on_progress)
     names = ("folded", "duplicate", "set_aside", "late")

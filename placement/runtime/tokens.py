@@ -12,6 +12,7 @@ marks, and of names only what the log itself says; one that does not, whole name
 import re
 from array import array
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
@@ -21,6 +22,8 @@ from placement.runtime.epochs import identity
 RECENT_MESSAGES_MAX: Final = 65_536
 """So many messages are remembered, 8 bytes each."""
 _BITS: Final = 32
+_MARKS_KEPT: Final = 16
+"""Of messages that answers rest on: many rest on one."""
 _MARK: Final = re.compile("[bm][0-9a-f]{8}")
 _SEQUENCE_DIGITS_MAX: Final = 19
 """Of an int64."""
@@ -74,6 +77,7 @@ def body_mark(body: bytes) -> str:
     return f"b{crc32(body):08x}"
 
 
+@lru_cache(maxsize=_MARKS_KEPT)
 def message_mark(message_hash: bytes) -> str:
     """Return what stands for the message of this hash; empty for that of none."""
     return f"m{_digits(message_hash):08x}" if message_hash else ""

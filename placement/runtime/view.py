@@ -1,9 +1,8 @@
 """The read side: the state, what its answers rest on, and waiting for a sequence."""
 
 import asyncio
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from placement.core.state import State
 from placement.ports import Clock
@@ -31,8 +30,7 @@ class ServingState(IntEnum):
     DEGRADED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(NamedTuple):
     """What an answer rests on; times in nanoseconds."""
 
     epoch: str
@@ -59,6 +57,8 @@ class View:
         self.epoch = ""
         self.generation = 0
         """How often another state was put in place of the one before."""
+        self.revision = 0
+        """How often anything was noted that a basis tells."""
         self.last_sequence: int | None = None
         self.successor = ""
         """While the epoch is broken: the name of what is stored in the log now."""
@@ -104,6 +104,7 @@ class View:
             known_ns = min(self._current_ns, self._clock())  # which was set back, maybe
             self._current_ns = max(known_ns, self._mark[0])
             self._mark = None
+        self.revision += 1
         self._moved.set()
         self._moved = asyncio.Event()
         for waiter, wanted in list(self._waiters.items()):
@@ -127,12 +128,18 @@ class View:
         *successor* is the epoch of what is in the log now, if that will be folded.
         """
         self._broken, self.successor = why, successor
+        self.revision += 1
 
     def degraded(self, why: str) -> None:
         """Note that the checkpoint cannot be written; empty: it can again."""
         self._degraded = why
+        self.revision += 1
 
     # Read by answers.
+
+    def now_ns(self) -> int:
+        """Return the time that an answer given now is of."""
+        return self._clock()
 
     @property
     def ready(self) -> bool:
@@ -151,22 +158,30 @@ class View:
 
     def staleness_ns(self) -> int:
         """Return for how long the state may lack what was stored in the log."""
+        return self._staleness_ns(self._clock())
+
+    def _staleness_ns(self, now_ns: int) -> int:
         current_ns = self._current_ns or self.state.store_time_ns or self._started_ns
-        return max(0, self._clock() - current_ns)
+        return max(0, now_ns - current_ns)
 
     def serving_state(self) -> ServingState:
         """Return how far the state may be trusted now."""
+        return self._serving_state(self.staleness_ns())
+
+    def _serving_state(self, staleness_ns: int) -> ServingState:
         if self._broken:
             return ServingState.EPOCH_BROKEN
         if not self.ready:
             return ServingState.STALE if self._restored else ServingState.REBUILDING
-        if self.staleness_ns() > SILENCE_NS_MAX:
+        if staleness_ns > SILENCE_NS_MAX:
             return ServingState.STALE
         return ServingState.DEGRADED if self._degraded else ServingState.LIVE
 
     def basis(self, *, behind: bool = False) -> Basis:
         """Return what an answer given now rests on; *behind* marks it STALE."""
-        state = self.serving_state()
+        now_ns = self._clock()
+        staleness_ns = self._staleness_ns(now_ns)
+        state = self._serving_state(staleness_ns)
         if behind and state in {ServingState.LIVE, ServingState.DEGRADED}:
             state = ServingState.STALE
         return Basis(
@@ -174,8 +189,8 @@ class View:
             self.state.sequence,
             self.state.store_time_ns,
             state,
-            self.staleness_ns(),
-            self._clock(),
+            staleness_ns,
+            now_ns,
             message_mark(self.state.message_hash),
         )
 

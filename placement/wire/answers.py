@@ -3,7 +3,7 @@
 Endpoints come from the region catalogue alone, never from an event.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Protocol, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from placement.core.arrival import Arrival
 from placement.core.estimate import Duration
 from placement.core.event import Factor
+from placement.core.facts.values import factors_of
 from placement.core.lookup import (
     ListedReplica,
     PlacementRecord,
@@ -19,7 +20,7 @@ from placement.core.lookup import (
     Resolved,
 )
 from placement.core.oci import Descriptor, Platform
-from placement.core.ranking import Ranking, Source
+from placement.core.ranking import Source
 from placement.core.tables.cells import ReplicaPhase
 from placement.core.topology import Topology
 from placement.v1 import basis_pb2 as basis_pb
@@ -58,43 +59,6 @@ class Basis(Protocol):
     @property
     def token(self) -> str:
         """What stands for epoch and sequence in requests."""
-
-
-def encode_rank(
-    topology: Topology, ranking: Ranking, fallback: Source, basis: Basis
-) -> pb.RankSourcesResponse:
-    """Return the sources of one content."""
-    return pb.RankSourcesResponse(
-        sources=[encode_source(topology, source) for source in ranking.sources],
-        fallback=encode_source(topology, fallback),
-        mounts=_mounts(ranking),
-        size_bytes=ranking.size_bytes,
-        basis=encode_basis(basis),
-    )
-
-
-def encode_ranking(topology: Topology, ranking: Ranking) -> pb.SourceRanking:
-    """Return the sources of one of several contents."""
-    return pb.SourceRanking(
-        digest=ranking.digest,
-        sources=[encode_source(topology, source) for source in ranking.sources],
-        mounts=_mounts(ranking),
-        size_bytes=ranking.size_bytes,
-    )
-
-
-def encode_batch_rank(
-    topology: Topology,
-    rankings: Sequence[pb.SourceRanking],
-    fallback: Source,
-    basis: Basis,
-) -> pb.BatchRankSourcesResponse:
-    """Return the sources of several contents."""
-    return pb.BatchRankSourcesResponse(
-        rankings=rankings,
-        fallback=encode_source(topology, fallback),
-        basis=encode_basis(basis),
-    )
 
 
 def encode_resolved(resolved: Resolved, basis: Basis) -> pb.ResolveReferenceResponse:
@@ -177,15 +141,8 @@ def encode_source(topology: Topology, source: Source) -> pb.Source:
         repository=source.repository,
         expected_duration=encode_duration(source.duration),
         phase=encode_phase(source.phase),
-        factors=encode_factors(source.factors),
+        factors=encode_factors(factors_of(source.factors)),
     )
-
-
-def _mounts(ranking: Ranking) -> list[pb.Mount]:
-    return [
-        pb.Mount(region=region, repository=repository)
-        for region, repository in ranking.mounts
-    ]
 
 
 def encode_phase(phase: ReplicaPhase) -> "pb.ReplicaPhase.ValueType":

@@ -1,4 +1,4 @@
-"""Consecutive messages of the log to a block: pulls as columns, all else as objects.
+"""Consecutive messages of the log to a block: columns, and objects for the rest.
 
 What a block says is what ``decode_message`` says of each message, event by event.
 """
@@ -15,6 +15,7 @@ from placement.core.block import Block, Frame
 from placement.core.event import Recorded, SetAside
 from placement.ports import Message
 from placement.wire.events import message_hash
+from placement.wire.machine_columns import MachineRows
 from placement.wire.opened import Opened, Reading, Skipped, decoded_whole
 from placement.wire.pull_columns import Stored, pulls_of
 from placement.wire.pull_reading import found_in, read_messages
@@ -54,17 +55,20 @@ def decode_steps(
     opened = reading.messages
     firsts = list(accumulate((each.count for each in opened), initial=0))
     pulls = pulls_of(reading.found, _stored(opened, reading.found.texts))
+    starts, stops = reading.machines.starts(), reading.machines.stops()
     items: list[Recorded | SetAside | None] = [None] * firsts.pop()
     event_ids = reading.event_ids
     alone = np.ones(len(items), np.bool_)
-    alone[pulls.index] = False
+    for part in (pulls, starts, stops):
+        alone[part.index] = False
     for place in np.flatnonzero(alone).tolist():
         item = _item(opened, firsts, place)
         items[place] = item
         event_ids[place] = item.event.event_id if isinstance(item, Recorded) else ""
         yield
     frames = tuple(map(_frame, opened, firsts))
-    return Block(frames, event_ids, items, pulls, partial(_recorded, opened, firsts))
+    recorded = partial(_recorded, opened, firsts)
+    return Block(frames, event_ids, items, pulls, starts, stops, recorded)
 
 
 def fastest() -> Read:
@@ -84,7 +88,7 @@ def fastest() -> Read:
 def _read_whole(messages: Sequence[Message], skipped: Skipped) -> Reading:
     opened = [decoded_whole(each, skipped(each.sequence)) for each in messages]
     count = sum(each.count for each in opened)
-    return Reading(opened, found_in([]), [""] * count)
+    return Reading(opened, found_in([]), [""] * count, MachineRows())
 
 
 def _nothing(_sequence: int) -> tuple[()]:

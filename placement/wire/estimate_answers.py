@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from placement.core.estimate import Duration
-from placement.core.event import Factor, Identifier
 from placement.core.explain import Step
 from placement.core.fetch import ContentFetch, Fetch, Supply
 from placement.core.images import SelectedImage
@@ -80,10 +79,9 @@ def _content(
 
 def _source(repository: Repository, supply: Supply) -> Source:
     """Return *supply* as a source; one that still receives says how long it will."""
-    factors: tuple[Factor, ...] = ()
+    factors = {}
     if supply.phase < ReplicaPhase.COMPLETE:
-        name = Identifier("source_ready_seconds")
-        factors = (Factor(name, supply.ready.p50_ns / 1e9),)
+        factors["source_ready_seconds"] = supply.ready.p50_ns / 1e9
     return Source(supply.region, repository, supply.duration, supply.phase, factors)
 
 

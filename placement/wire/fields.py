@@ -51,7 +51,7 @@ DURATION_NS_MAX: Final = 366 * 86_400 * 1_000_000_000
 COUNT_MAX: Final = 2**50
 """A pebibyte for one content, and sums over thousands of them still fit 64 bits."""
 
-_IDENTIFIER: Final = re.compile(r"[!-~]{1,128}")
+IDENTIFIER: Final = re.compile(r"[!-~]{1,128}")
 SECOND_NS: Final = 1_000_000_000
 
 Decoder = Callable[[Any, str], Any]
@@ -226,7 +226,7 @@ def _enum_decoder(kind: type[IntEnum]) -> Decoder:
 
 def parse_identifier(text: str, field: str) -> Identifier:
     """Return *text* as an identifier; raises TextInvalidError, naming *field*."""
-    if not _IDENTIFIER.fullmatch(text):
+    if not IDENTIFIER.fullmatch(text):
         remedy = f"give 1 to {IDENTIFIER_LENGTH_MAX} printable ASCII characters"
         raise TextInvalidError(field, text, remedy)
     return Identifier(text)

@@ -14,6 +14,7 @@ from placement.wire.events import (
     read_events,
     read_item,
 )
+from placement.wire.machine_columns import MachineRows
 from placement.wire.pull_columns import Found
 
 Skipped = Callable[[int], Collection[int]]
@@ -50,6 +51,8 @@ class Reading:
     found: Found
     event_ids: list[str]
     """Of every event, or at least of those that were found; any text for others."""
+    machines: MachineRows
+    """Starts and stops that may stand in columns."""
 
 
 def decoded_whole(message: Message, skipped: Collection[int] = ()) -> Opened:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from placement.core.block import Bytes, Codes, Numbers, Pulls
 from placement.core.errors import InputError
 from placement.core.event import ClientKind
-from placement.core.oci import parse_repository
+from placement.core.oci import parse_digest, parse_repository, parse_tag
 from placement.core.topology import parse_region
 from placement.wire.events import FUTURE_NS_MAX
 from placement.wire.fields import (
@@ -89,12 +89,12 @@ def pulls_of(found: Found, stored: Stored) -> Pulls:
     empty = np.array([not text for text in found.texts], np.bool_)
     right = (
         (found.region == stored.region[found.index])
-        & _fit(found.region, found.texts, _is_region)
-        & _fit(found.repository, found.texts, _is_repository)
-        & (_fit(found.client, found.texts, _is_region) | empty[found.client])
-        & (_fit(found.source, found.texts, _is_region) | empty[found.source])
-        & _fit(found.media, found.texts, _is_name)
-        & _fit(found.publisher, found.texts, _is_name)
+        & _fit(found.region, found.texts, is_region)
+        & _fit(found.repository, found.texts, is_repository)
+        & (_fit(found.client, found.texts, is_region) | empty[found.client])
+        & (_fit(found.source, found.texts, is_region) | empty[found.source])
+        & _fit(found.media, found.texts, is_name)
+        & _fit(found.publisher, found.texts, is_name)
         & (occurred_ns > 0 | ~found.dated)
         & (occurred_ns - FUTURE_NS_MAX <= stored_ns)
         & (duration_ns >= 0)
@@ -156,18 +156,33 @@ def _fit(column: Codes, texts: list[str], fits: Callable[[str], bool]) -> Flags:
 
 
 @lru_cache(NAMES_REMEMBERED)
-def _is_region(text: str) -> bool:
+def is_region(text: str) -> bool:
+    """Say whether *text* is a region's code."""
     return _accepted(parse_region, text)
 
 
 @lru_cache(NAMES_REMEMBERED)
-def _is_repository(text: str) -> bool:
+def is_repository(text: str) -> bool:
+    """Say whether *text* is a repository's name."""
     return _accepted(parse_repository, text)
 
 
 @lru_cache(NAMES_REMEMBERED)
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Say whether *text* will do as a name of anything else."""
     return _accepted(parse_name, text)
+
+
+@lru_cache(NAMES_REMEMBERED)
+def is_tag(text: str) -> bool:
+    """Say whether *text* is a tag."""
+    return _accepted(parse_tag, text)
+
+
+@lru_cache(NAMES_REMEMBERED)
+def is_digest(text: str) -> bool:
+    """Say whether *text* is a digest, of whatever kind."""
+    return _accepted(parse_digest, text)
 
 
 def _accepted(parse: Callable[[str, str], object], text: str) -> bool:

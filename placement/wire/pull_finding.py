@@ -6,6 +6,7 @@ what is not in its cache yet, which takes seconds.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from placement.core.block import Bytes, Codes, Numbers
 from placement.ports import Message
 from placement.wire import pull_kernel as kernel
 from placement.wire.events import BATCH, BATCH_EVENTS_MAX, read_events, subject_of
+from placement.wire.machine_columns import OF_MACHINES, MachineRows
 from placement.wire.opened import (
     Opened,
     Reading,
@@ -67,7 +69,9 @@ def find_messages(messages: Sequence[Message], skipped: Skipped) -> Reading:
     kept = np.flatnonzero(columns.plain)
     found = _found(columns, kept, (moved + np.arange(len(events)))[kept])
     ids = _texts(buffer, columns.parts[kept, kernel.ID])
-    return Reading(opened, found, _spread(ids, found.index, int(places.sum())))
+    event_ids = _spread(ids, found.index, int(places.sum()))
+    machines = _machines(opened, event_ids, columns.plain, firsts, np.flatnonzero(odd))
+    return Reading(opened, found, event_ids, machines)
 
 
 def warm_up() -> None:
@@ -81,6 +85,30 @@ def _odd(columns: _Columns, firsts: Numbers, counts: Numbers) -> Flags:
     np.cumsum(~columns.plain, out=odd[1:])
     told: Flags = odd[firsts + counts] > odd[firsts]
     return told
+
+
+def _machines(
+    opened: list[Opened],
+    event_ids: list[str],
+    plain: Flags,
+    firsts: Numbers,
+    odd: Numbers,
+) -> MachineRows:
+    """Return the starts and stops of messages that are *odd*, and note their ids."""
+    machines = MachineRows()
+    before = list(accumulate((each.count for each in opened), initial=0))
+    for row in odd.tolist():
+        each, first = opened[row], firsts[row]
+        if each.items is not None:
+            continue
+        for number in np.flatnonzero(~plain[first : first + each.count]).tolist():
+            event, place = each.events[number], before[row] + number
+            name = event.WhichOneof("fact")
+            if name in OF_MACHINES:
+                told = (each.message, each.region, place, number)
+                if machines.add(event, name, *told):
+                    event_ids[place] = event.event_id
+    return machines
 
 
 def _spread(texts: list[str], places: Numbers, count: int) -> list[str]:

@@ -1,15 +1,14 @@
 """ContentPulled events out of protobuf's own objects, column by column."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from placement.core.block import Codes
 from placement.ports import Message
-from placement.v1 import events_pb2 as pb
 from placement.wire.events import read_events
 from placement.wire.fields import IDENTIFIER_LENGTH_MAX
+from placement.wire.machine_columns import OF_MACHINES, MachineRows, Texts
 from placement.wire.opened import Opened, Reading, Skipped, decoded_whole
 from placement.wire.pull_columns import DIGEST_CHARACTERS, Found, digests_of
 
@@ -24,12 +23,13 @@ def read_messages(messages: Sequence[Message], skipped: Skipped) -> Reading:
     opened = [_opened(message, skipped) for message in messages]
     event_ids: list[str] = []
     rows: list[Row] = []
+    machines = MachineRows()
     for each in opened:
         if each.items is None:
-            rows += _rows(each.events, event_ids)
+            rows += _rows(each, event_ids, machines)
         else:
             event_ids += [""] * each.count
-    return Reading(opened, found_in(rows), event_ids)
+    return Reading(opened, found_in(rows), event_ids, machines)
 
 
 def _opened(message: Message, skipped: Skipped) -> Opened:
@@ -42,16 +42,22 @@ def _opened(message: Message, skipped: Skipped) -> Opened:
     return Opened(message, region, len(events), events)
 
 
-def _rows(events: Iterable[pb.Event], event_ids: list[str]) -> Iterator[Row]:
+def _rows(opened: Opened, event_ids: list[str], machines: MachineRows) -> Iterator[Row]:
     """Yield a row for each pull that says no more than columns can; add every id.
+
+    Starts and stops of machines are added to *machines*.
 
     One event is read after the other: protobuf makes an object of each message in it,
     and to keep them all for a while costs more than a loop.
     """
-    for event in events:
+    for number, event in enumerate(opened.events):
         event_id = event.event_id
         event_ids.append(event_id)
-        if event.WhichOneof("fact") != _FACT or event.organization or event.app:
+        name = event.WhichOneof("fact")
+        if name in OF_MACHINES:
+            place = (len(event_ids) - 1, number)
+            machines.add(event, name, opened.message, opened.region, *place)
+        if name != _FACT or event.organization or event.app:
             continue
         fact = event.content_pulled
         if fact.tag:
@@ -100,19 +106,6 @@ def _plain(event_ids: Sequence[str], digests: Sequence[str]) -> bool:
     if not told.isascii() or not set(map(len, digests)) <= {DIGEST_CHARACTERS}:
         return False
     return digests_of(told.encode()) is not None
-
-
-class Texts(dict[str, int]):
-    """A place for each text, given when it is first asked for."""
-
-    def __missing__(self, text: str) -> int:
-        """Give *text* the next place."""
-        place = self[text] = len(self)
-        return place
-
-    def places(self, texts: Iterable[str]) -> Codes:
-        """Return the places of *texts*."""
-        return np.fromiter(map(self.__getitem__, texts), np.int32)
 
 
 _ID_LENGTHS: Final = frozenset(range(1, IDENTIFIER_LENGTH_MAX + 1))

@@ -6,7 +6,7 @@ Every limit on a request is here, and GetServiceInfo reports them all.
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from placement.core.errors import (
     InputError,
@@ -40,6 +40,9 @@ from placement.wire.fields import (
 SOURCE_COUNT_DEFAULT: Final = 3
 SOURCE_COUNT_MAX: Final = 32
 DIGEST_COUNT_MAX: Final = 1_024
+PACKED_DIGEST_COUNT_MAX: Final = 16_384
+PACKED_SOURCE_COUNT_MAX: Final = 8
+"""The largest answer has two megabytes, half of what gRPC's clients take by default."""
 PAGE_SIZE_DEFAULT: Final = 100
 PAGE_SIZE_MAX: Final = 1_000
 REPLICATION_COUNT_DEFAULT: Final = 100
@@ -74,6 +77,8 @@ LIMITS: Final[Mapping[str, int]] = MappingProxyType(
         "max_replication_count": REPLICATION_COUNT_MAX,
         "max_source_count": SOURCE_COUNT_MAX,
         "max_target_count": PUSH_TARGET_COUNT_MAX,
+        "packed_digests": PACKED_DIGEST_COUNT_MAX,
+        "packed_max_source_count": PACKED_SOURCE_COUNT_MAX,
         "page_size": PAGE_SIZE_MAX,
         "previewed_images": IMAGES_PREVIEWED_MAX,
         "regions": REGION_COUNT_MAX,
@@ -110,8 +115,10 @@ class Consistency:
     """Fail instead of answering from older state."""
 
 
-@dataclass(frozen=True, slots=True)
-class RankQuery:
+ANY: Final = Consistency()
+
+
+class RankQuery(NamedTuple):
     """Which contents of one repository to rank sources for, and for whom."""
 
     repository: Repository
@@ -222,6 +229,8 @@ def _decode_published(proto: events_pb.Event, now_ns: int) -> Event | InputError
 
 def decode_consistency(proto: basis_pb.Consistency) -> Consistency:
     """Return how fresh an answer has to be; raises TimeInvalidError."""
+    if not proto.ByteSize():
+        return ANY
     staleness_ns = None
     if proto.WhichOneof("requirement") == "max_staleness":
         name = "consistency.max_staleness"

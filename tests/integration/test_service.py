@@ -211,6 +211,7 @@ async def test_service_info_says_what_is_accepted_and_how_far_it_is(
     assert set(info.capabilities) == {
         "PlacementService.RankSources",
         "PlacementService.BatchRankSources",
+        "PlacementService.BatchRankSourcesPacked",
         "PlacementService.ResolveReference",
         "PlacementService.GetPlacement",
         "PlacementService.PlanPull",

@@ -16,6 +16,8 @@ from placement.core.event import (
     DurationNs,
     Event,
     Identifier,
+    MachineStarted,
+    MachineStopped,
     Name,
     Recorded,
     SetAside,
@@ -40,14 +42,19 @@ FUZZED_COUNT = 10_000 * (10 if LONG else 1)
 pulls = events(FACT_STRATEGIES[ContentPulled])
 
 
+machines = events(FACT_STRATEGIES[MachineStarted] | FACT_STRATEGIES[MachineStopped])
+
+
 def plainly(event: Event) -> Event:
-    """Return a pull without what columns have no room for."""
-    assert isinstance(event.fact, ContentPulled)
-    fact = replace(event.fact, tag=None)
+    """Return an event without what columns have no room for."""
+    fact = event.fact
+    if isinstance(fact, ContentPulled):
+        fact = replace(fact, tag=None)
     return replace(event, organization=Name(""), app=Name(""), fact=fact)
 
 
 plain_pulls = pulls.map(plainly)
+plain = plain_pulls | machines.map(plainly)
 
 
 @pytest.fixture(autouse=True)
@@ -99,10 +106,15 @@ def expect_same(messages: Sequence[Message], read: Read) -> Block:
 
 def expect_columns(block: Block) -> None:
     """Check that each row of the columns says what the object of its event says."""
-    pulls = block.pulls
+    pulls, starts, stops = block.pulls, block.starts, block.stops
     places = {frame.first + n: n for frame in block.frames for n in range(frame.count)}
-    assert pulls.batch_index.tolist() == [places[n] for n in pulls.index.tolist()]
-    assert pulls.index.tolist() == [n for n, i in enumerate(block.items) if i is None]
+    columned = []
+    for part in (pulls, starts, stops):
+        columned += part.index.tolist()
+        assert part.batch_index.tolist() == [places[n] for n in part.index.tolist()]
+        assert part.index.tolist() == sorted(part.index.tolist())
+    assert sorted(columned) == [n for n, i in enumerate(block.items) if i is None]
+    expect_machines(block)
     for row, place in enumerate(pulls.index.tolist()):
         item = block.recorded(place)
         fact = item.event.fact
@@ -115,6 +127,43 @@ def expect_columns(block: Block) -> None:
             *(fact.media_type, fact.transferred_bytes, fact.pull_duration_ns or 0),
             fact.client_kind,
         )
+
+
+def expect_machines(block: Block) -> None:
+    """Check that each start and stop in columns says what its object says."""
+    starts, stops = block.starts, block.stops
+    names = [*starts.names, None]  # -1 is the last: nothing
+    for row, place in enumerate(starts.index.tolist()):
+        item = block.recorded(place)
+        fact = item.event.fact
+        assert isinstance(fact, MachineStarted)
+        assert not item.event.app + item.event.organization
+        assert (
+            *(starts.time_ns[row], starts.store_time_ns[row], starts.machines[row]),
+            *(names[starts.region[row]], names[starts.repository[row]]),
+            *(names[starts.source[row]], starts.digests[row].tobytes().hex()),
+            *(starts.transferred_bytes[row], starts.cache[row], starts.wait_ns[row]),
+            *(starts.expected_p50_ns[row], starts.expected_p90_ns[row]),
+        ) == (
+            *(item.time_ns, item.store_time_ns, fact.machine_id, item.event.region),
+            *(fact.repository, fact.source_region, fact.digest.split(":")[1]),
+            *(fact.transferred_bytes, fact.cache, said(fact.image_wait_ns)),
+            *(said(fact.expected_wait_p50_ns), said(fact.expected_wait_p90_ns)),
+        )
+    for row, place in enumerate(stops.index.tolist()):
+        item = block.recorded(place)
+        fact = item.event.fact
+        assert isinstance(fact, MachineStopped)
+        assert not item.event.app + item.event.organization
+        assert (
+            *(stops.time_ns[row], stops.store_time_ns[row], stops.machines[row]),
+            stops.names[stops.region[row]],
+        ) == (item.time_ns, item.store_time_ns, fact.machine_id, item.event.region)
+
+
+def said(value: int | None) -> int:
+    """Return *value* as columns hold it."""
+    return -1 if value is None else value
 
 
 def told(block: Block, row: int) -> tuple[object, ...]:
@@ -133,7 +182,7 @@ def told(block: Block, row: int) -> tuple[object, ...]:
 
 @WAYS
 @examples(100)
-@given(told=st.lists(plain_pulls | plain_pulls | pulls | events(), max_size=12))
+@given(told=st.lists(plain | pulls | machines | events(), max_size=12))
 def test_block_says_what_its_messages_say(told: list[Event], read: Read) -> None:
     """Every event, in order, whichever of them stand in columns."""
     messages = stored([*told, *every_fact(rounds=1)[:1]])
@@ -143,14 +192,15 @@ def test_block_says_what_its_messages_say(told: list[Event], read: Read) -> None
 
 @WAYS
 @examples(50)
-@given(told=st.lists(plain_pulls, min_size=1, max_size=12))
-def test_plain_pulls_stand_in_columns(told: list[Event], read: Read) -> None:
+@given(told=st.lists(plain, min_size=1, max_size=12))
+def test_plain_events_stand_in_columns(told: list[Event], read: Read) -> None:
     """All that are in time do: else nothing here would be tried."""
     timeless = [replace(event, occur_time_ns=None) for event in told]
 
     block = expect_same(stored(timeless), read)
 
-    assert len(block.pulls) == len(told)
+    columns = len(block.pulls) + len(block.starts) + len(block.stops)
+    assert columns == len(told)
 
 
 @WAYS

@@ -6,7 +6,6 @@ machines that the test started itself, and plain walks over what each region hol
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from dataclasses import replace as varied
 from random import Random
 
 from hypothesis import given
@@ -342,6 +341,11 @@ def test_a_list_of_removals_may_be_carried_out_as_it_is(
         assert freed == sum(removal.reclaimed_bytes for removal in found)
 
 
+def anew(network: Network) -> Network:
+    """Return what knows the same, and has answered nothing yet."""
+    return Network(network.state, network.topology, network.now_ns)
+
+
 @examples(150)
 @given(histories(), guardrails())
 def test_removals_are_in_one_order(told: Told, rules: Guardrails) -> None:
@@ -350,7 +354,7 @@ def test_removals_are_in_one_order(told: Told, rules: Guardrails) -> None:
     for region in STORING:
         found = removable(network, rules, region)
 
-        assert found == removable(varied(network), rules, region)
+        assert found == removable(anew(network), rules, region)
         named = [(one.image.repository, one.image.digest) for one in found]
         assert len(set(named)) == len(named)
         for removal in found:

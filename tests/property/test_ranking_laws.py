@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placement.core.event import Identifier, RecordedMessage
+from placement.core.event import RecordedMessage
 from placement.core.network import Network
 from placement.core.oci import Repository
 from placement.core.ranking import (
@@ -68,14 +68,16 @@ def down_regions(model: Model) -> set[str]:
 
 def group_of(source: Source) -> tuple[bool, bool]:
     """Return what comes before any duration: whether it lacks something, or drains."""
-    factors = {factor.name: factor.value for factor in source.factors}
-    lacks = not factors[Identifier("complete")]
-    return lacks, factors[Identifier("draining")] > 0
+    return not source.factors["complete"], source.factors["draining"] > 0
 
 
-def near_place(asker: Region, digest: str, region: Region) -> bytes:
-    """Return the place of a source among its near-equals."""
-    return blake2b(f"{asker}\0{digest}\0{region}".encode(), digest_size=8).digest()
+def near_place(asker: Region, digest: str, region: Region) -> int:
+    """Return the place of a source among its near-equals, mixed by the book."""
+    named = blake2b(f"{asker}\0{region}".encode(), digest_size=8).hexdigest()
+    mixed = int(named, 16) ^ int(digest.partition(":")[2][:16], 16)
+    golden = 11400714819323198485
+    mixed = mixed * golden % 2**64
+    return (mixed ^ mixed // 2**32) * golden % 2**64 // 2**7
 
 
 def holders(model: Model, repository: str, digest: str) -> set[str]:

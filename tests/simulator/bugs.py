@@ -169,7 +169,7 @@ def hand_out_a_basis_before_its_fold() -> Iterator[None]:
 
     def broken(view: View, *, behind: bool = False) -> Basis:
         basis = original(view, behind=behind)
-        return replace(basis, sequence=max(basis.sequence, view.last_sequence or 0))
+        return basis._replace(sequence=max(basis.sequence, view.last_sequence or 0))
 
     with patch.object(View, "basis", broken):
         yield

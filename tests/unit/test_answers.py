@@ -17,17 +17,19 @@ from placement.core.errors import (
 )
 from placement.core.estimate import Duration
 from placement.core.event import Event
-from placement.core.ranking import Ranking, Source
+from placement.core.ranking import FACTORS, Answer, Ranking, Source
 from placement.core.tables.cells import ReplicaPhase
+from placement.core.topology import Region
 from placement.runtime.publisher import Outcome
 from placement.runtime.view import Basis, ServingState
 from placement.v1 import basis_pb2
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1 import replication_service_pb2 as replication_pb
-from placement.wire.answers import encode_arrival, encode_basis, encode_rank
+from placement.wire.answers import encode_arrival, encode_basis, encode_source
 from placement.wire.page_tokens import FIRST, make_page_token, parse_page_token
 from placement.wire.preview_requests import decode_preview
+from placement.wire.rank_answers import RankWriter
 from placement.wire.requests import (
     LIMITS,
     PAGE_SIZE_DEFAULT,
@@ -49,6 +51,7 @@ from placement.wire.service_answers import (
 from tests.builders import AMS, IAD, START_NS, TOPOLOGY, WEB, A
 
 BINDING = ("epoch", "iad", "acme/web")
+VERIFIED = ReplicaPhase.VERIFIED
 BASIS = Basis("epoch", 7, START_NS, ServingState.LIVE, 5, START_NS + 1)
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60)
 
@@ -181,14 +184,41 @@ def test_outcomes_go_to_the_events_that_were_valid() -> None:
     assert answer.results[1].field == "event_id"
 
 
+def ranked_source(region: Region, number: int) -> Source:
+    """Return a source whose figures all are *number*."""
+    factors = dict.fromkeys(FACTORS, float(number))
+    duration = Duration(number, 2 * number)
+    return Source(region, WEB, duration, VERIFIED, factors)
+
+
+def ranking_of(*sources: Source) -> Ranking:
+    """Return a ranking of *sources*."""
+    return Ranking(A, sources, ((AMS, WEB),), 5)
+
+
 def test_endpoints_come_from_the_catalogue() -> None:
     """No event can send a puller elsewhere."""
-    source = Source(AMS, WEB, Duration(1, 2), ReplicaPhase.VERIFIED)
+    source, home = ranked_source(AMS, 1), Source(IAD, WEB, Duration(3, 4), VERIFIED)
 
-    answer = encode_rank(TOPOLOGY, Ranking(A, (source,), (), 0), source, BASIS)
+    answer = RankWriter(TOPOLOGY).rank(Answer(ranking_of(source), home), BASIS)
 
     assert answer.sources[0].endpoint == TOPOLOGY.endpoint(AMS)
     assert answer.sources[0].phase == pb.REPLICA_PHASE_VERIFIED
+
+
+def test_source_that_is_filled_in_is_the_one_that_is_built() -> None:
+    """One after another, whatever was in the form before; the fallback, too."""
+    sources = [ranked_source(AMS, 1), ranked_source(IAD, 0), ranked_source(AMS, 7**20)]
+    home = Source(IAD, WEB, Duration(3, 4), ReplicaPhase.ABSENT)
+    writer = RankWriter(TOPOLOGY)
+
+    answer = writer.rank(Answer(ranking_of(*sources), home), BASIS)
+    batch = writer.batch([writer.ranking(ranking_of(*sources))], home, BASIS)
+
+    built = [encode_source(TOPOLOGY, source) for source in sources]
+    assert list(answer.sources) == list(batch.rankings[0].sources) == built
+    assert answer.fallback == batch.fallback == encode_source(TOPOLOGY, home)
+    assert answer.mounts[0] == pb.Mount(region=AMS, repository=WEB)
 
 
 @pytest.mark.parametrize("state", ServingState)

@@ -24,6 +24,21 @@ INGEST = {
     "single_events_alone": None,
     "single_events_gathered": "single_events_alone",
 }
+MEMORY = {
+    "bytes_per_digest": "bytes_per_digest_as_an_object",
+    "bytes_per_digest_as_an_object": None,
+    "bytes_per_placement": None,
+    "bytes_per_replica": None,
+    "bytes_per_use": None,
+    "bytes_per_digest_of_a_whole_state": None,
+    "find_many_numpy_10000": None,
+    "add_500_numpy_10000": None,
+    "find_10000": None,
+    "find_again_10000": None,
+    "probes_max_10000": None,
+    "find_many_compiled_10000": None,
+    "add_500_compiled_10000": None,
+}
 REPLAY = {
     "singles_fetched_and_folded": None,
     "singles_fetched_only": None,
@@ -69,7 +84,8 @@ def test_every_suite_can_be_loaded(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suite", "metrics"), [("ingest", INGEST), ("replay", REPLAY), ("watch", WATCH)]
+    ("suite", "metrics"),
+    [("ingest", INGEST), ("memory", MEMORY), ("replay", REPLAY), ("watch", WATCH)],
 )
 def test_suite_tells_each_figure_beside_its_ceiling(
     suite: str, metrics: dict[str, str | None], tmp_path: Path

@@ -1,7 +1,5 @@
 """The closed loop: the same figures as the back-test, and reasons that are right."""
 
-from dataclasses import replace
-
 import pytest
 
 from placement.core import copies
@@ -61,10 +59,10 @@ def test_closed_loop_comes_to_what_the_back_test_does(
     real = rank_sources
 
     def from_home(network: Network, question: Question, digest: Digest) -> Ranking:
-        found = real(network, replace(question, source_count_max=50), digest)
+        found = real(network, question._replace(source_count_max=50), digest)
         home = setting().assumptions.regions[name].home
         ranked = sorted(found.sources, key=lambda source: source.region != home)
-        return replace(found, sources=tuple(ranked))
+        return found._replace(sources=tuple(ranked))
 
     monkeypatch.setattr(copies, "rank_sources", from_home)
 

@@ -7,7 +7,6 @@ import pytest
 from placement.core.event import (
     DurationNs,
     Event,
-    Identifier,
     RegionChanged,
     RegionState,
     TransferMeasured,
@@ -86,7 +85,7 @@ def test_source_says_what_it_costs_and_why() -> None:
 
     [source] = ranking(state, FRA).sources
 
-    assert {factor.name: factor.value for factor in source.factors} == {
+    assert source.factors == {
         "transfer_bytes": 9_001_000.0,
         "round_trip_seconds": 0.001,
         "bytes_per_second": 80e6,
@@ -202,9 +201,7 @@ def test_measured_route_beats_a_shorter_distance() -> None:
 
     assert regions(state, FRA) == ["iad", "ams"]
     source = ranking(state, FRA).sources[1]
-    assert {factor.name: factor.value for factor in source.factors}[
-        Identifier("sample_count")
-    ] == 5
+    assert source.factors["sample_count"] == 5
 
 
 def test_only_so_many_sources_are_named() -> None:

@@ -10,7 +10,7 @@ from placement.wire.pull_reading import read_messages
 async def test_compiled_code_takes_over_once_it_is_ready() -> None:
     """Nobody waits for it, and whoever reads little never pays for it."""
     compiled = object()
-    with patch.object(reader, "fastest", lambda: compiled):
+    with patch.object(reader, "compiled", lambda: compiled):
         one = Reader()
         plain = [one.next_way() for _ in range(RUNS_MIN)]
         assert one._ready is not None  # noqa: SLF001 - what nobody else waits for

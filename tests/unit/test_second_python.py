@@ -20,11 +20,19 @@ from tests.golden_logs import FOLDER, read_log
 ROOT = Path(__file__).parents[2]
 PATH = FOLDER / "2-every-decision.jsonl"
 TIMEOUT_SECONDS = 60
+FOLD = """
+import runpy, sys
+sys.path.append(sys.argv.pop(1))  # after its own: numpy is compiled for each version
+runpy.run_module("tests.fold_log", run_name="__main__")
+"""
 
 
 @cache
 def other_pythons() -> tuple[tuple[str, Path], ...]:
-    """Return the installed Pythons of 3.11 and newer that are not of this version."""
+    """Return the installed Pythons that can fold and are not of this version.
+
+    That is, of 3.11 and newer, and with a numpy of their own.
+    """
     versions = [f"3.{minor}" for minor in range(11, 20)]
     found: dict[str, Path] = {}
     for version in versions:
@@ -32,7 +40,7 @@ def other_pythons() -> tuple[tuple[str, Path], ...]:
         on_path = which(f"python{version}")
         candidates = [*installed, *([Path(on_path)] if on_path else [])]
         for python in candidates:
-            if version_of(python) == version:
+            if version_of(python) == version and has_numpy(python):
                 found.setdefault(version, python)
     found.pop(f"3.{sys.version_info.minor}", None)
     return tuple(found.items())
@@ -48,15 +56,25 @@ def version_of(python: Path) -> str:
     return said.stdout.strip()
 
 
+def has_numpy(python: Path) -> bool:
+    """Say whether *python* has numpy, which is compiled for each version by itself."""
+    isolated = run(python, "-I", "-c", "import numpy")
+    return isolated.returncode == 0
+
+
+def folded_by(python: Path) -> subprocess.CompletedProcess[str]:
+    """Fold the log with *python*, its own packages and, for the rest, with ours."""
+    return run(python, "-c", FOLD, sysconfig.get_paths()["purelib"], str(PATH))
+
+
 def run(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run *python* with this tree and this environment's packages."""
-    packages = sysconfig.get_paths()["purelib"]
+    """Run *python* with this tree."""
     return subprocess.run(
         [str(python), *arguments],
         cwd=ROOT,
         env=os.environ
         | {
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{packages}",
+            "PYTHONPATH": str(ROOT),
             "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python",
             "PYTHONDONTWRITEBYTECODE": "1",
         },
@@ -71,13 +89,10 @@ def test_other_pythons_fold_the_same() -> None:
     """Nothing in the fold depends on the version of Python."""
     pythons = other_pythons()
     if not pythons:
-        pytest.skip("no other Python of 3.11 or newer is installed here")
+        pytest.skip("no other Python of 3.11 or newer with numpy is installed here")
     expected, _ = read_log(PATH)
 
-    said = {
-        version: run(python, "-m", "tests.fold_log", str(PATH))
-        for version, python in pythons
-    }
+    said = {version: folded_by(python) for version, python in pythons}
 
     failed = {version: done.stderr for version, done in said.items() if done.returncode}
     assert failed == {}
@@ -91,7 +106,7 @@ def test_protobuf_in_pure_python_folds_the_same() -> None:
     """Nor on which of protobuf's two implementations reads the bytes."""
     expected, _ = read_log(PATH)
 
-    done = run(Path(sys.executable), "-m", "tests.fold_log", str(PATH))
+    done = folded_by(Path(sys.executable))
 
     assert done.stderr == ""
     assert json.loads(done.stdout)["fingerprint"] == expected.fingerprint

@@ -45,7 +45,8 @@ async def read_chunks(
 ) -> dict[Key, bytes]:
     """Give each chunk that is as it was saved to *take*; return the hashes of all.
 
-    Raises DamageError for the first that is not, or comes again.
+    *take* is called in a thread. Raises DamageError for the first chunk that is not as
+    it was saved, or comes again.
     """
     hashes: dict[Key, bytes] = {}
     async with aclosing(_in_threads(_checked, _batches_of(connection))) as checked:
@@ -58,9 +59,14 @@ async def read_chunks(
                     )
                     raise DamageError(message)
                 hashes[key] = own_hash
-                if take is not None:
-                    take(chunk)
+            if take is not None:
+                await asyncio.to_thread(_each, take, [chunk for chunk, _ in batch])
     return hashes
+
+
+def _each(take: Callable[[Chunk], None], chunks: list[Chunk]) -> None:
+    for chunk in chunks:
+        take(chunk)
 
 
 async def write_chunks(

@@ -197,10 +197,11 @@ def _stop(state: State, key: bytes, order_ns: int) -> None:
         return
     _, forgotten = state.stopped.add(key)
     if forgotten is not None:
-        _forget(state, forgotten)
+        forget(state, forgotten)
 
 
-def _forget(state: State, key: bytes) -> None:
+def forget(state: State, key: bytes) -> None:
+    """Forget a machine that stopped so long ago, unless it runs again."""
     row = state.machines.find(key)
     if row != ABSENT and not _runs(state, row):
         state.indexes.drop_machine(

@@ -243,7 +243,7 @@ def own(state: State, at: At, repository: Row) -> Row:
     if app and not (at.event.app or at.event.organization):
         return Row(app - 1)
     name = state.repository_at(repository)
-    known = state.app_name(Row(app - 1)) if app else (name.partition("/")[0], name)
+    known = state.app_name(Row(app - 1)) if app else default_app(name)
     organization, called = at.event.organization or known[0], at.event.app or known[1]
     counted = app_row(state, organization, called)
     order_ns = at.order_ns if at.event.app or at.event.organization else 0
@@ -253,6 +253,16 @@ def own(state: State, at: At, repository: Row) -> Row:
     return counted
 
 
+def default_app(repository: str) -> tuple[str, str]:
+    """Return the organization and app of a repository of which nobody says them."""
+    return repository.partition("/")[0], repository
+
+
 def app_row(state: State, organization: str, app: str) -> Row:
     """Return the row of an app, added if it is new."""
     return state.apps.find_or_add(f"{organization}\0{app}".encode())
+
+
+def find_app(state: State, organization: str, app: str) -> Row:
+    """Return the row of an app, or ABSENT."""
+    return state.apps.find(f"{organization}\0{app}".encode())

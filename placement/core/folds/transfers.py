@@ -90,6 +90,27 @@ def _write_columns(state: State, measured: Numbers) -> None:
         state.transfers.set_many(kept, value, measured[last, column])
 
 
+def timed_rows(  # noqa: PLR0913, PLR0917 - what a transfer is made of
+    place: Numbers,
+    source: Numbers,
+    target: Numbers,
+    moved_bytes: Numbers,
+    took_ns: Numbers,
+    time_ns: Numbers,
+) -> Numbers:
+    """Return the whole transfers among those that say their bytes and duration.
+
+    A row each: its place in the block, and then what a ``Transfer`` holds.
+    """
+    timed = np.flatnonzero((moved_bytes > 0) & (took_ns > 0))
+    rows = np.zeros((len(timed), 8), np.int64)
+    told = (place, source, target, moved_bytes, took_ns, time_ns)
+    for column, values in enumerate(told):
+        rows[:, column] = values[timed]
+    rows[:, -1] = TransferOutcome.COMPLETED
+    return rows
+
+
 def noted(source: Row, target: Row, moved_bytes: int, took_ns: int, at: At) -> Transfer:
     """Return a whole transfer that happened *at*, alone as far as is known."""
     done = TransferOutcome.COMPLETED

@@ -6,38 +6,26 @@ it changes. Any other pull is folded by itself, in its turn (``demand.content_pu
 both ways lead to the same state, to the bit.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from placement.core.block import Bytes, Codes, Numbers, Pulls
+from placement.core.block import Bytes, Numbers, Pulls
 from placement.core.counts import HOUR_NS, WINDOW_HOURS
 from placement.core.event import ClientKind
+from placement.core.folds.around import Around
+from placement.core.folds.calm import Mask, Names, value_at
 from placement.core.folds.demand import NO_DEMAND
+from placement.core.folds.transfers import timed_rows
 from placement.core.oci import ContentKind, content_kind
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.keys import pair_keys, triple_keys
-from placement.core.tables.table import ABSENT, Row, Table
-
-Mask = NDArray[np.bool_]
+from placement.core.tables.table import ABSENT, Row
 
 _DEMAND = np.array([kind not in NO_DEMAND for kind in ClientKind])
 """By client kind: whether what it pulls is demand."""
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What the other events of a block are about, and may change."""
-
-    described: frozenset[bytes]
-    """Keys of digests whose kind may become known."""
-    repositories: frozenset[str]
-    """Repositories of which anything may be learned."""
-    owned: frozenset[str]
-    """Repositories that may come to belong to another app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +54,7 @@ def calm_pulls(state: State, pulls: Pulls, around: Around, late_ns: int) -> Calm
     Content that is new is calm if nothing else is said of its repository; what of the
     pulls themselves is not calm counts as such, too.
     """
-    names = _Names(state, pulls.names)
+    names = Names(state, pulls.names)
     region = names.regions(pulls.region)
     client = np.where(pulls.client < 0, region, names.regions(pulls.client))
     source = np.where(pulls.source < 0, region, names.regions(pulls.source))
@@ -110,7 +98,7 @@ def _placements(state: State, repository: Numbers, digest: Numbers) -> Numbers:
 
 
 def _kinds(
-    state: State, pulls: Pulls, names: "_Names", digest: Numbers
+    state: State, pulls: Pulls, names: Names, digest: Numbers
 ) -> tuple[Mask, Mask, Mask]:
     """Return which pulls are of images, which may be calm, and which are for sure.
 
@@ -118,7 +106,7 @@ def _kinds(
     a blob may be a version whose uses are counted by what is said of its repository.
     """
     stored = _stored_kinds(state, digest)
-    told = names.kinds(pulls.media)
+    told = names.each(pulls.media, _kinds_of)
     kind = np.where(told == ContentKind.UNKNOWN, stored, told)
     image = kind == ContentKind.MANIFEST
     if state.count("machine_started"):
@@ -138,20 +126,16 @@ def _described(state: State, pulls: Pulls, digest: Numbers, around: Around) -> M
     return described
 
 
+def _kinds_of(media_types: list[str]) -> list[int]:
+    return list(map(content_kind, media_types))
+
+
 def _stored_kinds(state: State, digest: Numbers) -> NDArray[np.int8]:
     """Return the kind of each row of *digest*; UNKNOWN for what is ABSENT."""
     kinds = state.indexes.kinds
     for row in range(len(kinds) - 1, len(state.media_types)):
         kinds.append(content_kind(state.media_types.key(Row(row)).decode()))
-    return np.array(kinds, np.int8)[_at(state.digests, cells.Digest.MEDIA, digest)]
-
-
-def _at(table: Table, column: int, rows: Numbers) -> Numbers:
-    """Return the integers of *rows* in a column; 0 for those that are ABSENT."""
-    values = np.zeros(len(rows), np.int64)
-    found = rows >= 0
-    values[found] = table.column(column)[rows[found]]
-    return values
+    return np.array(kinds, np.int8)[value_at(state.digests, cells.Digest.MEDIA, digest)]
 
 
 def count_uses(state: State, calm: CalmPulls) -> None:
@@ -189,55 +173,28 @@ def _count_images(
         state.indexes.add_member(Row(int(member[one])), Row(int(app[one])))
     members.add_at(member, cells.Membership.PULLS, 1)
     members.raise_many(member, cells.Membership.LAST_PULL, time_ns)
-    _count_hours(state, app, client, time_ns // HOUR_NS)
+    count_hours(state, app, client, time_ns, cells.Demand.PULLS)
 
 
-def _count_hours(state: State, app: Numbers, client: Numbers, hour: Numbers) -> None:
+def count_hours(
+    state: State, app: Numbers, region: Numbers, time_ns: Numbers, cell: cells.Demand
+) -> None:
     """Count each in its hour, unless the ring has moved past that hour."""
-    demand, newest = state.demand, cells.Demand.HOUR
-    keys = triple_keys(app, client, hour % WINDOW_HOURS)
+    demand, newest, hour = state.demand, cells.Demand.HOUR, time_ns // HOUR_NS
+    keys = triple_keys(app, region, hour % WINDOW_HOURS)
     row, _ = demand.find_or_add_many(keys)
     before = demand.column(newest)[row]
     demand.raise_many(row, newest, hour)
-    begun = np.unique(row[hour > before])
-    for cell in (cells.Demand.PULLS, cells.Demand.STARTS):
-        demand.set_many(begun, cell, 0)
+    begun = row[hour > before]
+    for each in (cells.Demand.PULLS, cells.Demand.STARTS):
+        demand.set_many(begun, each, 0)
     counted = hour == demand.column(newest)[row]
-    demand.add_at(row[counted], cells.Demand.PULLS, 1)
+    demand.add_at(row[counted], cell, 1)
 
 
-class _Names:
-    """What the names of a block's pulls stand for; each is looked up once."""
-
-    def __init__(self, state: State, names: list[str]) -> None:
-        self._state = state
-        self._names = names
-
-    def regions(self, places: Codes) -> Numbers:
-        """Return the regions' rows; ABSENT for one that no event ever named."""
-        return self._each(places, self._state.regions.find_each)
-
-    def owners(self, places: Codes) -> tuple[Numbers, Numbers]:
-        """Return the repositories' rows and their apps'; ABSENT where not known."""
-        repositories = self._state.repositories
-        row = self._each(places, repositories.find_each)
-        return row, _at(repositories, cells.Repository.APP, row) - 1
-
-    def kinds(self, places: Codes) -> Numbers:
-        """Return what kind of content each media type stands for."""
-        return self._each(places, lambda names: list(map(content_kind, names)))
-
-    def among(self, places: Codes, names: frozenset[str]) -> Mask:
-        """Return which of the texts are among *names*."""
-        found = self._each(places, lambda texts: [text in names for text in texts])
-        return found > 0
-
-    def _each(self, places: Codes, of: Callable[[list[str]], Sequence[int]]) -> Numbers:
-        """Return *of* the text at each of *places*; ABSENT for a place of none."""
-        value = np.full(len(self._names) + 1, ABSENT, np.int64)
-        there = np.zeros(len(self._names) + 1, np.bool_)
-        there[places] = True
-        there[-1] = False
-        named = np.flatnonzero(there)
-        value[named] = of([self._names[place] for place in named.tolist()])
-        return value[places]
+def pull_transfers(pulls: Pulls, calm: CalmPulls) -> Numbers:
+    """Return the transfers of *calm*, as ``timed_rows`` does."""
+    mask = calm.mask
+    moved_bytes, took_ns = pulls.transferred_bytes[mask], pulls.duration_ns[mask]
+    told = (pulls.index[mask], calm.source, calm.client, moved_bytes, took_ns)
+    return timed_rows(*told, calm.time_ns)

@@ -120,6 +120,10 @@ class RepositoryGraph:
             self._referred[child] = (size, kind)
             yield child, platform
 
+    def has_children(self, key: bytes) -> bool:
+        """Say whether a manifest or index is known to refer to anything."""
+        return any(True for _ in self._references.of(key))
+
     def whole(self, key: bytes) -> bool:
         """Say whether all of the graph is told: then it never changes."""
         return all(

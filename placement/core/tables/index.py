@@ -1,7 +1,9 @@
 """Slots that grow in slices, so that no key pays for the growth of all of them.
 
 While larger slots are filled, a few rows for each key that is added, those before
-answer. The larger ones take over once they hold every row.
+answer. The larger ones take over once they hold every row. Their memory is touched
+first, a few pages at a time: rows lie all over it, and a page that nobody used yet
+costs as much as moving many of them.
 """
 
 from collections.abc import Callable
@@ -10,8 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from placement.core.tables.finding import LINE, Rows
 from placement.core.tables.hashing import Hashes
-from placement.core.tables.slots import LINE, Rows, Slots
+from placement.core.tables.slots import Slots
 
 _FIRST_LINES: Final = 4
 _GROWS_AT: Final = 0.6
@@ -20,8 +23,10 @@ _FULL_AT: Final = 0.8
 """The share that is never exceeded."""
 _SPARSE: Final = 0.3
 """The share of slots that hold a row below which others are only to be swept out."""
-_MOVED_PER_KEY: Final = 4
+_MOVED_PER_KEY: Final = 6
 """Rows that move for each key that is added: all of them, before _FULL_AT."""
+_KEYS_PER_PAGE: Final = 16
+"""Keys that are added before another page of memory is touched: soon they all are."""
 _SLICE: Final = 512
 """Rows that move at once, where keys are added one by one."""
 _READ: Final = 2**16
@@ -49,16 +54,6 @@ class Index:
     def slots(self) -> Slots:
         """The slots that answer now, and that a checkpoint holds."""
         return self._slots
-
-    @property
-    def probes_max(self) -> int:
-        """Lines looked at for the key that is the farthest from its own line."""
-        return self._slots.probes_max
-
-    @property
-    def load(self) -> float:
-        """The share of slots that are in use."""
-        return self._slots.used / self._slots.count
 
     def candidates(self, hashed: int) -> list[int]:
         """Return the rows that may be those of a key, nearly always one at most."""
@@ -105,13 +100,20 @@ class Index:
             if self._slots.used + more <= _GROWS_AT * self._slots.count:
                 return
             self._begin_next(more)
-        self._owed += _MOVED_PER_KEY * more
-        if self._owed >= _SLICE:
-            self._move(self._owed)
+        self._owed += more
+        if _MOVED_PER_KEY * self._owed >= _SLICE:
+            self._go_on()
         while self._slots.used + more > _FULL_AT * self._slots.count:
             if self._next is None:
                 self._begin_next(more)
             self._move(self.count)
+
+    def _go_on(self) -> None:
+        """Do what is due for the keys that were added."""
+        assert self._next is not None, "there are slots to move to"
+        if self._next.touch(-(-self._owed // _KEYS_PER_PAGE)):
+            self._move(_MOVED_PER_KEY * self._owed)
+        self._owed = 0
 
     def _begin_next(self, more: int) -> None:
         self._next = Slots(_lines_for(self._slots, more))
@@ -130,7 +132,7 @@ class Index:
 
     def _move(self, count: int) -> None:
         """Move *count* rows to the next slots, which take over once they hold all."""
-        following, self._owed = self._next, 0
+        following = self._next
         assert following is not None, "there are slots to move to"
         last = min(self._moved + count, self.count)
         following.place_many(*self._moving(self._moved, last))

@@ -86,6 +86,10 @@ class Indexes:
         self._replicas.set(row, following, self._placements.get(placement, first))
         self._placements.set(placement, first, row + 1)
 
+    def add_replicas(self, rows: RowNumbers, placements: RowNumbers) -> None:
+        """Index new replicas, each of the placement beside it."""
+        _join(self._replicas, rows, self._placements, placements, _REPLICAS)
+
     def add_use(self, row: Row, placement: Row) -> None:
         """Index the first use of a placement in a region."""
         first, following = _USES

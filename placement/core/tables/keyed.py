@@ -64,8 +64,10 @@ class Keyed(Rows):
 
     def find_each(self, names: Iterable[str]) -> list[int]:
         """Return the row of each of *names*, or ABSENT."""
-        find = self._keys.find
-        return [find(name.encode()) for name in names]
+        if isinstance(self._keys, NamedKeys):
+            get = self._keys.rows_by_key.get
+            return [get(name.encode(), ABSENT) for name in names]
+        return [self.find(name.encode()) for name in names]
 
     def _search(self, key: bytes) -> Row:
         row = self._keys.find(key)

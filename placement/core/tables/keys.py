@@ -4,10 +4,12 @@ from struct import Struct
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from placement.core.oci import Tag
 from placement.core.tables.table import Row
+
+Numbers = NDArray[np.int64]
 
 EVENT_IDS_REMEMBERED: Final = 2**20
 REQUESTS_REMEMBERED: Final = 2**16
@@ -61,21 +63,28 @@ def digest_text(key: bytes) -> str:
     return key.decode()
 
 
-def pair_keys(first: ArrayLike, second: ArrayLike) -> NDArray[np.uint8]:
+def pair_keys(first: Numbers, second: Numbers) -> NDArray[np.uint8]:
     """Return the keys of PAIR for many pairs of rows, a row of bytes each."""
     return _row_keys(first, second)
 
 
-def triple_keys(
-    first: ArrayLike, second: ArrayLike, third: ArrayLike
-) -> NDArray[np.uint8]:
+def triple_keys(first: Numbers, second: Numbers, third: Numbers) -> NDArray[np.uint8]:
     """Return the keys of TRIPLE for many triples of rows, a row of bytes each."""
     return _row_keys(first, second, third)
 
 
-def _row_keys(*parts: ArrayLike) -> NDArray[np.uint8]:
-    rows = np.stack(np.broadcast_arrays(*parts), axis=1)
-    return rows.astype("<u4").view(np.uint8)
+def start_day_keys(
+    app: Numbers, region: Numbers, outcome: Numbers, day: Numbers
+) -> NDArray[np.uint8]:
+    """Return the keys of START_DAY for many starts, a row of bytes each."""
+    return _row_keys(app, region, outcome, day)
+
+
+def _row_keys(*parts: Numbers) -> NDArray[np.uint8]:
+    rows = np.empty((len(parts[0]), len(parts)), "<u4")
+    for column, part in enumerate(parts):
+        rows[:, column] = part
+    return rows.view(np.uint8)
 
 
 def tag_key(repository: Row, tag: Tag) -> bytes:

@@ -5,13 +5,13 @@ from typing import Final
 
 import numpy as np
 
+from placement.core.tables.finding import NOWHERE
 from placement.core.tables.restored_pages import (
     Counting,
     RowNumbers,
     numbers_of,
     size_of,
 )
-from placement.core.tables.slots import NOWHERE
 
 _FREE: Final = 0xFFFFFFFF
 """In place of the length of a key that a row has not."""

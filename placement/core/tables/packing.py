@@ -35,6 +35,10 @@ _DIFFERENCES: Final = frozenset({_ONE_DIFFERENCE, b"B", b"H", b"I"})
 """Codes of columns that are kept as differences to the last wide one before."""
 
 
+Values = NDArray[Any] | int
+"""A column's, by row; or the one value of every row."""
+
+
 class Head(NamedTuple):
     """What a chunk holds."""
 
@@ -124,23 +128,25 @@ def _narrowest(low: int, high: int) -> bytes:
 
 def unpack_columns(
     body: bytes, at: int, rows: int, count: int
-) -> tuple[list[NDArray[Any]], int]:
+) -> tuple[list[Values], int]:
     """Return *count* columns from *at* on, and where they end."""
-    found: list[NDArray[Any]] = []
+    found: list[Values] = []
     before: NDArray[Any] = np.zeros(rows, np.int64)
     for _ in range(count):
         code = body[at : at + 1]
         at += 1
+        values: Values
         if code in {_ONE_VALUE, _ONE_DIFFERENCE}:
-            values = np.full(rows, _VALUE.unpack_from(body, at)[0], np.int64)
+            values = int(_VALUE.unpack_from(body, at)[0])
             at += _VALUE.size
         else:
             dtype = _CODES[code.lower()]
             values = np.frombuffer(body, dtype, rows, at)
             at += rows * dtype.itemsize
         if code in _DIFFERENCES:
-            values = before = before + values
-        elif code == _WIDE:
+            values = before + values
+        if code in _DIFFERENCES or code == _WIDE:
+            assert not isinstance(values, int), "a wide column differs from row to row"
             before = values
         found.append(values)
     return found, at

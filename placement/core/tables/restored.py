@@ -5,9 +5,6 @@ columns: those are zero then.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
-
-from numpy.typing import NDArray
 
 from placement.core.tables import older, packing
 from placement.core.tables.restored_pages import (
@@ -140,7 +137,8 @@ class RestoredTable(SavedTable):
             message = f"{len(body) - at} bytes too many"
             raise ValueError(message)
         if counts is not None and not isinstance(rows, slice):
-            rows, values = rows[counts], [value[counts] for value in values]
+            rows = rows[counts]
+            values = [v if isinstance(v, int) else v[counts] for v in values]
         self._put(restoring, rows, values, head)
 
     def _restore_older(self, restoring: Restoring, number: int, body: bytes) -> None:
@@ -167,7 +165,7 @@ class RestoredTable(SavedTable):
         self,
         restoring: Restoring,
         rows: RowNumbers | slice,
-        values: Sequence[NDArray[Any]],
+        values: Sequence[packing.Values],
         head: packing.Head,
     ) -> None:
         """Let *rows* have the *values* that were read."""
@@ -181,4 +179,6 @@ class RestoredTable(SavedTable):
             restoring.linked = restoring.is_ours = False
         restoring.is_ours &= head.columns == known
         for column, value in zip(columns, values, strict=False):
-            column.array[rows] = value
+            fresh = isinstance(rows, slice) and isinstance(value, int) and not value
+            if not fresh:  # new rows hold zeros, in memory that nobody touched yet
+                column.array[rows] = value

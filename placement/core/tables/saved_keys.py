@@ -6,9 +6,10 @@ from typing import Final
 
 import numpy as np
 
+from placement.core.tables.finding import Rows
 from placement.core.tables.packed_keys import KeyBytes, PackedKeys
 from placement.core.tables.restored_pages import Counting, size_of
-from placement.core.tables.slots import Rows, Slots
+from placement.core.tables.slots import Slots
 
 _COUNT: Final = Struct("<I")
 _ODD: Final = Struct("<II")

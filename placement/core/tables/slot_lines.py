@@ -8,6 +8,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from placement.core.tables import packing
+from placement.core.tables.finding import LINE
 from placement.core.tables.pages import Taken
 from placement.core.tables.restored_pages import (
     DELTAS,
@@ -16,7 +17,7 @@ from placement.core.tables.restored_pages import (
     RowNumbers,
     size_of,
 )
-from placement.core.tables.slots import LINE, Slots
+from placement.core.tables.slots import Slots
 
 _HEAD: Final = Struct("<qqQIIIII")
 

@@ -10,31 +10,32 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from placement.core.tables.columns import BYTE, INT32, Column
+from placement.core.tables.compiled import COMPILED
+from placement.core.tables.finding import (
+    DROPPED,
+    EMPTY,
+    LINE,
+    LINE_BITS,
+    NOWHERE,
+    TAG_BITS,
+    TAGS,
+    Arrays,
+    Rows,
+    Words,
+    begin,
+)
 from placement.core.tables.hashing import Hashes
 from placement.core.tables.pages import Pages
 from placement.core.tables.restored_pages import Counting
 
-Rows = NDArray[np.int64]
-
-LINE: Final = 16
-"""Slots a line."""
 PAGE_LINES: Final = 4096
-NOWHERE: Final = -1
 
-_LINE_BITS: Final = 4
-_EMPTY: Final = 0
-_DROPPED: Final = 1
-_TAGS: Final = 2
-"""The least tag of a slot that is in use."""
-_TAG_BITS: Final = 24
+_PAGE_BYTES: Final = 4096
 _WORD_BITS: Final = 64
-_TAG_SHIFT: Final = np.uint64(_TAG_BITS)
-_LOW_BYTE: Final = np.uint64(0xFF)
 _BYTES: Final = tuple(bytes((value,)) for value in range(256))
-_TAG_OF: Final = tuple(max(value, _TAGS) for value in range(256))
+_TAG_OF: Final = tuple(max(value, TAGS) for value in range(256))
 
 
 class Slots:
@@ -45,6 +46,7 @@ class Slots:
         "_rows",
         "_shift",
         "_tags",
+        "_touched",
         "dropped",
         "pages",
         "probes_max",
@@ -63,12 +65,26 @@ class Slots:
         """Which lines changed since they were saved."""
         self.pages.reserve(lines)
         self.pages.rows = lines
+        self._touched = 0
         self.used = 0
         """Slots that are in use, or were and cannot be emptied."""
         self.dropped = 0
         """Slots that were in use and cannot be emptied: their lines were full."""
         self.probes_max = 0
         """Lines looked at for the key that is the farthest from its own line."""
+
+    def touch(self, pages: int) -> bool:
+        """Use so many further pages of memory for the first time; say if all were used.
+
+        That takes time, which whoever places the first rows would have to wait for.
+        """
+        parts = (self._tags.array, self._rows.array.view(np.uint8))
+        for part in parts:
+            first = min(self._touched, len(part))
+            last = min(first + pages * _PAGE_BYTES, len(part))
+            part[first:last:_PAGE_BYTES] |= 0
+        self._touched += pages * _PAGE_BYTES
+        return self._touched >= len(parts[-1])
 
     @property
     def count(self) -> int:
@@ -91,11 +107,11 @@ class Slots:
                 break
             line = (line + 1) & self._mask
             probes += 1
-        if tags[at] == _DROPPED:
+        if tags[at] == DROPPED:
             self.dropped -= 1
         else:
             self.used += 1
-        tags[at] = _TAG_OF[hashed >> _TAG_BITS & 0xFF]
+        tags[at] = _TAG_OF[hashed >> TAG_BITS & 0xFF]
         self._rows.cells[at] = row
         self.pages.mark(line)
         self.probes_max = max(self.probes_max, probes)
@@ -103,15 +119,15 @@ class Slots:
     def _vacant(self, begin: int) -> int:
         tags, end = self._tags.memory, begin + LINE
         if self.dropped:
-            at = tags.find(_BYTES[_DROPPED], begin, end)
+            at = tags.find(_BYTES[DROPPED], begin, end)
             if at != NOWHERE:
                 return at
-        return tags.find(_BYTES[_EMPTY], begin, end)
+        return tags.find(_BYTES[EMPTY], begin, end)
 
     def candidates(self, hashed: int) -> list[int]:
         """Return the rows that may be those of a key, nearly always one at most."""
         tags, rows, line = self._tags.memory, self._rows.cells, hashed >> self._shift
-        tag, found = _BYTES[_TAG_OF[hashed >> _TAG_BITS & 0xFF]], []
+        tag, found = _BYTES[_TAG_OF[hashed >> TAG_BITS & 0xFF]], []
         while True:
             begin = line * LINE
             end = begin + LINE
@@ -119,14 +135,14 @@ class Slots:
             while at != NOWHERE:
                 found.append(rows[at])
                 at = tags.find(tag, at + 1, end)
-            if tags[end - 1] == _EMPTY:
+            if tags[end - 1] == EMPTY:
                 return found
             line = (line + 1) & self._mask
 
     def drop(self, hashed: int, row: int) -> None:
         """Let *row* no longer be found by the hash by which it was placed."""
         tags, rows, line = self._tags.memory, self._rows.cells, hashed >> self._shift
-        tag = _BYTES[_TAG_OF[hashed >> _TAG_BITS & 0xFF]]
+        tag = _BYTES[_TAG_OF[hashed >> TAG_BITS & 0xFF]]
         while True:
             end = line * LINE + LINE
             at = tags.find(tag, end - LINE, end)
@@ -134,108 +150,67 @@ class Slots:
                 at = tags.find(tag, at + 1, end)
             if at != NOWHERE:
                 break
-            assert tags[end - 1] != _EMPTY, f"row {row} has no slot"
+            assert tags[end - 1] != EMPTY, f"row {row} has no slot"
             line = (line + 1) & self._mask
         self.pages.mark(line)
-        if tags[end - 1] == _EMPTY:  # nobody searches beyond: close the gap
+        if tags[end - 1] == EMPTY:  # nobody searches beyond: close the gap
             tags[at : end - 1] = tags[at + 1 : end]
             rows[at : end - 1] = rows[at + 1 : end]
             self.used -= 1
         else:
-            tags[at] = _DROPPED
+            tags[at] = DROPPED
             self.dropped += 1
 
     # Many at once.
 
-    def search(
-        self, hashes: Hashes, keys: NDArray[np.generic], wanted: NDArray[np.generic]
-    ) -> Rows:
+    def search(self, hashes: Hashes, keys: Words, wanted: Words) -> Rows:
         """Return the rows whose *keys* are those *wanted*, NOWHERE for none.
 
         *keys* has a row of words for each row, *wanted* one for each hash.
         """
         found = np.full(len(hashes), NOWHERE, np.int64)
-        line, tag = self._begin(hashes)
-        left: Rows | None = None
-        while True:
-            tags = self._tags.array.reshape(-1, LINE).take(line, axis=0)
-            hits = np.flatnonzero(tags == tag[:, None])
-            who = hits >> _LINE_BITS
-            rows = self._rows.array.take((line[who] << _LINE_BITS) + (hits & LINE - 1))
-            about = who if left is None else left[who]
-            same = equal(keys.take(rows, axis=0), wanted.take(about, axis=0))
-            found[about[same]] = rows[same]
-            on = tags[:, LINE - 1] != _EMPTY
-            on &= (found if left is None else found[left]) == NOWHERE
-            if not on.any():
-                return found
-            left = np.flatnonzero(on) if left is None else left[on]
-            line, tag = (line[on] + 1) & self._mask, tag[on]
+        COMPILED.kernels.search(hashes, self._arrays, keys, wanted, found)
+        return found
 
-    def _begin(self, hashes: Hashes) -> tuple[Rows, NDArray[np.uint8]]:
-        line = (hashes >> np.uint64(self._shift)).astype(np.int64)
-        tag = (hashes >> _TAG_SHIFT & _LOW_BYTE).astype(np.uint8)
-        return line, np.maximum(tag, _TAGS, dtype=np.uint8)
+    @property
+    def _arrays(self) -> Arrays:
+        return self._tags.array, self._rows.array, self._shift
 
     def place_many(self, hashes: Hashes, rows: Rows) -> None:
         """Let *rows* be found by hashes by which they are not found yet."""
-        line, tag = self._begin(hashes)
-        tags = self._tags.array.reshape(-1, LINE)
-        probes = 1
-        while True:
-            order = np.argsort(line, kind="stable")
-            line, tag, rows = line[order], tag[order], rows[order]
-            first = np.flatnonzero(np.diff(line, prepend=NOWHERE))
-            counts = np.diff(first, append=len(line))
-            rank = np.arange(len(line)) - np.repeat(first, counts)
-            vacant = tags.take(line, axis=0) < _TAGS
-            nth = np.cumsum(vacant, axis=1, dtype=np.uint8)
-            fits = rank < nth[:, -1]
-            at = (line << _LINE_BITS) + (nth > rank[:, None]).argmax(axis=1)
-            self._fill(at[fits], tag[fits], rows[fits])
-            if fits.all():
-                break
-            late = ~fits
-            line, tag, rows = (line[late] + 1) & self._mask, tag[late], rows[late]
-            probes += 1
+        lines = np.empty(len(rows), np.int64)
+        again, probes = COMPILED.kernels.place(hashes, self._arrays, rows, lines)
+        self.dropped -= again
+        self.used += len(rows) - again
+        self.pages.mark_many(lines)
         self.probes_max = max(self.probes_max, probes)
-
-    def _fill(self, at: Rows, tag: NDArray[np.uint8], rows: Rows) -> None:
-        if self.dropped:
-            again = int(np.count_nonzero(self._tags.array.take(at) == _DROPPED))
-            self.dropped -= again
-            self.used -= again
-        self.used += len(at)
-        self._tags.array[at] = tag
-        self._rows.array[at] = rows
-        self.pages.mark_many(at >> _LINE_BITS)
 
     def drop_many(self, hashes: Hashes, rows: Rows) -> None:
         """Let *rows* no longer be found by the hashes by which they were placed."""
-        line, _ = self._begin(hashes)
+        line, _ = begin(hashes, self._shift)
         left, at = np.arange(len(rows)), np.empty(len(rows), np.int64)
         while left.size:
             here = self._rows.array.reshape(-1, LINE).take(line, axis=0)
             tags = self._tags.array.reshape(-1, LINE).take(line, axis=0)
-            hits = (here == rows[left, None]) & (tags >= _TAGS)
-            at[left] = (line << _LINE_BITS) + hits.argmax(axis=1)
+            hits = (here == rows[left, None]) & (tags >= TAGS)
+            at[left] = (line << LINE_BITS) + hits.argmax(axis=1)
             on = ~hits.any(axis=1)
-            assert (tags[on, LINE - 1] != _EMPTY).all(), "each row has a slot"
+            assert (tags[on, LINE - 1] != EMPTY).all(), "each row has a slot"
             left, line = left[on], (line[on] + 1) & self._mask
-        self._tags.array[at] = _DROPPED
+        self._tags.array[at] = DROPPED
         self.dropped += len(at)
-        self.pages.mark_many(at >> _LINE_BITS)
-        self._close_gaps(np.unique(at >> _LINE_BITS))
+        self.pages.mark_many(at >> LINE_BITS)
+        self._close_gaps(np.unique(at >> LINE_BITS))
 
     def _close_gaps(self, line: Rows) -> None:
         """Empty the dropped slots of those lines that no search goes beyond."""
         all_tags = self._tags.array.reshape(-1, LINE)
-        line = line[all_tags[line, LINE - 1] == _EMPTY]
+        line = line[all_tags[line, LINE - 1] == EMPTY]
         tags, rows = all_tags[line], self._rows.array.reshape(-1, LINE)[line]
-        gone = tags < _TAGS
+        gone = tags < TAGS
         order = np.argsort(gone, axis=1, kind="stable")
-        closed = int(np.count_nonzero(tags == _DROPPED))
-        tags[gone] = _EMPTY
+        closed = int(np.count_nonzero(tags == DROPPED))
+        tags[gone] = EMPTY
         all_tags[line] = np.take_along_axis(tags, order, axis=1)
         rows = np.take_along_axis(rows, order, axis=1)
         self._rows.array.reshape(-1, LINE)[line] = rows
@@ -273,14 +248,6 @@ class Slots:
     def holds(self, live: int, rows: int) -> bool:
         """Count what was restored; say whether it is *live* rows, all below *rows*."""
         tags = self._tags.array
-        self.dropped = int(np.count_nonzero(tags == _DROPPED))
+        self.dropped = int(np.count_nonzero(tags == DROPPED))
         self.used = int(np.count_nonzero(tags))
         return self.live == live and not (self._rows.array >= rows).any()
-
-
-def equal(left: NDArray[np.generic], right: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Return which rows of words are the same in both."""
-    same: NDArray[np.bool_] = left[:, 0] == right[:, 0]
-    for word in range(1, left.shape[1]):
-        same &= left[:, word] == right[:, word]
-    return same

@@ -53,8 +53,13 @@ class Table(RestoredTable):
         """Say whether adding *count* rows may replace any of *rows*, or one of them."""
         if self._capacity is None or self._added + count <= self._capacity:
             return False
-        ages = (rows - self._added) % self._capacity
-        return count > self._capacity or bool((ages < count).any())
+        return count > self._capacity or not self.stay(rows, count).all()
+
+    def stay(self, rows: RowNumbers, count: int) -> NDArray[np.bool_]:
+        """Return which of *rows* are not replaced by adding *count* rows."""
+        if self._capacity is None or self._added + count <= self._capacity:
+            return np.ones(len(rows), np.bool_)
+        return (rows - self._added) % self._capacity >= count
 
     def _one_by_one(self, keys: KeyBytes) -> tuple[RowNumbers, NDArray[np.bool_]]:
         rows, new = np.empty(len(keys), np.int64), np.zeros(len(keys), np.bool_)
@@ -110,6 +115,33 @@ class Table(RestoredTable):
     def parts(self, position: int) -> NDArray[np.uint32]:
         """Return the word at *position* of every key, by row, as ``column`` does."""
         return self._packed.parts(position)
+
+    # For whoever measures it.
+
+    @property
+    def key_bytes(self) -> int:
+        """How long keys are that can be found many at a time."""
+        return self._packed.size
+
+    @property
+    def column_count(self) -> int:
+        """How many columns there are, links too."""
+        return len(self._columns)
+
+    @property
+    def probes_max(self) -> int:
+        """Lines of slots looked at for the key that is the farthest from its own."""
+        return self._packed.slots.probes_max
+
+    @property
+    def slot_count(self) -> int:
+        """How many slots there are, used or not."""
+        return self._packed.slots.count
+
+    @property
+    def slot_load(self) -> float:
+        """The share of slots that are in use."""
+        return self._packed.slots.used / self.slot_count
 
     def keys_at(self, rows: RowNumbers) -> KeyBytes:
         """Return the keys of *rows*; of another size, see ``odd_among``: any bytes."""

@@ -1,0 +1,112 @@
+"""What columns of events stand for: rows of names and machines, each looked up once."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placement.core.block import Codes, Numbers, Starts, Stops
+from placement.core.folds.demand import machine_key
+from placement.core.state import State
+from placement.core.tables import cells
+from placement.core.tables.keys import HASH_BYTES
+from placement.core.tables.table import ABSENT, KeyBytes, Table
+
+Mask = NDArray[np.bool_]
+
+
+def value_at(table: Table, column: int, rows: Numbers) -> Numbers:
+    """Return the integers of *rows* in a column; 0 for those that are ABSENT."""
+    values = np.zeros(len(rows), np.int64)
+    found = rows >= 0
+    values[found] = table.column(column)[rows[found]]
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when to when the events of a block are."""
+
+    latest_ns: int
+    """When the last of them was stored, or a little later."""
+    late_ns: int
+    """What is older when it is stored is late."""
+
+    def in_time(self, part: Starts | Stops) -> Mask:
+        """Return which events are not late."""
+        told: Mask = part.store_time_ns - part.time_ns <= self.late_ns
+        return told
+
+
+class Names:
+    """What the names of some columns stand for; each is looked up once."""
+
+    def __init__(self, state: State, names: list[str]) -> None:
+        """Look *names* up in *state*, once they are asked for."""
+        self._state = state
+        self._names = names
+
+    def regions(self, places: Codes) -> Numbers:
+        """Return the regions' rows; ABSENT for one that no event ever named."""
+        return self.each(places, self._state.regions.find_each)
+
+    def owners(self, places: Codes) -> tuple[Numbers, Numbers]:
+        """Return the repositories' rows and their apps'; ABSENT where not known."""
+        repositories = self._state.repositories
+        row = self.each(places, repositories.find_each)
+        return row, value_at(repositories, cells.Repository.APP, row) - 1
+
+    def among(self, places: Codes, names: Collection[str]) -> Mask:
+        """Return which of the texts are among *names*."""
+        found = self.each(places, lambda texts: [text in names for text in texts])
+        return found > 0
+
+    def each(self, places: Codes, of: Callable[[list[str]], Sequence[int]]) -> Numbers:
+        """Return *of* the text at each of *places*; ABSENT for a place of none."""
+        value = np.full(len(self._names) + 1, ABSENT, np.int64)
+        there = np.zeros(len(self._names) + 1, np.bool_)
+        there[places] = True
+        there[-1] = False
+        named = np.flatnonzero(there)
+        value[named] = of([self._names[place] for place in named.tolist()])
+        return value[places]
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """The machines of some columns, each as often as it is named."""
+
+    keys: KeyBytes
+    row: Numbers
+    """In ``machines``; ABSENT for one that is not known."""
+    stopped: Numbers
+    """In ``stopped``; ABSENT for one that is not about to be forgotten."""
+    alone: Mask
+    """Whether no other event of the block names it."""
+
+    def part(self, begin: int, end: int) -> "Machines":
+        """Return some of them, one after the other."""
+        here = slice(begin, end)
+        return Machines(
+            self.keys[here], self.row[here], self.stopped[here], self.alone[here]
+        )
+
+
+def machines_of(state: State, ids: list[str], others: list[str]) -> Machines:
+    """Return the machines with *ids*; events that are no columns name *others*."""
+    keys = machine_keys(ids)
+    alone = np.ones(len(ids), np.bool_)
+    if others or len(set(ids)) < len(ids):
+        times = Counter(ids) + Counter(others)
+        alone[:] = [times[machine] == 1 for machine in ids]
+    return Machines(
+        keys, state.machines.find_many(keys), state.stopped.find_many(keys), alone
+    )
+
+
+def machine_keys(ids: list[str]) -> KeyBytes:
+    """Return the keys of machines, a row of bytes each."""
+    packed = b"".join([machine_key(machine) for machine in ids])
+    return np.frombuffer(packed, np.uint8).reshape(-1, HASH_BYTES)

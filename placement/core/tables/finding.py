@@ -1,0 +1,97 @@
+"""Finding and placing many keys in slots, by numpy: few calls for all of them."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from placement.core.tables.hashing import Hashes
+
+Rows = NDArray[np.int64]
+Tags = NDArray[np.uint8]
+Words = NDArray[Any]
+Arrays = tuple[Tags, NDArray[np.int32], int]
+"""Tags and rows of slots, and by how many bits a hash is shifted to be a line."""
+
+LINE: Final = 16
+"""Slots a line."""
+LINE_BITS: Final = 4
+NOWHERE: Final = -1
+EMPTY: Final = 0
+DROPPED: Final = 1
+TAGS: Final = 2
+"""The least tag of a slot that is in use."""
+TAG_BITS: Final = 24
+
+_TAG_SHIFT: Final = np.uint64(TAG_BITS)
+_LOW_BYTE: Final = np.uint64(0xFF)
+
+
+def begin(hashes: Hashes, shift: int) -> tuple[Rows, Tags]:
+    """Return in which lines to begin, and the tags to look for."""
+    line = (hashes >> np.uint64(shift)).astype(np.int64)
+    tag = (hashes >> _TAG_SHIFT & _LOW_BYTE).astype(np.uint8)
+    return line, np.maximum(tag, TAGS, dtype=np.uint8)
+
+
+def search(
+    hashes: Hashes, slots: Arrays, keys: Words, wanted: Words, found: Rows
+) -> None:
+    """Store in *found*, where NOWHERE is, the rows whose *keys* are those *wanted*."""
+    all_tags, all_rows, shift = slots
+    lines = all_tags.reshape(-1, LINE)
+    line, tag = begin(hashes, shift)
+    left: Rows | None = None
+    while True:
+        tags = lines.take(line, axis=0)
+        hits = np.flatnonzero(tags == tag[:, None])
+        who = hits >> LINE_BITS
+        rows = all_rows.take((line[who] << LINE_BITS) + (hits & LINE - 1))
+        about = who if left is None else left[who]
+        same = equal(keys.take(rows, axis=0), wanted.take(about, axis=0))
+        found[about[same]] = rows[same]
+        on = tags[:, LINE - 1] != EMPTY
+        on &= (found if left is None else found[left]) == NOWHERE
+        if not on.any():
+            return
+        left = np.flatnonzero(on) if left is None else left[on]
+        line, tag = (line[on] + 1) & (len(lines) - 1), tag[on]
+
+
+def place(hashes: Hashes, slots: Arrays, new: Rows, lines: Rows) -> tuple[int, int]:
+    """Give each of the *new* rows a slot, and store in *lines* in which line that is.
+
+    Returns how many slots had been used before, and of how many lines the longest
+    probe was.
+    """
+    all_tags, all_rows, shift = slots
+    line, tag = begin(hashes, shift)
+    left, again, probes = np.arange(len(new)), 0, 1
+    while True:
+        order = np.argsort(line, kind="stable")
+        line, tag, left = line[order], tag[order], left[order]
+        first = np.flatnonzero(np.diff(line, prepend=NOWHERE))
+        counts = np.diff(first, append=len(line))
+        rank = np.arange(len(line)) - np.repeat(first, counts)
+        vacant = all_tags.reshape(-1, LINE).take(line, axis=0) < TAGS
+        nth = np.cumsum(vacant, axis=1, dtype=np.uint8)
+        fits = rank < nth[:, -1]
+        at = (line << LINE_BITS) + (nth > rank[:, None]).argmax(axis=1)
+        at = at[fits]
+        again += int(np.count_nonzero(all_tags.take(at) == DROPPED))
+        all_tags[at], all_rows[at] = tag[fits], new[left[fits]]
+        lines[left[fits]] = line[fits]
+        if fits.all():
+            return again, probes
+        late = ~fits
+        line = (line[late] + 1) & (len(all_tags) // LINE - 1)
+        tag, left = tag[late], left[late]
+        probes += 1
+
+
+def equal(left: Words, right: Words) -> NDArray[np.bool_]:
+    """Return which rows of words are the same in both."""
+    same: NDArray[np.bool_] = left[:, 0] == right[:, 0]
+    for word in range(1, left.shape[1]):
+        same &= left[:, word] == right[:, word]
+    return same

@@ -1,0 +1,84 @@
+"""Answers that are kept: the same as computed anew, until what they rest on changes."""
+
+from dataclasses import replace
+
+import pytest
+
+from placement.api import kept_answers
+from placement.core.event import (
+    DurationNs,
+    Operation,
+    RegionChanged,
+    RegionState,
+    TimeNs,
+    TransferMeasured,
+)
+from placement.core.ways import AGED_EVERY_NS
+from placement.v1 import placement_service_pb2 as pb
+from placement.wire.fields import nanoseconds
+from tests.builders import AMS, FRA, IAD, SECOND_NS, WEB, A, event, evicted, pushed
+from tests.serving import Service, serving
+
+ASKED = pb.RankSourcesRequest(repository=WEB, digest=A, region=AMS)
+FRESH = pb.RankSourcesRequest(repository=WEB, digest=A, region=AMS)
+FRESH.consistency.fail = True
+"""Asks for the same, by way of all that is checked and computed."""
+
+
+async def test_answer_that_is_kept_is_the_one_that_is_computed() -> None:
+    """With each fact that may change it, and with each minute; the basis is today's."""
+    down = RegionChanged(FRA, RegionState.DOWN)
+    slow = TransferMeasured(FRA, 50_000_000, DurationNs(90 * SECOND_NS))
+    async with serving() as service:
+        for change in (
+            pushed("a", FRA),
+            pushed("a", IAD),
+            event(AMS, slow),
+            event(IAD, down),
+            evicted("a", IAD),
+        ):
+            await service.stage.happen(change)
+            for later_ns in (1, SECOND_NS, AGED_EVERY_NS, 40 * AGED_EVERY_NS):
+                service.stage.now_ns += later_ns
+                await service.stage.fold_all()
+                await assert_alike(service)
+
+
+async def test_region_is_back_when_its_order_expires() -> None:
+    """Though nothing is folded at that moment."""
+    async with serving() as service:
+        until_ns = service.stage.now_ns + 30 * SECOND_NS
+        order = replace(Operation(), expire_time_ns=TimeNs(until_ns))
+        down = RegionChanged(FRA, RegionState.DOWN, order)
+        await service.stage.happen(pushed("a", FRA), event(IAD, down))
+        before = await service.placement.RankSources(ASKED)
+
+        service.stage.now_ns = until_ns
+        await service.stage.fold_all()
+        after = await service.placement.RankSources(ASKED)
+
+        assert (len(before.sources), len(after.sources)) == (0, 1)
+
+
+async def test_only_so_many_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Further questions are answered all the same."""
+    monkeypatch.setattr(kept_answers, "ANSWERS_KEPT", 2)
+    async with serving() as service:
+        await service.stage.happen(pushed("a", FRA))
+        for most in (1, 2, 3, 1, 2, 3):
+            asked = pb.RankSourcesRequest(max_source_count=most)
+            asked.MergeFrom(ASKED)
+
+            answer = await service.placement.RankSources(asked)
+
+            assert [source.region for source in answer.sources] == [FRA]
+
+
+async def assert_alike(service: Service) -> None:
+    """Ask twice, so that the second answer is a kept one, and compare it."""
+    await service.placement.RankSources(ASKED)
+    kept = await service.placement.RankSources(ASKED)
+    computed = await service.placement.RankSources(FRESH)
+
+    assert nanoseconds(kept.basis.answer_time) == service.stage.now_ns
+    assert kept == computed

@@ -77,7 +77,7 @@ class Answering:
         # No deserializer: a request that cannot be read is answered like any other.
         if handler.unary_stream is not None:
             stream = self._streaming(method, handler)
-            encode = handler.response_serializer
+            encode = unless_written(handler.response_serializer)
             return grpc.unary_stream_rpc_method_handler(stream, None, encode)
         unary = self._unary(method, handler, self._kept.get(method))
         return grpc.unary_unary_rpc_method_handler(unary)
@@ -164,6 +164,15 @@ class Unregistered:
         self, service: str, handlers: Mapping[str, Handler]
     ) -> None:
         """Do nothing: generated code adds the same methods as generic ones, too."""
+
+
+def unless_written(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Return what serializes messages, and leaves those that are written already."""
+
+    def serialized(response: Any) -> bytes:  # noqa: ANN401 - any response
+        return response if isinstance(response, bytes) else serialize(response)
+
+    return serialized
 
 
 def parsed(parse: Callable[[bytes], Any], body: bytes) -> Any:  # noqa: ANN401 - any request

@@ -31,6 +31,8 @@ from placement.bench.rounds import (
 from placement.bench.settings import Settings
 from placement.bench.watched import (
     LAYERS,
+    PACKED,
+    PACKED_ALONE,
     RESPONSE_BYTES_MAX,
     WATCH,
     WATCH_SUITE,
@@ -99,6 +101,7 @@ async def _first_copies(settings: Settings, target: str, count: int) -> list[Mea
             {
                 "raw": partial(_read_rate, ceiling, METHOD, size),
                 "packed": partial(_read_rate, channel, WATCH, size),
+                "alone": partial(_read_rate, channel, WATCH, size, PACKED_ALONE),
                 "replica": partial(_replica_rate, target, size),
             },
             settings.pick(ROUNDS, QUICK_ROUNDS),
@@ -108,6 +111,9 @@ async def _first_copies(settings: Settings, target: str, count: int) -> list[Mea
     return [
         raw_bytes.measured(WATCH_SUITE, "raw_bytes", "MB/s"),
         found["packed"].measured(WATCH_SUITE, "bootstrap_stream", "MB/s", raw_bytes),
+        found["alone"].measured(
+            WATCH_SUITE, "bootstrap_stream_alone", "MB/s", raw_bytes
+        ),
         replica.measured(WATCH_SUITE, "bootstrap_replica", "MB/s", raw_bytes),
         Measured(WATCH_SUITE, "bootstrap_placements", per_second, "placements/s"),
         Measured(WATCH_SUITE, "bytes_per_placement_sent", size / count, "bytes"),
@@ -132,10 +138,12 @@ async def _snapshot(channel: grpc.aio.Channel) -> list[bytes]:
         call.cancel()
 
 
-async def _read_rate(channel: grpc.aio.Channel, method: str, size: int) -> float:
+async def _read_rate(
+    channel: grpc.aio.Channel, method: str, size: int, request: bytes = PACKED
+) -> float:
     """Return how many megabytes a second come, until *size* is there."""
     began, left = time.perf_counter(), size - END_BYTES
-    call = open_stream(channel, method)
+    call = open_stream(channel, method, request)
     while left > 0:
         left -= len(await call.read())
     took = time.perf_counter() - began
@@ -187,16 +195,18 @@ async def _look_ups(
         },
         rounds,
     )
-    blob, image = asked["blob"], asked["image"]
+    blob, image, starts = asked["blob"], asked["image"], asked["estimate"]
     unit = "look-ups/s"
     return [
         blob.measured(WATCH_SUITE, "unary_rank_calls", "calls/s"),
+        image.measured(WATCH_SUITE, "unary_image_calls", "calls/s"),
+        starts.measured(WATCH_SUITE, "unary_estimate_calls", "calls/s"),
         found["presence"].measured(WATCH_SUITE, "replica_presence", unit, blob),
         found["ranked"].measured(WATCH_SUITE, "replica_ranked_blobs", unit, blob),
         found["batch"].measured(WATCH_SUITE, "replica_ranked_many", unit, blob),
         found["image"].measured(WATCH_SUITE, "replica_ranked_images", unit, image),
         found["estimate"].measured(
-            WATCH_SUITE, "replica_estimates", "estimates/s", asked["estimate"]
+            WATCH_SUITE, "replica_estimates", "estimates/s", starts
         ),
         Measured(
             WATCH_SUITE,

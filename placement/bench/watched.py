@@ -25,6 +25,8 @@ WATCH_SUITE: Final = "watch"
 WATCH: Final = "/placement.v1.PlacementService/WatchPlacements"
 PACKED: Final = bytes((3 << 3, 1, 5 << 3, 1))
 """A request: include_tags and packed are true."""
+PACKED_ALONE: Final = PACKED + bytes((2 << 3 | 2, 4)) + b"acme"
+"""The same with a prefix that all repositories have: nobody else's chunks fit."""
 RESPONSE_BYTES_MAX: Final = 16 * 1024 * 1024
 PAGE: Final = 1_000
 """Contents of one event."""
@@ -106,7 +108,7 @@ async def _folded(client: PlacementClient, token: str) -> bool:
     return True
 
 
-def open_stream(channel: grpc.aio.Channel, method: str) -> Any:  # noqa: ANN401 - a call
+def open_stream(channel: grpc.aio.Channel, method: str, request: bytes = PACKED) -> Any:  # noqa: ANN401 - a call
     """Return a stream of undecoded responses."""
     opened: Any = channel.unary_stream(method)
-    return opened(PACKED)
+    return opened(request)

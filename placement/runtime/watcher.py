@@ -39,7 +39,7 @@ TRUSTED: Final = frozenset({ServingState.LIVE, ServingState.DEGRADED})
 class WatchSettings:
     """Limits on watches, and how often they tell."""
 
-    watch_count_max: int = 64
+    watch_count_max: int = 256
     bookmark_interval_s: float = 10.0
     """A bookmark comes at least so often, whether or not anything changed."""
     bookmark_note_count: int = 2**14

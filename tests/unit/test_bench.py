@@ -47,6 +47,28 @@ REPLAY = {
     "envelopes_received": None,
     "envelopes_decoded": "envelopes_received",
 }
+WATCH = {
+    "raw_bytes": None,
+    "bootstrap_stream": "raw_bytes",
+    "bootstrap_stream_alone": "raw_bytes",
+    "bootstrap_replica": "raw_bytes",
+    "bootstrap_placements": None,
+    "bytes_per_placement_sent": None,
+    "unary_rank_calls": None,
+    "unary_image_calls": None,
+    "unary_estimate_calls": None,
+    "replica_ranked_images": "unary_image_calls",
+    "replica_estimates": "unary_estimate_calls",
+    "replica_presence": "unary_rank_calls",
+    "replica_ranked_blobs": "unary_rank_calls",
+    "replica_ranked_many": "unary_rank_calls",
+    "replica_bytes_per_placement": None,
+    "call_p99": None,
+    "call_p99_100_stalled": "call_p99",
+    "call_p99_16_snapshots": "call_p99",
+    "change_known_p99": None,
+    "change_known_p99_100_stalled": "change_known_p99",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +85,7 @@ def test_every_suite_can_be_loaded(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("suite", "metrics"),
-    [("ingest", INGEST), ("memory", MEMORY), ("replay", REPLAY)],
+    [("ingest", INGEST), ("memory", MEMORY), ("replay", REPLAY), ("watch", WATCH)],
 )
 def test_suite_tells_each_figure_beside_its_ceiling(
     suite: str, metrics: dict[str, str | None], tmp_path: Path

@@ -4,23 +4,20 @@ What a source costs a region that asks is worked out once for as long as routes 
 catalogue stay as they are; an answer then only multiplies by the content's size.
 """
 
-from collections.abc import Iterator, Sequence
-from hashlib import blake2b
-from operator import lt
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from placement.core.estimate import LONGEST_NS
 from placement.core.event import RegionState
 from placement.core.mirror.mirror import NOWHERE, Mirror
-from placement.core.network import Network
+from placement.core.near_equals import place_of, seed_of, word_of
+from placement.core.network import Network, steady_until_ns
+from placement.core.oci import Digest
 from placement.core.ranking import NEAR_EQUAL
 from placement.core.state import State
-from placement.core.tables import cells
 from placement.core.tables.cells import ReplicaPhase
 from placement.core.topology import Region, Topology
 
-FITTED_FOR_NS: Final = 60_000_000_000
-"""What was learned of a route ages by the minute."""
 MASKS_KEPT: Final = 4096
 """Sets of regions whose costs one asker has at hand."""
 
@@ -58,6 +55,8 @@ class Cost(NamedTuple):
     start_p90_ns: float
     seconds_per_byte: float
     per_byte_spread: float
+    seed: int
+    """Stands for the region among near-equals; see ``near_equals``."""
 
 
 class LocalRanking(NamedTuple):
@@ -98,7 +97,6 @@ class Asker:
     def __init__(self, mirror: Mirror, network: Network, region: Region) -> None:
         """Work out what each region of the catalogue costs *region*."""
         topology = network.topology
-        self._name = region
         found = [
             _cost(mirror, network, source, region)
             for source in topology.regions
@@ -120,30 +118,23 @@ class Asker:
         found = self.by_mask[mask] = Costs(costs, settled, bits)
         return found
 
-    def ordered(self, found: Sequence[LocalSource], digest: str) -> list[LocalSource]:
-        """Return *found* in the order that ``rank_sources`` describes."""
+    def ordered(
+        self, found: Sequence[LocalSource], costs: Sequence[Cost], digest: str
+    ) -> list[LocalSource]:
+        """Return *found*, of these *costs*, in the order that ``ranking`` describes."""
         shortest: dict[tuple[bool, bool], int] = {}
         for one in found:
             group = (not one.complete, one.draining)
             shortest[group] = min(shortest.get(group, one.p50_ns), one.p50_ns)
         near = {group: round(p50 * NEAR_EQUAL) for group, p50 in shortest.items()}
-
-        def key(one: LocalSource) -> tuple[bool, bool, int]:
+        word = word_of(Digest(digest))
+        keyed = []
+        for one, cost in zip(found, costs, strict=True):
             group = (not one.complete, one.draining)
-            return (*group, max(near[group], one.p50_ns))
-
-        ranked = sorted(found, key=key)
-        if all(map(lt, map(key, ranked), map(key, ranked[1:]))):
-            return ranked
-        return sorted(
-            found,
-            key=lambda one: (*key(one), self._place(digest, one.region), one.region),
-        )
-
-    def _place(self, digest: str, region: Region) -> bytes:
-        """Return the place of a region among near-equal sources of a content."""
-        named = f"{self._name}\0{digest}\0{region}".encode()
-        return blake2b(named, digest_size=8).digest()
+            place = place_of(cost.seed, word)
+            keyed.append((*group, max(near[group], one.p50_ns), place, one.region, one))
+        keyed.sort()  # no two regions are the same, so that no source is compared
+        return [one for *_, one in keyed]
 
 
 def _always_before(one: Cost, other: Cost) -> bool:
@@ -161,17 +152,9 @@ def priced(
     *whole* and *verified* say where all of an image is, and who read the content back.
     """
     found = []
-    for (
-        region,
-        bit,
-        endpoint,
-        draining,
-        start_p50,
-        start_p90,
-        per_byte,
-        spread,
-    ) in costs:
-        byte_ns = size_bytes * per_byte * 1e9
+    for region, bit, endpoint, draining, start_p50, start_p90, *per_byte in costs:
+        seconds, spread, _ = per_byte
+        byte_ns = size_bytes * seconds * 1e9
         p50_ns, p90_ns = round(start_p50 + byte_ns), round(start_p90 + byte_ns * spread)
         if p90_ns > LONGEST_NS:
             p50_ns, p90_ns = min(p50_ns, LONGEST_NS), LONGEST_NS
@@ -195,6 +178,7 @@ def _cost(mirror: Mirror, network: Network, source: Region, asker: Region) -> Co
         route.start_up_ns * route.start_up_spread,
         route.seconds_per_byte,
         route.per_byte_spread,
+        seed_of(asker, source),
     )
 
 
@@ -225,23 +209,14 @@ class Sources:
         if version != self._version or not self._since_ns <= now_ns < self._until_ns:
             self._askers.clear()
             self._version = version
-            self._since_ns = now_ns - now_ns % FITTED_FOR_NS
-            self._until_ns = min(self._ends(now_ns))
+            self._since_ns = now_ns
+            self._until_ns = steady_until_ns(self._mirror.state, now_ns)
         found = self._askers.get(region)
         if found is None:
             known = self._topology.known(Region(region))
             found = Asker(self._mirror, self.network(now_ns), known)
             self._askers[region] = found
         return found
-
-    def _ends(self, now_ns: int) -> Iterator[int]:
-        """Yield the moments at which something costs otherwise than at *now_ns*."""
-        yield self._since_ns + FITTED_FOR_NS
-        regions = self._mirror.state.regions
-        for _, row in regions.rows():
-            expire_ns = regions.get(row, cells.Region.STATE_EXPIRE)
-            if expire_ns > now_ns:
-                yield expire_ns
 
     def rank(
         self, asker: Asker, repository: str, digest: str, key: bytes, most: int
@@ -266,7 +241,7 @@ class Sources:
         costs, settled, held = asker.by_mask.get(mask) or asker.costs(mask)
         sources = priced(costs, pulled, whole, verified)
         if len(sources) > 1 and not (settled and held & whole == held):
-            sources = asker.ordered(sources, digest)
+            sources = asker.ordered(sources, costs, digest)
         if len(sources) > most:
             sources = sources[:most]
         fallback_bytes = pulled if pulled > size else size  # noqa: FURB136 - faster

@@ -54,11 +54,11 @@ log_events = structlog.get_logger(__name__)
 
 def run(config: Config) -> None:
     """Run the service on the event loop that the configuration names."""
-    with asyncio.Runner(loop_factory=_loop_factory(config.event_loop)) as runner:
+    with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
         runner.run(serve(config))
 
 
-def _loop_factory(wanted: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory(wanted: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return what makes the event loop; None: Python's own. Raises InputError."""
     if wanted == "asyncio":
         return None

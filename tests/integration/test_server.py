@@ -201,6 +201,28 @@ async def test_port_that_is_taken_is_an_error_and_no_lottery(service: Service) -
     assert str(port) in str(raised.value)
 
 
+async def test_services_that_agree_share_a_port() -> None:
+    """The second one listens where the first does."""
+    lone = Stage().server(ServerSettings())
+    port = await lone.start()
+    await lone.stop(0)
+    servers = [Stage().server(ServerSettings(port=port, reuse_port=True)) for _ in "ab"]
+
+    found = [await server.start() for server in servers]
+
+    assert found == [port, port]
+    for server in servers:
+        await server.stop(0)
+
+
+def test_port_that_is_shared_has_to_be_named() -> None:
+    """Any free port would be another one for each."""
+    with pytest.raises(InputError) as raised:
+        Stage().server(ServerSettings(reuse_port=True))
+
+    assert raised.value.field == "listen"
+
+
 @pytest.mark.parametrize(
     ("settings", "field"),
     [

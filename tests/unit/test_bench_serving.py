@@ -1,12 +1,12 @@
 """The suites of serving, as little of them as possible: what they tell of."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from placement.bench import callers
 from placement.bench.callers import Asked, Caller, cpu_ns
 from placement.bench.echo import METHOD
 from placement.bench.redis import command, is_installed, running_redis
@@ -66,7 +66,7 @@ async def test_callers_are_ours_where_h2load_is_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They ask as often, and note what a call cost the server."""
-    monkeypatch.setattr(callers.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
     async with echoing([]) as echo:
         asked = Asked(echo.target, METHOD, b"who is there")
         caller = Caller(asked, 64, [echo.process_id], [], tmp_path)

@@ -159,6 +159,15 @@ def test_listening_to_others_needs_tls_or_a_word() -> None:
     assert load_config(None, {"listen": "0.0.0.0:7450", **files}).tls.cert_file
 
 
+def test_shared_port_has_to_be_named() -> None:
+    """Any free port would be another one for each of those who are to share it."""
+    with pytest.raises(ConfigError) as raised:
+        load_config(overrides={"listen": "127.0.0.1:0", "reuse_port": True})
+
+    [(origin, problem)] = raised.value.problems
+    assert (origin, problem.field) == ("command line", "listen")
+
+
 def test_half_a_key_pair_is_refused() -> None:
     """A certificate serves nothing without its key."""
     said = problem(None, **{"tls.cert_file": "c.pem"})

@@ -48,6 +48,7 @@ LOOKUPS: Final = 50_000
 CALLS: Final = 500
 BATCH: Final = 1_000
 ESTIMATES: Final = 50
+CALL_SECONDS_MAX: Final = 60.0
 QUIET_SECONDS: Final = 1.0
 """A snapshot is over when nothing more comes for so long."""
 END_BYTES: Final = 1_024
@@ -71,7 +72,8 @@ async def _measured(settings: Settings) -> list[Measured]:
             settings.run_service(directory, cores=[server_core()])
         )
         stack.enter_context(pinned([own_core()]))
-        client = await stack.enter_async_context(PlacementClient(service.target))
+        patient = PlacementClient(service.target, timeout_s=CALL_SECONDS_MAX)
+        client = await stack.enter_async_context(patient)
         await fill(client, regions[:2], count)
         found = await _first_copies(settings, service.target, count)
         local = await stack.enter_async_context(

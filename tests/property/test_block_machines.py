@@ -201,6 +201,7 @@ FEW = Limits(stopped=2)
 
 CASES = {
     "what is usual": Case([], [start("x"), stop("a-0"), start("y", B)], 0),
+    "a start before the first": Case([], [Told(start("x"), age_ns=HOUR_NS)], 0),
     "an unknown source": Case(
         [],
         [

@@ -14,6 +14,8 @@ def small_pages() -> Iterator[None]:
         patch("placement.core.tables.saved._SAVED_LINES", 1),
         patch("placement.core.tables.pages._WHOLE_ROWS", 0),
         patch("placement.core.tables.pages._LOOK_PAGES", 2),
+        patch("placement.core.tables.pages._SMALL_ROWS", 2),
+        patch("placement.core.tables.pages._SMALL_MAX", 3),
         patch("placement.core.tables.pages.DELTA_ROWS", 3),
     ):
         yield

@@ -1,10 +1,11 @@
 """The state to and from its checkpoint."""
 
 import asyncio
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import closing
 from functools import partial
 from typing import Final
+from weakref import ref as weakref
 
 from placement.core.chunks import Loading
 from placement.core.state import State
@@ -26,8 +27,8 @@ _PASSES_MAX: Final = 6
 _FEW_ROWS: Final = 1_024
 """So many rows that changed meanwhile are left to the last step."""
 
-Key = tuple[str, int]
-"""A chunk's table and number."""
+Numbers = dict[str, frozenset[int]]
+"""Of chunks, by table."""
 
 
 class Restored:
@@ -44,13 +45,13 @@ class Restored:
         self._loading = Loading(self._state, of_this_version=True)
         self._of_this_version = True
         self._error: Exception | None = None
-        self.stored: set[Key] = set()
-        """Which chunks the store has."""
+        self.stored: dict[str, set[int]] = {}
+        """Which chunks of each table the store has."""
 
     def begin(self, header: CheckpointHeader) -> Callable[[Chunk], None]:
         """Begin anew with what *header* stands for; return what takes its chunks."""
         self._of_this_version = header.fold_version == self._fold_version
-        self._state, self._error, self.stored = State(), None, set()
+        self._state, self._error, self.stored = State(), None, {}
         self._state.sequence = header.sequence
         self._state.store_time_ns = header.store_time_ns
         self._state.message_hash = header.message_hash
@@ -59,7 +60,7 @@ class Restored:
 
     def _take(self, chunk: Chunk) -> None:
         """Take a chunk; an error waits until all proved to be as they were saved."""
-        self.stored.add((chunk.table, chunk.number))
+        self.stored.setdefault(chunk.table, set()).add(chunk.number)
         self._attempt(
             partial(self._loading.take, chunk.table, chunk.number, chunk.body)
         )
@@ -93,8 +94,10 @@ class Saver:
         """Write into *store*, as the work of *fold_version*."""
         self._store = store
         self._fold_version = fold_version
-        self._stored: set[Key] = set()
-        """Which chunks the store may have."""
+        self._stored: Numbers = {}
+        """Which chunks of each table the store may have."""
+        self._state: weakref[State] | None = None
+        """Whose chunks those are, and no others."""
         self._ended = False
 
     async def load(self) -> tuple[CheckpointHeader, Restored] | None:
@@ -106,7 +109,7 @@ class Saver:
         header = await self._store.load(restored.begin)
         if header is None:
             return None
-        self._stored = restored.stored
+        self._stored = {n: frozenset(each) for n, each in restored.stored.items()}
         return header, restored
 
     async def save(self, state: State, epoch: str) -> int:
@@ -122,7 +125,7 @@ class Saver:
         try:
             await _pack_ahead(tables, taken)
             self._require_whole()
-            for table in tables:
+            for table in filter(_is_changed, tables):
                 for each in filter(None, table.take()):
                     taken.append((table, each))  # noqa: PERF401 - kept whatever comes
             header = CheckpointHeader(
@@ -132,15 +135,10 @@ class Saver:
                 self._fold_version,
                 state.message_hash,
             )
-            bodies = {(table.name, each.number): each.body for table, each in taken}
-            present = {(t.name, number) for t in tables for number in t.chunk_numbers()}
-            gone = dict.fromkeys(self._stored - present, b"")
-            chunks = [
-                Chunk(*key, body)
-                for key, body in (bodies | gone).items()
-                if key in present or not body
-            ]
-            self._stored |= present
+            present = self._present(state, {table.name for table, _ in taken})
+            chunks = self._chunks(taken, present)
+            self._stored = _joined(self._stored, present)
+            self._state = None
             reach(FaultPoint.BEFORE_SAVE)
             await self._store.save(header, chunks)
             reach(FaultPoint.AFTER_SAVE)
@@ -153,8 +151,37 @@ class Saver:
             for _, each in taken:
                 each.give_back()
             raise
-        self._stored = present
+        self._stored, self._state = present, weakref(state)
         return header.sequence
+
+    def _present(self, state: State, changed: Collection[str]) -> Numbers:
+        """Return of which chunks the state consists; *changed* are some of its tables.
+
+        Of the others they are those of the last time, if that was the same state.
+        """
+        known = self._state is not None and self._state() is state
+        return {
+            name: self._stored[name]
+            if known and name not in changed
+            else frozenset(table.chunk_numbers())
+            for name, table in state.tables().items()
+        }
+
+    def _chunks(
+        self, taken: Iterable[tuple[Table, Packed]], present: Numbers
+    ) -> list[Chunk]:
+        """Return the chunks that make *present* of what the store may have."""
+        bodies = {(table.name, each.number): each.body for table, each in taken}
+        chunks = [
+            Chunk(name, number, body)
+            for (name, number), body in bodies.items()
+            if number in present[name]
+        ]
+        for name, numbers in self._stored.items():
+            kept = present.get(name, frozenset())
+            if numbers is not kept:
+                chunks += [Chunk(name, number, b"") for number in numbers - kept]
+        return chunks
 
     def end(self) -> None:
         """Write nothing more, not even what is being packed now."""
@@ -164,13 +191,21 @@ class Saver:
         """Put what is in the store aside; raises what CheckpointStore.discard does."""
         reach(FaultPoint.BEFORE_DISCARD)
         await self._store.discard(reason)
-        self._stored = set()
+        self._stored, self._state = {}, None
         reach(FaultPoint.AFTER_DISCARD)
 
     def _require_whole(self) -> None:
         if self._ended:
             message = "folding failed: the state in memory is not whole"
             raise CheckpointUnwritableError(message)
+
+
+def _joined(one: Numbers, other: Numbers) -> Numbers:
+    nothing: frozenset[int] = frozenset()
+    return {
+        name: one.get(name, nothing) | other.get(name, nothing)
+        for name in one.keys() | other.keys()
+    }
 
 
 async def _pack_ahead(
@@ -181,17 +216,21 @@ async def _pack_ahead(
     What changed again is packed again, and at the end by who packs the rest, in one
     step: so all that was taken is of one sequence.
     """
-    packed_rows = await _pack(Table.take, tables, taken)
-    await _pack(Table.roll, tables, taken)
+    packed_rows = await _pack(Table.take, filter(_is_changed, tables), taken)
+    await _pack(Table.roll, dict.fromkeys(table for table, _ in taken), taken)
     for _ in range(_PASSES_MAX):
         if packed_rows <= _FEW_ROWS:
             break
-        packed_rows = await _pack(Table.take, tables, taken)
+        packed_rows = await _pack(Table.take, filter(_is_changed, tables), taken)
+
+
+def _is_changed(table: Table) -> bool:
+    return table.is_changed
 
 
 async def _pack(
     steps_of: Callable[[Table], Generator[Packed | None]],
-    tables: Collection[Table],
+    tables: Iterable[Table],
     taken: list[tuple[Table, Packed]],
 ) -> int:
     """Add what *steps_of* each table packs to *taken*; return how many rows it was."""

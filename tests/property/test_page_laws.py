@@ -27,6 +27,8 @@ def small() -> Iterator[None]:
         patch.object(module, "_WHOLE_ROWS", 0),
         patch.object(module, "DELTA_ROWS", 5),
         patch.object(module, "_LOOK_PAGES", 2),
+        patch.object(module, "_SMALL_ROWS", 2),
+        patch.object(module, "_SMALL_MAX", 3),
     ):
         yield
 
@@ -150,6 +152,23 @@ def test_deltas_do_not_pile_up() -> None:
         most = max(most, sum(len(rows) for _, rows, _ in kept.store.values()))
 
     assert most < 1.7 * pages * PAGE_ROWS
+    assert kept.restored().values == kept.values
+
+
+def test_small_deltas_are_joined() -> None:
+    """A save of one row each time leaves few chunks behind, wherever the rows are."""
+    kept = Kept()
+    for row in range(100 * PAGE_ROWS):
+        kept.change(row, 1)
+    kept.save([], fails=False, ends=-1)
+    deltas = []
+
+    for number in range(60):
+        kept.change(number * 7, number + 2)
+        kept.save([], fails=False, ends=-1)
+        deltas.append(sum(number >= DELTAS for number in kept.store))
+
+    assert max(deltas) < 30
     assert kept.restored().values == kept.values
 
 

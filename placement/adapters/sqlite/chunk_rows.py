@@ -27,6 +27,7 @@ _Done = TypeVar("_Done")
 
 _BATCH_BYTES: Final = 4 * 1024**2
 _BATCH_ROWS_MAX: Final = 64
+_HASHED_AT_ONCE_BYTES: Final = 256 * 1024  # sooner done than given to a thread
 _AHEAD: Final = 2  # batches hashed meanwhile, each by a thread
 
 # In order, so that a reader knows the rows that a change is of before the change.
@@ -74,6 +75,10 @@ async def write_chunks(
 ) -> dict[Key, bytes]:
     """Put *bodies* in the place of what had the same keys; return their hashes."""
     hashes: dict[Key, bytes] = {}
+    if sum(map(len, bodies.values())) <= _HASHED_AT_ONCE_BYTES:
+        rows = _hashed(list(bodies.items()))
+        await connection.executemany(_PUT, rows)
+        return {(table, number): own for table, number, _, own in rows}
     async with aclosing(_in_threads(_hashed, _batched(bodies.items()))) as hashed:
         async for rows in hashed:
             await connection.executemany(_PUT, rows)

@@ -30,6 +30,10 @@ _CODES: Final[dict[bytes, np.dtype[Any]]] = {
     b"q": np.dtype("<i8"),
 }
 """By width."""
+_ROOM: Final = {
+    code: (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    for code, dtype in _CODES.items()
+}
 _WIDE: Final = b"q"
 _DIFFERENCES: Final = frozenset({_ONE_DIFFERENCE, b"B", b"H", b"I"})
 """Codes of columns that are kept as differences to the last wide one before."""
@@ -119,9 +123,8 @@ def _pack_beside(
 
 
 def _narrowest(low: int, high: int) -> bytes:
-    for code, dtype in _CODES.items():
-        room = np.iinfo(dtype)
-        if room.min <= low and high <= room.max:
+    for code, (least, most) in _ROOM.items():
+        if least <= low and high <= most:
             return code
     return _WIDE
 

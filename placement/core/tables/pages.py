@@ -30,6 +30,10 @@ DELTA_ROWS: Final = 4_096
 
 _WHOLE: Final = 1 + ROLLED
 """A page is saved whole if one of so many of its rows changed: a delta costs more."""
+_SMALL_ROWS: Final = 1_024
+"""Deltas of no more rows are small."""
+_SMALL_MAX: Final = 16
+"""So many small deltas are saved again as one, lest there be a delta for each save."""
 _WHOLE_ROWS: Final = 256
 """A page of no more rows is saved whole in any case."""
 _LOOK_PAGES: Final = 16
@@ -48,7 +52,9 @@ class Taken(NamedTuple):
 
 class _Delta(NamedTuple):
     pages: RowNumbers
-    rows: int
+    size: int
+    rows: RowNumbers | None
+    """None: it is not small."""
 
 
 class Pages:
@@ -60,6 +66,7 @@ class Pages:
         "_stamp",
         "_stamps",
         "_touched",
+        "are_changed",
         "changed",
         "page_rows",
         "rows",
@@ -71,6 +78,8 @@ class Pages:
         self.rows = 0
         self.changed = Column(BYTE)
         """Whether each row is marked."""
+        self.are_changed = False
+        """Whether anything is marked."""
         self._touched = Column(BYTE)
         self._stamps = Column(INT64)
         self._deltas: dict[int, _Delta] = {}
@@ -94,11 +103,6 @@ class Pages:
     # What changed.
 
     @property
-    def are_changed(self) -> bool:
-        """Whether anything is marked."""
-        return bool(self._touched.array.any())
-
-    @property
     def are_rolling(self) -> bool:
         """Whether there are deltas, and pages are due to be saved again."""
         return self._credit > 0 and bool(self._deltas)
@@ -107,21 +111,25 @@ class Pages:
         """Note that a row changed."""
         self.changed.cells[row] = 1
         self._touched.cells[row // self.page_rows] = 1
+        self.are_changed = True
 
     def mark_many(self, rows: RowNumbers) -> None:
         """Note that *rows* changed."""
         self.changed.array[rows] = 1
         self._touched.array[rows // self.page_rows] = 1
+        self.are_changed = True
 
     def mark_page(self, page: int) -> None:
         """Let a page be saved whole."""
         self._stamps.cells[page] = _UNSAVED
         self._touched.cells[page] = 1
+        self.are_changed = True
 
     def mark_all(self) -> None:
         """Let everything be saved: nothing of it is in the checkpoint."""
         self._stamps.array[: self.count] = _UNSAVED
         self._touched.array[: self.count] = 1
+        self.are_changed = True
         self._deltas.clear()
         self._credit = 0
 
@@ -134,6 +142,8 @@ class Pages:
         nothing to save yet. Who ends early closes it, so that the rest stays marked.
         """
         waiting: list[RowNumbers] = []
+        self._join_small()
+        self.are_changed, all_taken = False, False
         try:
             for first in range(0, self.count, _LOOK_PAGES):
                 rows, whole = self._look(first)
@@ -149,7 +159,9 @@ class Pages:
             if waiting:
                 delta, waiting = np.concatenate(waiting), []
                 yield self._take_delta(delta)
+            all_taken = True
         finally:
+            self.are_changed |= not all_taken
             for rows in waiting:
                 self.mark_many(rows)
 
@@ -185,9 +197,24 @@ class Pages:
     def _take_delta(self, rows: RowNumbers) -> Taken:
         self._stamp += 1
         self._credit += ROLLED * len(rows)
-        pages, _ = pages_of(rows, self.page_rows)
-        self._deltas[self._stamp] = _Delta(pages, len(rows))
+        self._add_delta(self._stamp, pages_of(rows, self.page_rows)[0], rows)
         return Taken(DELTAS + self._stamp, self._stamp, rows)
+
+    def _add_delta(self, stamp: int, pages: RowNumbers, rows: RowNumbers) -> None:
+        small = len(rows) <= _SMALL_ROWS
+        self._deltas[stamp] = _Delta(pages, len(rows), rows if small else None)
+
+    def _join_small(self) -> None:
+        """Let the rows of small deltas be saved again, if there are many of those."""
+        small = {
+            stamp: delta.rows
+            for stamp, delta in self._deltas.items()
+            if delta.rows is not None
+        }
+        if len(small) >= _SMALL_MAX:
+            for stamp, rows in small.items():
+                self.mark_many(rows)
+                del self._deltas[stamp]
 
     def rows_of(self, page: int) -> slice:
         """Return the rows of a page."""
@@ -237,7 +264,8 @@ class Pages:
         """Begin with what was saved, unchanged since; there is memory for it."""
         self.rows = restored.rows
         self._stamps.array[: self.count] = restored.stamps
-        self._deltas = {stamp: _Delta(*each) for stamp, each in restored.deltas.items()}
+        for stamp, (pages, rows) in restored.deltas.items():
+            self._add_delta(stamp, pages, rows)
         self._stamp = max((*restored.stamps, *self._deltas), default=_UNSAVED)
-        due = ROLLED * sum(delta.rows for delta in self._deltas.values())
+        due = ROLLED * sum(delta.size for delta in self._deltas.values())
         self._credit = max(0, due - self.rows)

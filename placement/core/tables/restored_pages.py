@@ -36,7 +36,8 @@ class RestoredPages:
         self.stamps: list[int] = []
         self._held: list[int] = []
         """How many rows of each page are there."""
-        self.deltas: dict[int, tuple[RowNumbers, int]] = {}
+        self.deltas: dict[int, tuple[RowNumbers, RowNumbers]] = {}
+        """Of each that counts the pages, and the rows that do."""
 
     @property
     def rows(self) -> int:
@@ -69,7 +70,7 @@ class RestoredPages:
         counts: NDArray[np.bool_] = np.array(self.stamps)[pages] < stamp
         if counts.any():
             resting, _ = pages_of(rows[counts], self.page_rows)
-            self.deltas[stamp] = (resting, len(rows))
+            self.deltas[stamp] = (resting, rows[counts])
             for page, last in zip(*pages_of(rows, self.page_rows), strict=True):
                 held = int(last) + 1 - int(page) * self.page_rows
                 self._held[page] = max(self._held[page], held)

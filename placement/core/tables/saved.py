@@ -64,6 +64,14 @@ class SavedTable(Keyed):
         if slots is not None and slots.pages.are_rolling:
             yield from self._pack_each(slots.pages.roll(), slots)
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether there is anything to take."""
+        slots = self._saved_slots
+        return self._pages.are_changed or (
+            slots is not None and slots.pages.are_changed
+        )
+
     def take_dirty(self) -> list[tuple[int, bytes]]:
         """Return what changed since it was taken, as numbers and bodies."""
         return [(each.number, each.body) for each in self.take() if each is not None]

@@ -244,3 +244,9 @@ async def test_leaf_with_storage_of_its_own_makes_a_second_log(
             return (await at_hub.status()).last_sequence == 1
 
         await until(is_there_too)
+        await at_hub.append(PUSHED.format("lhr"), b"twice", "twice")
+
+        async def is_here_too() -> bool:
+            return (await at_leaf.status()).last_sequence == 2
+
+        await until(is_here_too)

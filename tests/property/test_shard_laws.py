@@ -24,8 +24,10 @@ from tests.builders import (
     FRA,
     LATEST,
     MANIFEST,
+    START_NS,
     folded,
     folded_log,
+    message,
     pushed,
     rows_of,
     started,
@@ -116,6 +118,7 @@ def hints_of(kind: type) -> dict[str, Any]:
 def divided(draw: DrawFn, told: st.SearchStrategy[Log]) -> tuple[Log, list[Log]]:
     """Draw a log of three organizations out of what is *told*, and a log for each.
 
+    Each reports a start first, since pulls stand in for starts until somebody does.
     Here and there something is said to all of them.
     """
     shared = draw(logs(of_all, 3, calm=True))
@@ -123,6 +126,10 @@ def divided(draw: DrawFn, told: st.SearchStrategy[Log]) -> tuple[Log, list[Log]]
     found += [(one, False) for one in draw(told)]
     whole: Log = []
     shards: dict[str, Log] = {name: [] for name in ORGANIZATIONS}
+    for number, owner in enumerate(ORGANIZATIONS, 1):
+        first = message(number, started("b", FRA, API), store_time_ns=START_NS + number)
+        whole.append(owned(first, RecordedMessage, owner))
+        shards[owner].append(numbered(whole[-1], 1))
     for one, is_shared in sorted(found, key=lambda pair: pair[0].store_time_ns):
         kept, owners = spaced(one, len(whole) + 1), ORGANIZATIONS
         if not is_shared:
@@ -158,10 +165,9 @@ def numbered(message: RecordedMessage, sequence: int) -> RecordedMessage:
 def divisible(state: State) -> set[CanonicalRow]:
     """Return the rows of *state* that belong to an organization alone.
 
-    What is learned of apps does not: whether pulls stand in for starts, and which
-    regions bets are on, depends on what anybody reports.
+    What is learned does not: bets are on regions where anybody started something.
     """
-    return set(rows_of(state, *POOLED, *LEARNED, "app", "burst"))
+    return set(rows_of(state, *POOLED, *LEARNED))
 
 
 def check(whole: Log, shards: list[Log]) -> None:

@@ -37,12 +37,25 @@ def stopped(task: Path) -> bool:
 class NatsServer:
     """One nats-server on loopback, with its files under a directory."""
 
-    def __init__(self, binary: Path, directory: Path, extra: str = "") -> None:
-        """Do not run yet; *extra* is added to the server's configuration."""
+    def __init__(
+        self,
+        binary: Path,
+        directory: Path,
+        extra: str = "",
+        *,
+        domain: str = "",
+        stores: bool = True,
+    ) -> None:
+        """Do not run yet; *extra* is added to the server's configuration.
+
+        One that *stores* does so in JetStream's *domain*, if one is named.
+        """
         self.directory = directory
         self.port = -1
         self._binary = binary
         self._extra = extra
+        self._domain = domain
+        self._stores = stores
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -65,8 +78,7 @@ class NatsServer:
             f'listen: "127.0.0.1:{self.port}"\n'
             f'ports_file_dir: "{self.directory}"\n'
             f'log_file: "{self.directory}/log"\n'
-            f'jetstream {{ store_dir: "{self.directory}/store" }}\n'
-            f"{self._extra}\n"
+            f"{self._storage()}\n{self._extra}\n"
         )
         self._process = subprocess.Popen([self._binary, "-c", configuration])
         ends = time.monotonic() + DEADLINE_SECONDS
@@ -109,6 +121,13 @@ class NatsServer:
     def output(self) -> str:
         """Return what the server logged."""
         return (self.directory / "log").read_text()
+
+    def _storage(self) -> str:
+        """Return the lines of configuration about what it stores."""
+        if not self._stores:
+            return ""
+        domain = f"domain: {self._domain}" if self._domain else ""
+        return f'jetstream {{\nstore_dir: "{self.directory}/store"\n{domain}\n}}'
 
     def _listens(self) -> bool:
         """Return whether it wrote down its port, and learn it."""

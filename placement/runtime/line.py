@@ -205,7 +205,7 @@ class Line:
             block = self._decoded(steps)
             await self._let_others_in_if_due(progress)
         await self._open.wait()
-        reach(FaultPoint.AFTER_DECODE)
+        self._pass_fault_point(run)
         loop = asyncio.get_running_loop()
         began = loop.time()
         folding = fold_block_steps(self.state, block, self._note_folding)
@@ -222,6 +222,16 @@ class Line:
         if asyncio.get_running_loop().time() > self._slice_ends:
             progress(self, caught_up=False)
             await self._let_others_in()
+
+    def _pass_fault_point(self, run: Sequence[Message]) -> None:
+        """Fail at a message of *run* where a test says so; raises FoldFailedError."""
+        try:
+            for message in run:
+                self.folding = message.sequence
+                reach(FaultPoint.AFTER_DECODE)
+        except Exception as error:
+            raise FoldFailedError(self.folding, error) from error
+        self.folding = run[0].sequence
 
     def _note_folding(self, frame: Frame) -> None:
         self.folding = frame.sequence

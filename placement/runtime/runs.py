@@ -1,8 +1,9 @@
 """Which messages are folded together: runs that are worth a block, and how long ones.
 
 A block is folded in one step, so that answers see whole messages only; how long it may
-be follows from how long the last ones took. Where a log is cut changes nothing that is
-folded.
+be follows from how long the last ones took. Where even short ones take too long, since
+little of what they hold commutes, messages are folded one by one for a while. Where a
+log is cut changes nothing that is folded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ RUN_BYTES_MIN: Final = 4_096
 RUN_BYTES_MAX: Final = 262_144
 RUN_BYTES_FIRST: Final = 65_536
 RUN_MESSAGES_MAX: Final = 2_048
+SINGLE_MESSAGES: Final = 512
+"""So many are folded one by one before blocks are tried again."""
 
 
 class Runs:
@@ -25,6 +28,7 @@ class Runs:
         """Let a run take about *slice_seconds*."""
         self._slice_seconds = slice_seconds
         self._bytes = RUN_BYTES_FIRST
+        self._single_left = 0
         self.careful_until = 0
         """Up to which message each is folded by itself: some run ended there."""
 
@@ -41,7 +45,9 @@ class Runs:
                 continue
             run.append(message)
             size += len(message.body)
-            if size >= self._bytes or len(run) == RUN_MESSAGES_MAX:
+            single = self._single_left > 0
+            if single or size >= self._bytes or len(run) == RUN_MESSAGES_MAX:
+                self._single_left -= single
                 yield run
                 run, size = [], 0
         if run:
@@ -57,7 +63,9 @@ class Runs:
 
     def took(self, seconds: float) -> None:
         """Note how long the last run took to fold."""
-        if seconds > self._slice_seconds:
-            self._bytes = max(RUN_BYTES_MIN, self._bytes // 2)
-        elif 2 * seconds < self._slice_seconds:
+        if 2 * seconds < self._slice_seconds:
             self._bytes = min(RUN_BYTES_MAX, 2 * self._bytes)
+        elif seconds > self._slice_seconds:
+            if self._bytes == RUN_BYTES_MIN:
+                self._single_left = SINGLE_MESSAGES
+            self._bytes = max(RUN_BYTES_MIN, self._bytes // 2)

@@ -1,7 +1,13 @@
 """Runs: messages that are folded together, of a size that follows the pace."""
 
 from placement.ports import Message
-from placement.runtime.runs import RUN_BYTES_MAX, RUN_BYTES_MIN, RUN_MESSAGES_MAX, Runs
+from placement.runtime.runs import (
+    RUN_BYTES_MAX,
+    RUN_BYTES_MIN,
+    RUN_MESSAGES_MAX,
+    SINGLE_MESSAGES,
+    Runs,
+)
 from tests.builders import START_NS
 
 EVENTS = "placement.events.v1.ams.batch"
@@ -62,7 +68,7 @@ def test_runs_become_shorter_where_folding_takes_long_and_longer_again() -> None
     batch = messages(200, 1_000)
     runs = Runs(0.001)
 
-    for _ in range(20):
+    for _ in range(4):
         runs.took(0.01)
     slow = list(runs.cut(batch))
     for _ in range(20):
@@ -72,3 +78,18 @@ def test_runs_become_shorter_where_folding_takes_long_and_longer_again() -> None
     assert max(sum(len(m.body) for m in run) for run in slow) < RUN_BYTES_MIN + 1_000
     assert len(fast) == 1
     assert sum(len(message.body) for message in fast[0]) <= RUN_BYTES_MAX
+
+
+def test_messages_are_folded_singly_for_a_while_where_short_runs_take_long() -> None:
+    """Whoever asks need not wait for a block of which little commutes."""
+    batch = messages(SINGLE_MESSAGES + 60, 100)
+    runs = Runs(0.001)
+
+    for _ in range(20):
+        runs.took(0.01)
+    cut = list(runs.cut(batch))
+
+    assert [len(run) for run in cut[:SINGLE_MESSAGES]] == [1] * SINGLE_MESSAGES
+    assert max(map(len, cut)) > 1
+    assert not runs.together(cut[0])
+    assert runs.together(messages(1, 20_000)), "an envelope is whole anyway"

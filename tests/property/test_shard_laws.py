@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from placement.core import event as ev
-from placement.core.event import Event, Recorded, RecordedMessage
+from placement.core.event import Event, Recorded, RecordedMessage, SetAside
 from placement.core.fingerprint import CanonicalRow
 from placement.core.oci import Digest, Repository
 from placement.core.state import State
@@ -92,7 +92,8 @@ def owned(value: Any, hint: Any, owner: str) -> Any:  # noqa: ANN401, PLR0911 - 
         return tuple(owned(each, get_args(hint)[0], owner) for each in value)
     if not is_dataclass(value):
         return value
-    hints = hints_of(type(value))
+    kind: type = type(value)
+    hints = hints_of(kind)
     named = {
         field.name: owned(getattr(value, field.name), hints[field.name], owner)
         for field in fields(value)
@@ -131,9 +132,9 @@ def divided(draw: DrawFn, told: st.SearchStrategy[Log]) -> tuple[Log, list[Log]]
         whole.append(owned(first, RecordedMessage, owner))
         shards[owner].append(numbered(whole[-1], 1))
     for one, is_shared in sorted(found, key=lambda pair: pair[0].store_time_ns):
-        kept, owners = spaced(one, len(whole) + 1), ORGANIZATIONS
+        kept, owners = spaced(one, len(whole) + 1), list(ORGANIZATIONS)
         if not is_shared:
-            owners = (draw(st.sampled_from(ORGANIZATIONS)),)
+            owners = [draw(st.sampled_from(ORGANIZATIONS))]
             kept = owned(kept, RecordedMessage, owners[0])
         whole.append(kept)
         for owner in owners:
@@ -141,17 +142,17 @@ def divided(draw: DrawFn, told: st.SearchStrategy[Log]) -> tuple[Log, list[Log]]
     return whole, list(shards.values())
 
 
+def _later(item: Recorded | SetAside, by_ns: int) -> Recorded | SetAside:
+    stored_ns = item.store_time_ns + by_ns
+    if isinstance(item, Recorded):
+        return replace(item, store_time_ns=stored_ns, time_ns=item.time_ns + by_ns)
+    return replace(item, store_time_ns=stored_ns)
+
+
 def spaced(message: RecordedMessage, number: int) -> RecordedMessage:
     """Return *message* at that sequence, and a little later for each before it."""
     later = number * GAP_NS
-    items = tuple(
-        replace(
-            item,
-            store_time_ns=item.store_time_ns + later,
-            **({"time_ns": item.time_ns + later} if isinstance(item, Recorded) else {}),
-        )
-        for item in message.items
-    )
+    items = tuple(_later(item, later) for item in message.items)
     moved = replace(message, store_time_ns=message.store_time_ns + later, items=items)
     return numbered(moved, number)
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import platform
+import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -218,6 +219,7 @@ def _projector_settings(config: Config) -> ProjectorSettings:
         checkpoint_message_count=config.checkpoint.message_count,
         accept_partial_log=config.accept_partial_log,
         home_region=load_topology(config).home,
+        seed=secrets.randbits(63),
     )
 
 

@@ -27,6 +27,7 @@ class Parts:
     clock: Clock
     marks: Marks
     keeper: Keeper
+    seed: int = 0
 
 
 class Lines:
@@ -95,7 +96,7 @@ class Lines:
         found again first.
         """
         self._drop_beside()
-        line = Line(self._parts.log, State(), epoch, shown=False)
+        line = Line(self._parts.log, State(self._parts.seed), epoch, shown=False)
         rebuild = Rebuild(line, why, broken=broken, inventories=inventories)
         self.beside = rebuild
         self._parts.view.rebuilding = why

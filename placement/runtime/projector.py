@@ -4,16 +4,14 @@ One line is shown: answers read it. When its state is no fold of the log as it i
 a second line folds the log from its start beside it and takes its place in one step of
 the loop, so that answers never pause and no half-made state is seen:
 
-- a checkpoint of another fold version whose tables can be read, and a message that was
-  put in quarantine: the shown line goes on, LIVE, and is not saved any more, so a crash
-  begins again where this run began;
+- a checkpoint of another fold version, or a message put in quarantine: the shown line
+  goes on, LIVE, and is not saved any more, so a crash begins where this run began;
 - a log that was rewound or replaced: the shown line stands still, EPOCH_BROKEN, and is
   saved once more; at the swap that checkpoint is put aside.
 
-``succession`` says when the swap may be, ``epochs`` what the new epoch is called, and
-``quarantine`` what becomes of a message that cannot be folded. A log whose beginning is
-gone cannot be folded again: the service refuses at its start, and stays EPOCH_BROKEN
-while it runs, unless ``accept_partial_log`` is set.
+``succession`` says when the swap may be, ``epochs`` how the new epoch is called, and
+``quarantine`` what becomes of a message that cannot be folded. A log without beginning
+is refused at the start, and EPOCH_BROKEN later, unless ``accept_partial_log`` is set.
 """
 
 import asyncio
@@ -68,6 +66,8 @@ class ProjectorSettings:
     """By which rules states are folded; a test may say that they are others."""
     home_region: Region = Region("home")  # noqa: RUF009 - a name for a string
     """Quarantines a message whose subject names no region."""
+    seed: int = 0
+    """Of the tables' hash: a secret, so that nobody can choose digests that collide."""
 
 
 class Projector:
@@ -95,7 +95,8 @@ class Projector:
             settings.checkpoint_interval_seconds, settings.checkpoint_message_count
         )
         self._keeper = Keeper(store, view, cadence, settings.fold_version)
-        self._lines = Lines(Parts(log, view, clock, self._marks, self._keeper))
+        marks, keeper = self._marks, self._keeper
+        self._lines = Lines(Parts(log, view, clock, marks, keeper, settings.seed))
         self._foreign = ""
         """Why the checkpoint is not used; it is kept until folding anew may begin."""
         self._suspected: Line | None = None
@@ -202,7 +203,8 @@ class Projector:
             if why:
                 await self._keeper.discard(why)
             lines.outdated = ""
-            lines.show(Line(self._log, State(), epoch, shown=True), restored=False)
+            state = State(self._settings.seed)
+            lines.show(Line(self._log, state, epoch, shown=True), restored=False)
         elif folded.rewound:
             self._break(folded, epoch)
             return

@@ -70,7 +70,7 @@ def simulate(seed: int, *, poison: bool = False) -> Run:
         with (
             _silenced(world),
             armed(world.points.reach),
-            _folding(together=seed % 2 == 1),
+            _folding(together=seed % 8 == 1),
         ):
             seconds = loop.run_until_complete(_live(world, poison=poison))
     finally:

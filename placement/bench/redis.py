@@ -10,6 +10,8 @@ import socket
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Final
 
 from placement.bench.rounds import pinned
@@ -84,7 +86,8 @@ async def running_redis(
     directory: Path, cores: Collection[int]
 ) -> AsyncIterator[RedisConnection]:
     """Run a Redis that keeps nothing on *cores*, and give a connection to it."""
-    path = directory / "redis.sock"
+    # The address of a socket has room for a hundred characters.
+    path = Path(mkdtemp(prefix="bench-")) / "redis"
     with pinned(cores):
         process = await asyncio.create_subprocess_exec(
             SERVER,
@@ -102,6 +105,7 @@ async def running_redis(
     finally:
         process.kill()
         await process.wait()
+        rmtree(path.parent, ignore_errors=True)
 
 
 async def _connected(path: Path) -> RedisConnection:

@@ -39,8 +39,6 @@ _LENGTH: Final = 71
 class LocalStaleError(PlacementError):
     """A tag was asked for while the replica is not up to date."""
 
-    reason = "STATE_BEHIND"
-
     def __init__(self, basis: LocalBasis) -> None:
         """Keep what the replica rests on."""
         super().__init__(
@@ -50,6 +48,7 @@ class LocalStaleError(PlacementError):
             sequence=str(basis.sequence),
         )
         self.basis = basis
+        self.reason = "STATE_BEHIND"  # what the service itself would say
 
 
 @dataclass(frozen=True, slots=True)

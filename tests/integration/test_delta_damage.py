@@ -84,7 +84,7 @@ async def test_file_has_pages_deltas_and_slots(saved: tuple[Path, str]) -> None:
         (SLOTS, SLOTS + DELTAS),
         (SLOTS + DELTAS, 2**62),
     ):
-        assert len(chunk_rows(path, first, end)) > 2
+        assert chunk_rows(path, first, end)
     assert await found_in(path) == expected
 
 

@@ -4,6 +4,7 @@
 environment. Keys are in ``keys``, and README.md lists them.
 """
 
+from placement.config.agent_keys import AgentConfig, RegistryConfig
 from placement.config.catalogue import load_prices, load_topology
 from placement.config.errors import ConfigError
 from placement.config.keys import (
@@ -13,8 +14,6 @@ from placement.config.keys import (
     Config,
     NatsConfig,
     TlsConfig,
-    is_loopback,
-    split_address,
 )
 from placement.config.loading import (
     CONFIG_FILE,
@@ -22,15 +21,18 @@ from placement.config.loading import (
     load_config,
     unknown_variables,
 )
+from placement.config.values import is_loopback, split_address
 
 __all__ = [
     "CONFIG_FILE",
     "SHIPPED_REGIONS_FILE",
+    "AgentConfig",
     "CheckpointConfig",
     "ClientConfig",
     "Config",
     "ConfigError",
     "NatsConfig",
+    "RegistryConfig",
     "TlsConfig",
     "foreign_environment",
     "is_loopback",

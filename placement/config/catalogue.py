@@ -6,8 +6,9 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, ValidationError
 
 from placement.config.errors import ConfigError, config_error
-from placement.config.keys import Config, Section
+from placement.config.keys import Config
 from placement.config.loading import read_toml
+from placement.config.values import Section
 from placement.core.candidates import ANY
 from placement.core.errors import InputError
 from placement.core.reporting.prices import Prices, parse_prices

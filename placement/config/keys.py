@@ -3,59 +3,27 @@
 A key's description says what it takes; an error quotes it as the remedy.
 """
 
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    model_validator,
+from pydantic import AfterValidator, SecretStr, model_validator
+
+from placement.config.agent_keys import AgentConfig
+from placement.config.values import (
+    PORT_MAX,
+    Address,
+    Section,
+    is_loopback,
+    optional_address,
+    said,
+    split_address,
 )
-
 from placement.core.errors import InputError
 from placement.faults import Plan
 
 DATA: Final = Path(__file__).parents[1] / "data"
 SHIPPED_REGIONS_FILE: Final = DATA / "regions.toml"
 SHIPPED_PRICES_FILE: Final = DATA / "prices.toml"
-PORT_MAX: Final = 65_535
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """Return the host and port of ``HOST:PORT`` or ``[IPV6]:PORT``; raises ValueError.
-
-    Port 0 is any free one.
-    """
-    host, _, port = text.rpartition(":")
-    inner = host.removeprefix("[").removesuffix("]")
-    bracketed = host == f"[{inner}]"
-    plain = port.isascii() and port.isdigit() and int(port) <= PORT_MAX
-    if not inner or not plain or bracketed != (":" in inner):
-        message = "give HOST:PORT, such as 127.0.0.1:7450 or [::1]:7450"
-        raise ValueError(message)
-    return inner, int(port)
-
-
-def is_loopback(address: str) -> bool:
-    """Say whether only this machine reaches *address*, a HOST:PORT."""
-    host = split_address(address)[0]
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _address(text: str) -> str:
-    split_address(text)
-    return text
-
-
-def _optional_address(text: str) -> str:
-    return _address(text) if text else text
 
 
 def _fault_points(text: str) -> str:
@@ -82,26 +50,13 @@ def _servers(text: str) -> str:
     return text
 
 
-def _said(description: str, **bounds: Any) -> Any:  # noqa: ANN401 - as pydantic.Field
-    return Field(description=description, **bounds)
-
-
-Address = Annotated[str, AfterValidator(_address)]
-
-
-class Section(BaseModel):
-    """A table of the file; nothing in it changes once it is read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class TlsConfig(Section):
     """How the service proves who it is, and whom it lets in; PEM files."""
 
-    cert_file: Annotated[Path | None, _said("the certificate chain's file")] = None
-    key_file: Annotated[Path | None, _said("the private key's file")] = None
+    cert_file: Annotated[Path | None, said("the certificate chain's file")] = None
+    key_file: Annotated[Path | None, said("the private key's file")] = None
     client_ca_file: Annotated[
-        Path | None, _said("the file of the authorities that clients must be known to")
+        Path | None, said("the file of the authorities that clients must be known to")
     ] = None
 
     @model_validator(mode="after")
@@ -117,14 +72,12 @@ class TlsConfig(Section):
 class ClientConfig(Section):
     """How commands and agents reach the service: with TLS when any of this is given."""
 
-    tls: Annotated[bool, _said("true or false: TLS by the system's authorities")] = (
-        False
-    )
+    tls: Annotated[bool, said("true or false: TLS by the system's authorities")] = False
     ca_file: Annotated[
-        Path | None, _said("the PEM file of the service's authorities")
+        Path | None, said("the PEM file of the service's authorities")
     ] = None
-    cert_file: Annotated[Path | None, _said("our certificate's PEM file")] = None
-    key_file: Annotated[Path | None, _said("our private key's PEM file")] = None
+    cert_file: Annotated[Path | None, said("our certificate's PEM file")] = None
+    key_file: Annotated[Path | None, said("our private key's PEM file")] = None
 
 
 class NatsConfig(Section):
@@ -133,32 +86,32 @@ class NatsConfig(Section):
     url: Annotated[
         str,
         AfterValidator(_servers),
-        _said("the servers, such as nats://HOST:4222; empty: our own broker"),
+        said("the servers, such as nats://HOST:4222; empty: our own broker"),
     ] = ""
-    credentials_file: Annotated[Path | None, _said("a NATS credentials file")] = None
-    user: Annotated[str, _said("a user name; empty: none")] = ""
-    password: Annotated[SecretStr, _said("the user's password")] = SecretStr("")
+    credentials_file: Annotated[Path | None, said("a NATS credentials file")] = None
+    user: Annotated[str, said("a user name; empty: none")] = ""
+    password: Annotated[SecretStr, said("the user's password")] = SecretStr("")
     ca_file: Annotated[
-        Path | None, _said("the PEM file of the servers' authorities")
+        Path | None, said("the PEM file of the servers' authorities")
     ] = None
-    cert_file: Annotated[Path | None, _said("our certificate's PEM file")] = None
-    key_file: Annotated[Path | None, _said("our private key's PEM file")] = None
+    cert_file: Annotated[Path | None, said("our certificate's PEM file")] = None
+    key_file: Annotated[Path | None, said("our private key's PEM file")] = None
     port: Annotated[
         int,
-        _said(
+        said(
             "our own broker's port on 127.0.0.1, 0 to 65535; 0: any free one",
             ge=0,
             le=PORT_MAX,
         ),
     ] = 0
     stream: Annotated[
-        str, _said("1 to 64 of A-Z a-z 0-9 _ -", pattern="^[A-Za-z0-9_-]{1,64}$")
+        str, said("1 to 64 of A-Z a-z 0-9 _ -", pattern="^[A-Za-z0-9_-]{1,64}$")
     ] = "PLACEMENT_V1"
     replicas: Annotated[
-        int, _said("the stream's copies in the cluster, 1 to 5", ge=1, le=5)
+        int, said("the stream's copies in the cluster, 1 to 5", ge=1, le=5)
     ] = 1
     max_bytes: Annotated[
-        int, _said("the most the stream may hold, bytes; 0: no limit", ge=0, le=2**62)
+        int, said("the most the stream may hold, bytes; 0: no limit", ge=0, le=2**62)
     ] = 0
 
 
@@ -169,16 +122,16 @@ class CheckpointConfig(Section):
     """
 
     interval_seconds: Annotated[
-        float, _said("seconds, 0.1 to 3600", ge=0.1, le=3600)
+        float, said("seconds, 0.1 to 3600", ge=0.1, le=3600)
     ] = 5.0
     message_count: Annotated[
-        int, _said("messages, 1 to 10,000,000", ge=1, le=10_000_000)
+        int, said("messages, 1 to 10,000,000", ge=1, le=10_000_000)
     ] = 20_000
     generation_count: Annotated[
-        int, _said("checkpoints to keep, the newest included, 1 to 3", ge=1, le=3)
+        int, said("checkpoints to keep, the newest included, 1 to 3", ge=1, le=3)
     ] = 3
     generation_interval_seconds: Annotated[
-        float, _said("seconds between them, 1 to 86,400", ge=1, le=86_400)
+        float, said("seconds between them, 1 to 86,400", ge=1, le=86_400)
     ] = 900.0
 
 
@@ -186,11 +139,11 @@ class PlannerConfig(Section):
     """Whether this service decides on copies, and how often it looks at everything."""
 
     enabled: Annotated[
-        bool, _said("true or false: whether this service decides on copies")
+        bool, said("true or false: whether this service decides on copies")
     ] = True
     tick_seconds: Annotated[
         float,
-        _said("seconds between looks at everything, 0.1 to 3600", ge=0.1, le=3600),
+        said("seconds between looks at everything, 0.1 to 3600", ge=0.1, le=3600),
     ] = 60.0
 
 
@@ -198,75 +151,73 @@ class Config(Section):
     """All that an operator may choose. Paths are from the working directory."""
 
     data_dir: Annotated[
-        Path, _said("a directory for the checkpoint and for our own broker's log")
+        Path, said("a directory for the checkpoint and for our own broker's log")
     ] = Path("placement-data")
-    listen: Annotated[Address, _said("where to serve gRPC, HOST:PORT")] = (
+    listen: Annotated[Address, said("where to serve gRPC, HOST:PORT")] = (
         "127.0.0.1:7450"
     )
     reuse_port: Annotated[
         bool,
-        _said("true or false: whether other services may listen on the same port"),
+        said("true or false: whether other services may listen on the same port"),
     ] = False
     event_loop: Annotated[
         Literal["auto", "asyncio", "uvloop"],
-        _said("auto, asyncio or uvloop; auto: uvloop where it is installed"),
+        said("auto, asyncio or uvloop; auto: uvloop where it is installed"),
     ] = "auto"
     metrics_listen: Annotated[
         str,
-        AfterValidator(_optional_address),
-        _said("where to serve /metrics and /healthz, HOST:PORT; empty: nowhere"),
+        AfterValidator(optional_address),
+        said("where to serve /metrics and /healthz, HOST:PORT; empty: nowhere"),
     ] = ""
     watchdog_seconds: Annotated[
         float,
-        _said(
-            "seconds of standstill that end the service, 1 to 3600; 0: none", le=3600
-        ),
+        said("seconds of standstill that end the service, 1 to 3600; 0: none", le=3600),
         AfterValidator(_watchdog),
     ] = 5.0
     server: Annotated[
-        str, _said("the service that commands ask, HOST:PORT; empty: listen")
+        str, said("the service that commands ask, HOST:PORT; empty: listen")
     ] = ""
     actor: Annotated[
         str,
-        _said(
+        said(
             "who gives orders to the service, for its log: 1 to 255 characters; empty:"
             " each order says it",
             max_length=255,
         ),
     ] = ""
-    regions_file: Annotated[Path, _said("a region catalogue, TOML")] = (
+    regions_file: Annotated[Path, said("a region catalogue, TOML")] = (
         SHIPPED_REGIONS_FILE
     )
-    prices_file: Annotated[Path, _said("prices of transfer and storage, TOML")] = (
+    prices_file: Annotated[Path, said("prices of transfer and storage, TOML")] = (
         SHIPPED_PRICES_FILE
     )
     home_region: Annotated[
-        str, _said("the region of every fallback; empty: the catalogue's home")
+        str, said("the region of every fallback; empty: the catalogue's home")
     ] = ""
     log_format: Annotated[
-        Literal["auto", "json", "console"], _said("auto, json or console")
+        Literal["auto", "json", "console"], said("auto, json or console")
     ] = "auto"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        _said("debug, info, warning or error"),
+        said("debug, info, warning or error"),
     ] = "info"
     reflection: Annotated[
-        bool, _said("true or false: whether to answer gRPC reflection")
+        bool, said("true or false: whether to answer gRPC reflection")
     ] = True
     allow_plaintext: Annotated[
-        bool, _said("true or false: whether to serve other machines without TLS")
+        bool, said("true or false: whether to serve other machines without TLS")
     ] = False
     default_deadline_ms: Annotated[
         int,
-        _said("milliseconds for a call that sets none, 1 to 60,000", ge=1, le=60_000),
+        said("milliseconds for a call that sets none, 1 to 60,000", ge=1, le=60_000),
     ] = 250
     accept_partial_log: Annotated[
-        bool, _said("true or false: whether to fold a log whose beginning is gone")
+        bool, said("true or false: whether to fold a log whose beginning is gone")
     ] = False
     fault_points: Annotated[
         str,
         AfterValidator(_fault_points),
-        _said(
+        said(
             "for tests alone: where the service fails,"
             " POINT=kill|raise|stall|stop:COUNT, several with commas; empty: nowhere"
         ),
@@ -276,6 +227,7 @@ class Config(Section):
     nats: NatsConfig = NatsConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     planner: PlannerConfig = PlannerConfig()
+    agent: AgentConfig = AgentConfig()
 
     @model_validator(mode="after")
     def _guarded(self) -> "Config":

@@ -1,0 +1,157 @@
+"""Who we are to a registry: basic credentials, or tokens from the service it names."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from placement.agent.registry.challenges import Challenge, parse_challenges
+from placement.agent.registry.errors import (
+    RegistryRefusedError,
+    RegistryUnreachableError,
+)
+from placement.agent.registry.settings import RegistrySettings
+
+TOKEN_SECONDS_LEAST: Final = 60
+"""A token that says nothing of its life, or less, lives so long.
+
+Source: distribution/distribution, docs/content/spec/auth/token.md, ``expires_in``.
+"""
+TOKEN_SECONDS_SPARED: Final = 10
+"""A token is not used in the last seconds of its life: a long upload needs it."""
+TOKENS_KEPT: Final = 4096
+TOKEN_ANSWER_SECONDS: Final = 10.0
+
+
+class Authority(Protocol):
+    """Says what to send as Authorization."""
+
+    def known(self, scope: str) -> str | None:
+        """Return the header for *scope*, if it is known; asks nobody."""
+
+    async def learned(self, challenges: Iterable[str], scope: str) -> str | None:
+        """Return the header that answers *challenges*; None: there is none to give.
+
+        Raises RegistryRefusedError and RegistryUnreachableError.
+        """
+
+
+class Passed:
+    """What somebody else sent us, passed on as it is: their rights, not ours."""
+
+    def __init__(self, header: str | None) -> None:
+        """Keep *header*; None: they sent none."""
+        self._header = header or None
+
+    def known(self, scope: str) -> str | None:
+        """Return the header that was sent."""
+        del scope
+        return self._header
+
+    async def learned(self, challenges: Iterable[str], scope: str) -> str | None:
+        """Return None: the challenge is theirs to answer."""
+        del challenges, scope
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    header: str
+    end_s: float
+
+
+class Own:
+    """Our own credentials at one registry; tokens are kept as long as they live."""
+
+    def __init__(
+        self,
+        settings: RegistrySettings,
+        http: httpx.AsyncClient,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Answer challenges by *settings*; *http* asks token services."""
+        self._settings = settings
+        self._http = http
+        self._clock = clock
+        self._tokens: dict[str, _Token] = {}
+        self._basic = False
+        """Whether the registry was seen to ask for basic authentication."""
+
+    def known(self, scope: str) -> str | None:
+        """Return the header for *scope*, if it is known."""
+        if self._settings.token:
+            return f"Bearer {self._settings.token}"
+        if self._basic:
+            return self._basic_header()
+        token = self._tokens.get(scope)
+        return token.header if token and token.end_s > self._clock() else None
+
+    async def learned(self, challenges: Iterable[str], scope: str) -> str | None:
+        """Return the header that answers one of *challenges*."""
+        if self._settings.token:
+            return None  # it was sent, and refused
+        known = parse_challenges(challenges)
+        for challenge in known:
+            if challenge.scheme == "bearer" and challenge.realm:
+                return await self._fetched(challenge, scope)
+        if any(c.scheme == "basic" for c in known) and self._settings.user:
+            repeated, self._basic = self._basic, True
+            return None if repeated else self._basic_header()
+        return None
+
+    def _basic_header(self) -> str:
+        request = httpx.Request("GET", self._settings.base)
+        auth = httpx.BasicAuth(self._settings.user, self._settings.password)
+        return next(auth.auth_flow(request)).headers["Authorization"]
+
+    async def _fetched(self, challenge: Challenge, scope: str) -> str:
+        wanted = scope or challenge.scope
+        query = {"service": challenge.service, "scope": wanted}
+        auth = self._auth_for(challenge.realm)
+        try:
+            response = await self._http.get(
+                challenge.realm,
+                params={name: value for name, value in query.items() if value},
+                auth=auth,
+                timeout=TOKEN_ANSWER_SECONDS,
+                follow_redirects=False,
+            )
+            answer = response.json() if response.status_code == httpx.codes.OK else {}
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            message = f"no token from {challenge.realm}: {error!r}"
+            raise RegistryUnreachableError(message, realm=challenge.realm) from error
+        text = answer.get("token") or answer.get("access_token")
+        if not isinstance(text, str) or not text.isascii():
+            message = (
+                f"{challenge.realm} gave no token for {wanted or 'no scope'} "
+                f"({response.status_code}): correct the registry's user and password"
+            )
+            raise RegistryRefusedError(message, realm=challenge.realm)
+        self._keep(scope, f"Bearer {text}", answer.get("expires_in"))
+        return f"Bearer {text}"
+
+    def _auth_for(self, realm: str) -> httpx.BasicAuth | None:
+        """Return our credentials if the token service at *realm* may have them."""
+        if not self._settings.user:
+            return None
+        own = urlsplit(self._settings.base)
+        asked = urlsplit(realm)
+        same = (asked.scheme, asked.hostname) == (own.scheme, own.hostname)
+        if same or realm in self._settings.token_realms:
+            return httpx.BasicAuth(self._settings.user, self._settings.password)
+        message = (
+            f"the registry {self._settings.base} sends us for a token to {realm}: add "
+            "that address to its token_realms if it may have the password"
+        )
+        raise RegistryRefusedError(message, realm=realm)
+
+    def _keep(self, scope: str, header: str, life: object) -> None:
+        stated = life if isinstance(life, int) and not isinstance(life, bool) else 0
+        seconds = max(stated, TOKEN_SECONDS_LEAST) - TOKEN_SECONDS_SPARED
+        while len(self._tokens) >= TOKENS_KEPT:
+            del self._tokens[next(iter(self._tokens))]
+        self._tokens.pop(scope, None)
+        self._tokens[scope] = _Token(header, self._clock() + seconds)

@@ -1,0 +1,105 @@
+"""One request to a registry and its answer, with who we are worked out on the way."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+
+from placement.agent.registry.credentials import Authority
+from placement.agent.registry.errors import (
+    NotThereError,
+    RegistryError,
+    RegistryRefusedError,
+    RegistryUnreachableError,
+)
+
+TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0)
+"""Seconds without a byte, either way, after which a registry counts as gone."""
+BODY_SHOWN: Final = 200
+REFUSALS: Final = (401, 403)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked of a registry; *expected* are the statuses that answer it."""
+
+    method: str
+    url: str
+    scope: str
+    """``repository:NAME:pull,push``, as token services write it; empty: none."""
+    expected: tuple[int, ...] = (200,)
+    headers: Mapping[str, str] | None = None
+    content: bytes | AsyncIterator[bytes] | None = None
+    timeout: httpx.Timeout = TIMEOUT
+
+
+class Exchange:
+    """Sends calls by one connection pool; redirects to storage are followed."""
+
+    def __init__(self, http: httpx.AsyncClient, authority: Authority) -> None:
+        """Send by *http* with what *authority* says."""
+        self._http = http
+        self._authority = authority
+
+    @asynccontextmanager
+    async def answered(self, call: Call) -> AsyncIterator[httpx.Response]:
+        """Give the answer to *call*, whose body is still to be read.
+
+        Raises RegistryUnreachableError, RegistryRefusedError, NotThereError and, for
+        any other unexpected status, RegistryError; the first also while the body is
+        read.
+        """
+        response: httpx.Response | None = None
+        try:
+            response = await self._send(call, self._authority.known(call.scope))
+            if response.status_code == httpx.codes.UNAUTHORIZED:
+                challenges = response.headers.get_list("WWW-Authenticate")
+                header = await self._authority.learned(challenges, call.scope)
+                if header is not None and not hasattr(call.content, "__anext__"):
+                    await response.aclose()
+                    response = await self._send(call, header)
+            if response.status_code not in call.expected:
+                raise await _unexpected(call, response)
+            yield response
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            message = f"{call.method} {call.url}: {error!r}"
+            raise RegistryUnreachableError(message, url=call.url) from error
+        finally:
+            if response is not None:
+                await response.aclose()
+
+    async def _send(self, call: Call, authorization: str | None) -> httpx.Response:
+        headers = dict(call.headers or {})
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        request = self._http.build_request(
+            call.method,
+            call.url,
+            headers=headers,
+            content=call.content,
+            timeout=call.timeout,
+        )
+        follows = call.method in {"GET", "HEAD"}
+        return await self._http.send(request, stream=True, follow_redirects=follows)
+
+
+async def _unexpected(call: Call, response: httpx.Response) -> RegistryError:
+    """Return the error that the status of *response* stands for."""
+    status = response.status_code
+    text = ""
+    if call.method != "HEAD":
+        async for chunk in response.aiter_bytes(BODY_SHOWN):
+            text = chunk[:BODY_SHOWN].decode("utf-8", "replace")
+            break
+    message = f"{call.method} {call.url} answered {status} {text}".rstrip()
+    kind: type[RegistryError] = RegistryError
+    if status == httpx.codes.NOT_FOUND:
+        kind = NotThereError
+    elif status in REFUSALS:
+        kind = RegistryRefusedError
+    error = kind(message, url=call.url, status=str(status))
+    if kind is RegistryError and 400 <= status < 500 and status not in (408, 429):  # noqa: PLR2004 - HTTP
+        error.retryable = False
+    return error

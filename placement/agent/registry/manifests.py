@@ -1,0 +1,101 @@
+"""Manifests and indexes as registries give them: bytes, and what they refer to."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from placement.agent.feeds.fields import Fields, fields_of
+from placement.core.errors import InputError
+from placement.core.oci import (
+    ContentKind,
+    Descriptor,
+    Digest,
+    Platform,
+    content_kind,
+    parse_digest,
+)
+
+MANIFEST_BYTES_MAX: Final = 4 << 20
+"""Source: distribution-spec 1.1, "Pushing Manifests": at least 4 MiB is to be taken."""
+MANIFEST_TYPES: Final = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+"""What to accept; a registry that has one in another form must not convert it."""
+ACCEPT: Final = {"Accept": ", ".join((*MANIFEST_TYPES, "*/*;q=0.1"))}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest or index: its own *descriptor*, its *body*, what it refers to."""
+
+    descriptor: Descriptor
+    body: bytes
+    references: tuple[Descriptor, ...] = ()
+    subject: Digest | None = None
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it refers to manifests, and not to blobs."""
+        return content_kind(self.descriptor.media_type) is ContentKind.INDEX
+
+
+def parse_manifest(body: bytes, media_type: str) -> Manifest:
+    """Return what *body* is; *media_type* is what the registry called it.
+
+    Its digest is worked out from the bytes. A manifest of an unknown kind refers to
+    whatever its ``config``, ``layers``, ``blobs`` and ``manifests`` name. Raises
+    InputError for bytes that are no manifest.
+    """
+    try:
+        fields = fields_of(json.loads(body), "manifest")
+    except (ValueError, RecursionError):
+        remedy = "give the JSON of a manifest"
+        raise InputError("manifest", f"{len(body)} bytes", remedy) from None
+    stated = fields.text("mediaType") or media_type.partition(";")[0].strip()
+    subject = fields.inner("subject")
+    return Manifest(
+        Descriptor(digest_of(body), stated, len(body)),
+        body,
+        tuple(_referred(fields)),
+        parse_digest(subject.text("digest"), "subject.digest")
+        if subject.values
+        else None,
+    )
+
+
+def digest_of(body: bytes) -> Digest:
+    """Return the sha256 digest of *body*."""
+    return Digest(f"sha256:{hashlib.sha256(body).hexdigest()}")
+
+
+def _referred(fields: Fields) -> list[Descriptor]:
+    found: dict[Digest, Descriptor] = {}
+    config = fields.inner("config")
+    items = [config] if config.values else []
+    for key in ("layers", "blobs", "manifests"):
+        items += fields.items(key)
+    for item in items:
+        descriptor = parse_descriptor(item)
+        found.setdefault(descriptor.digest, descriptor)
+    return list(found.values())
+
+
+def parse_descriptor(item: Fields) -> Descriptor:
+    """Return an OCI descriptor; raises InputError, naming the field."""
+    platform = item.inner("platform")
+    return Descriptor(
+        digest=parse_digest(item.text("digest"), item.where("digest")),
+        media_type=item.text("mediaType"),
+        size_bytes=item.count("size"),
+        platform=Platform(
+            platform.text("os"),
+            platform.text("architecture"),
+            platform.text("variant"),
+        )
+        if platform.values
+        else None,
+    )

@@ -112,7 +112,7 @@ class Crowd:
         """Wait until all is folded: the next turn is not to pay for this one."""
         last = (await self.log.status()).last_sequence
         async with asyncio.timeout(CATCH_UP_SECONDS_MAX):
-            while await self._folded() < last:
+            while await self._folded() < last:  # noqa: ASYNC110 - another process folds
                 await asyncio.sleep(LEAD_SECONDS)
 
     async def _folded(self) -> int:

@@ -176,9 +176,8 @@ def _delivery(around: Around) -> list[Part]:
     """Return the door, and the sender of what comes through it."""
     config, spool = around.config.agent, around.spool
     feeds = around.translators()
-    settings = receiver_settings(
-        config.receiver, around.region, feeds.keys() - {EVENTS}
-    )
+    posted = feeds.keys() - {EVENTS}
+    settings = receiver_settings(config.receiver, around.region, posted)
     receiver = Receiver(settings, spool.put, time.time_ns)
     sender = Sender(spool, around.outlet, feeds, random.random)
     page = metrics_page(

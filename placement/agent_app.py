@@ -26,6 +26,8 @@ from placement.adapters.sqlite.spool import SqliteSpool
 from placement.agent.feeds import distribution
 from placement.agent.feeds.request_log import RequestRecord
 from placement.agent.feeds.translation import FeedSettings, Malformed, Translation
+from placement.agent.inventory.inventory import Inventory
+from placement.agent.inventory.known import ServiceKnown
 from placement.agent.outlets import LogOutlet, Outlet, ServiceOutlet
 from placement.agent.receiver import (
     DISTRIBUTION,
@@ -50,6 +52,7 @@ from placement.agent.translators import (
 )
 from placement.agent_settings import (
     feed_settings,
+    inventory_settings,
     receiver_settings,
     registries,
     spool_limits,
@@ -224,10 +227,34 @@ def _zot(around: Around) -> list[Part]:
     return [Part("zot", partial(listened.listen, taken))]
 
 
+def _inventory(around: Around) -> list[Part]:
+    """Return what reads the whole registry once in a while, if it may.
+
+    A pull-through cache is left alone: it would ask its upstream for what it lacks.
+    """
+    agent, region = around.config.agent, around.region
+    registry = around.registries.get(region)
+    if not agent.inventory.interval_seconds or registry is None:
+        return []
+    if agent.receiver.proxy:
+        log.info("inventory_left_out", region=region, reason="pull-through cache")
+        return []
+    inventory = Inventory(
+        inventory_settings(agent, region),
+        registry,
+        around.report,
+        ServiceKnown(around.client, region),
+        time.time_ns,
+        random.random,
+    )
+    return [Part("inventory", inventory.run)]
+
+
 PARTS: Final[tuple[Callable[[Around], list[Part]], ...]] = (
     _delivery,
     _request_log,
     _zot,
+    _inventory,
 )
 """What builds the parts of an agent; each returns those that the configuration asks."""
 

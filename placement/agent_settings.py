@@ -9,6 +9,7 @@ from typing import Final
 
 from placement.agent.feeds.networks import parse_networks
 from placement.agent.feeds.translation import FeedSettings
+from placement.agent.inventory.settings import InventorySettings
 from placement.agent.receiver import ReceiverSettings
 from placement.agent.registry.settings import RegistrySettings
 from placement.config import AgentConfig, RegistryConfig
@@ -42,6 +43,19 @@ def receiver_settings(
         feeds=feeds,
         token=read_secret(chosen.token_file, "agent.receiver.token_file"),
         signature_key=key.encode(),
+    )
+
+
+def inventory_settings(agent: AgentConfig, region: Region) -> InventorySettings:
+    """Return how the region's own registry is read as a whole."""
+    chosen = agent.inventory
+    return InventorySettings(
+        region=region,
+        publisher=PUBLISHER,
+        interval_ns=int(chosen.interval_seconds * 1_000_000_000),
+        requests_per_second=chosen.requests_per_second,
+        check_blobs=chosen.check_blobs,
+        position_file=agent.state_dir / "inventory.json",
     )
 
 

@@ -99,6 +99,16 @@ async def test_rotated_log_is_followed(
     assert set(tail) == {"a", "b"} | (set() if copies else {"late"})
 
 
+async def test_hole_before_the_next_line_is_skipped(
+    path: Path, tail: RequestLogTail
+) -> None:
+    """A registry that does not append goes on at its old place after a truncation."""
+    append(path, "\0" * (5 * LINE_LENGTH_MAX) + line("a"))
+    await tail.wait_for(["a"], LONG_S)
+
+    assert set(tail) == {"a"}
+
+
 async def test_line_without_an_end_is_left_out(
     path: Path, tail: RequestLogTail
 ) -> None:

@@ -42,7 +42,9 @@ ASK_SECONDS = 30.0
 @session_options
 @key_option("--regions", "regions_file")
 @pass_session
+@click.pass_context
 def inventory(
+    ctx: click.Context,
     session: Session,
     /,
     region: str | None,
@@ -75,7 +77,7 @@ def inventory(
     )
     output.emit(session, answer, _tables)
     if not answer["complete"]:
-        click.get_current_context().exit(FAILED)
+        ctx.exit(FAILED)
 
 
 def _settings(session: Session) -> tuple["RegistrySettings", "InventorySettings"]:

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from placement.client import PlacementClient
+from placement.client import PlacementCallError, PlacementClient
+from placement.core.errors import NameUnknownError
 from placement.core.oci import Digest, Repository
 from placement.core.topology import Region
 from placement.wire.json import plain
@@ -44,11 +45,15 @@ class ServiceKnown:
     async def replicas(self, repository: str = "") -> AsyncGenerator[Held, None]:
         """Yield what the service believes to be there."""
         listed = self._client.list_replicas(self._region, repository, PAGE_COUNT)
-        async for proto in listed:
-            replica = plain(proto)
-            if replica["phase"] in WHOLE:
-                yield Held(
-                    Repository(replica["repository"]),
-                    Digest(replica["digest"]),
-                    int(replica["size_bytes"]),
-                )
+        try:
+            async for proto in listed:
+                replica = plain(proto)
+                if replica["phase"] in WHOLE:
+                    yield Held(
+                        Repository(replica["repository"]),
+                        Digest(replica["digest"]),
+                        int(replica["size_bytes"]),
+                    )
+        except PlacementCallError as error:
+            if error.reason != NameUnknownError.reason:
+                raise  # else nobody ever told of the repository: nothing is in it

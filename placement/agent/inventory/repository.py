@@ -199,17 +199,19 @@ class RepositoryScan:
     async def _look_for(self, digest: Digest) -> None:
         """Tell whether something is there to which nothing led.
 
-        What a manifest was, what a blob: nobody remembers, so both are asked for.
+        What was a manifest and what a blob nobody remembers, so both are asked for:
+        blobs first, since Distribution answers 500 for a blob asked for as a manifest.
         """
         if digest in self._found:
             return  # an untagged manifest that was found meanwhile refers to it
-        target = await self._manifest_at(digest)
-        if target is not None:
-            await self._manifest(target)
-            return
         size_bytes = await self._blob_size(digest)
         if size_bytes is not None:
             size_bytes = await self._readable(digest, size_bytes)
+        else:
+            target = await self._manifest_at(digest)
+            if target is not None:
+                await self._manifest(target)
+                return
         if digest in self._found:
             return
         if size_bytes is None:
@@ -253,6 +255,8 @@ class RepositoryScan:
 
     def _count(self, content: Descriptor) -> None:
         """Remember that *content* is there."""
+        if content.digest in self._found:
+            return
         self._found[content.digest] = content.size_bytes
         self.tally.content_count += 1
         self.tally.content_bytes += content.size_bytes

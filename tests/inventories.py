@@ -1,10 +1,11 @@
 """What tests of inventories need: a state to fold into, and a registry's own files."""
 
+import asyncio
 import json
 import random
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -149,13 +150,20 @@ async def asked_by(
 def inventory_of(
     client: Registry,
     folded: Folded,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     **more: Any,  # noqa: ANN401 - fields of InventorySettings
 ) -> Inventory:
     """Return an inventory that asks *client* and reports into *folded*."""
     chosen = {"requests_per_second": 10_000.0, "request_seconds": 10.0} | more
     settings = InventorySettings(region=folded.region, **chosen)
     return Inventory(
-        settings, client, folded.report, folded, time.time_ns, random.Random(1).random
+        settings,
+        client,
+        folded.report,
+        folded,
+        time.time_ns,
+        random.Random(1).random,
+        sleep,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -21,6 +22,7 @@ from placement.agent.registry.errors import (
     ContentDamagedError,
     NotThereError,
     RegistryError,
+    RegistryUnreachableError,
 )
 from placement.agent.registry.listing import Page
 from placement.core.event import InventoryAbsence, InventoryContent
@@ -35,6 +37,8 @@ from placement.core.oci import (
 
 NOT_JSON: Final = "application/vnd.docker.distribution.manifest.v1"
 """Schema 1: signed, so that its digest is not that of its bytes."""
+READ_ATTEMPTS: Final = 2
+"""Of a byte that was promised and did not come."""
 
 Item = TypeVar("Item")
 
@@ -227,21 +231,36 @@ class RepositoryScan:
         """Return *size_bytes* if the last byte can be read; None when it is not there.
 
         A registry that remembers blobs answers a HEAD for those that garbage collection
-        took; whatever nothing leads to is likely to be one.
+        took; whatever nothing leads to is likely to be one. Distribution then promises
+        the byte too, and hangs up. A registry that is ending does the same, so it has
+        to do that every time, and to answer again afterwards.
         """
-
-        async def read() -> int | None:
-            start = max(0, size_bytes - 1)
-            opening = self._registry.open_blob(self._repository, digest, start)
-            async with opening as opened:
-                async for _ in opened.chunks:
-                    break
-            return size_bytes
-
         try:
-            return await self._ask(read)
+            for _ in range(READ_ATTEMPTS):
+                if await self._ask(partial(self._reads, digest, size_bytes)):
+                    return size_bytes
         except NotThereError:
             return None
+        await self._ask(self._registry.reachable)
+        log.warning("blob_unreadable", repository=self._repository, digest=digest)
+        return None
+
+    async def _reads(self, digest: Digest, size_bytes: int) -> bool:
+        """Say whether the last byte of what the registry promises comes."""
+        promised = False
+        start = max(0, size_bytes - 1)
+        opening = self._registry.open_blob(self._repository, digest, start)
+        try:
+            async with opening as opened:
+                promised = True
+                async for chunk in opened.chunks:
+                    if chunk:
+                        return True
+        except RegistryUnreachableError:
+            if not promised:
+                raise
+            return False
+        return size_bytes == 0
 
     def _claim(self, digest: Digest) -> bool:
         """Say whether nobody has asked for *digest* yet, and ask for it."""

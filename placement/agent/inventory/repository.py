@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -11,6 +10,7 @@ import structlog
 from placement.agent.inventory.asking import Asker, together
 from placement.agent.inventory.manifests import ManifestCache
 from placement.agent.inventory.pages import Pages
+from placement.agent.inventory.probe import Probe
 from placement.agent.inventory.settings import (
     CONTENTS_MAX,
     DEPTH_MAX,
@@ -22,7 +22,6 @@ from placement.agent.registry.errors import (
     ContentDamagedError,
     NotThereError,
     RegistryError,
-    RegistryUnreachableError,
 )
 from placement.agent.registry.listing import Page
 from placement.core.event import InventoryAbsence, InventoryContent
@@ -37,9 +36,6 @@ from placement.core.oci import (
 
 NOT_JSON: Final = "application/vnd.docker.distribution.manifest.v1"
 """Schema 1: signed, so that its digest is not that of its bytes."""
-READ_ATTEMPTS: Final = 2
-"""Of a byte that was promised and did not come."""
-
 Item = TypeVar("Item")
 
 log = structlog.get_logger(__name__)
@@ -210,7 +206,8 @@ class RepositoryScan:
             return  # an untagged manifest that was found meanwhile refers to it
         size_bytes = await self._blob_size(digest)
         if size_bytes is not None:
-            size_bytes = await self._readable(digest, size_bytes)
+            probe = Probe(self._registry, self._ask, self._repository)
+            size_bytes = await probe.readable(digest, size_bytes)
         else:
             target = await self._manifest_at(digest)
             if target is not None:
@@ -226,41 +223,6 @@ class RepositoryScan:
         there = Descriptor(digest, "", size_bytes)
         self._count(there)
         await self._tell(there)
-
-    async def _readable(self, digest: Digest, size_bytes: int) -> int | None:
-        """Return *size_bytes* if the last byte can be read; None when it is not there.
-
-        A registry that remembers blobs answers a HEAD for those that garbage collection
-        took; whatever nothing leads to is likely to be one. Distribution then promises
-        the byte too, and hangs up. A registry that is ending does the same, so it has
-        to do that every time, and to answer again afterwards.
-        """
-        try:
-            for _ in range(READ_ATTEMPTS):
-                if await self._ask(partial(self._reads, digest, size_bytes)):
-                    return size_bytes
-        except NotThereError:
-            return None
-        await self._ask(self._registry.reachable)
-        log.warning("blob_unreadable", repository=self._repository, digest=digest)
-        return None
-
-    async def _reads(self, digest: Digest, size_bytes: int) -> bool:
-        """Say whether the last byte of what the registry promises comes."""
-        promised = False
-        start = max(0, size_bytes - 1)
-        opening = self._registry.open_blob(self._repository, digest, start)
-        try:
-            async with opening as opened:
-                promised = True
-                async for chunk in opened.chunks:
-                    if chunk:
-                        return True
-        except RegistryUnreachableError:
-            if not promised:
-                raise
-            return False
-        return size_bytes == 0
 
     def _claim(self, digest: Digest) -> bool:
         """Say whether nobody has asked for *digest* yet, and ask for it."""

@@ -62,6 +62,12 @@ class Folded:
                 size = self.state.size_bytes(self.state.find_digest(Digest(digest)))
                 yield Held(Repository(name), Digest(digest), size)
 
+    async def tags(self, repository: Repository, digest: Digest) -> tuple[Tag, ...]:
+        """Return the tags that the state believes to point to *digest*."""
+        owner = self.state.find_repository(repository)
+        there = self.state.tags_in(owner)
+        return tuple(tag for tag, at in there if at.digest == digest)
+
     def present(self) -> set[Place]:
         """Return all that the state believes to be there."""
         state, found = self.state, set()
@@ -73,7 +79,7 @@ class Folded:
                     found.add((key.decode(), str(digest)))
         return found
 
-    def tags(self, repository: str) -> dict[str, str]:
+    def pointed(self, repository: str) -> dict[str, str]:
         """Return where the tags of *repository* point."""
         owner = self.state.find_repository(Repository(repository))
         return {tag: str(at.digest) for tag, at in self.state.tags_in(owner)}

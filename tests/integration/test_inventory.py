@@ -50,7 +50,7 @@ async def test_registry_from_before_us_is_known_after_one_scan(tmp_path: Path) -
 
     assert folded.present() == stored(registry) == reachable(registry)
     for repository in (WEB, API):
-        assert folded.tags(repository) == stored_tags(registry, repository)
+        assert folded.pointed(repository) == stored_tags(registry, repository)
     assert sizes(folded) == {
         digest: registry.blob_path(digest).stat().st_size
         for _, digest in stored(registry)
@@ -112,8 +112,8 @@ async def test_three_hundred_tags_fill_several_pages(tmp_path: Path) -> None:
             found = await inventory_of(client, folded).scan()
 
     assert folded.present() == stored(registry)
-    assert len(folded.tags(WEB)) == found.position.tag_count == 300
-    assert folded.tags(WEB) == stored_tags(registry, WEB)
+    assert len(folded.pointed(WEB)) == found.position.tag_count == 300
+    assert folded.pointed(WEB) == stored_tags(registry, WEB)
     assert [page.complete for page in folded.pages] == [False, False, True]
     assert len({page.scan_time_ns for page in folded.pages}) == 1
 
@@ -128,8 +128,8 @@ async def test_what_is_gone_is_absent_and_untagged_content_stays(
         async with asked_by(registry) as client:
             inventory = inventory_of(client, folded)
             await inventory.scan()
-            untagged = Digest(folded.tags(WEB)["v0"])
-            deleted = Digest(folded.tags(WEB)["v1"])
+            untagged = Digest(folded.pointed(WEB)["v0"])
+            deleted = Digest(folded.pointed(WEB)["v1"])
             async with asked_by(registry, PUSHER) as pusher:
                 image = await push_image(pusher, [500], WEB, 50)
                 await tag_as(pusher, WEB, image.descriptor.digest, "v0", "w0")

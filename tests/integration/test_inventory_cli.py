@@ -82,3 +82,23 @@ def test_command_without_a_service_or_a_registry(tmp_path: Path) -> None:
 
     assert (untold.exit_code, unread.exit_code, unnamed.exit_code) == (4, 1, 2)
     assert "REGISTRY_UNREACHABLE" in unread.stderr
+
+
+def test_deleted_image_takes_its_tag_along(tmp_path: Path) -> None:
+    """Both notifications were lost: the scan finds neither, and says so of both."""
+    with (
+        DockerRegistry(tmp_path / "registry") as registry,
+        running(RealService(tmp_path / "service")) as service,
+    ):
+        command = ("inventory", "--region", "iad", "--registry", registry.url)
+        asyncio.run(push(registry))
+        run(service.target, *command)
+        before = run(service.target, "show", f"{WEB}:v1")
+        asyncio.run(delete(registry))
+        told = json.loads(run(service.target, *command).stdout)
+        after = run(service.target, "show", f"{WEB}:v1")
+
+    assert before.exit_code == 0
+    assert (told["absence_count"], told["removed_tag_count"]) == (1, 1)
+    assert after.exit_code == 1
+    assert "MANIFEST_UNKNOWN" in after.stderr

@@ -98,8 +98,10 @@ async def test_one_scan_makes_up_for_what_was_lost(
     assert reachable(registry) <= known, "all that a tag leads to is known"
     assert there & told <= known, "what was told and is there stays"
     for name in REPOSITORIES:
-        tags = stored_tags(registry, name)
-        assert {tag: folded.tags(name)[tag] for tag in tags} == tags
+        tags, believed = stored_tags(registry, name), folded.pointed(name)
+        assert {tag: believed[tag] for tag in tags} == tags
+        gone = {(name, believed[tag]) for tag in believed.keys() - tags.keys()}
+        assert not gone & (told - there), "no tag leads to what this scan missed"
 
 
 @pytest.mark.parametrize("cache", [{}, {"cache": {"blobdescriptor": "inmemory"}}])

@@ -54,6 +54,7 @@ class Found:
             "content_count": position.content_count,
             "content_bytes": position.content_bytes,
             "absence_count": position.absence_count,
+            "removed_tag_count": position.removed_tag_count,
             "failed_count": position.failed_count,
             "page_count": position.page_count,
             "request_count": self.request_count,
@@ -123,9 +124,14 @@ class Inventory:
         )
         pages = Pages(edition, self._report, position.page_count)
         means = Means(
-            self._registry, asker, self._manifests, pages, self._settings.check_blobs
+            self._registry,
+            self._known,
+            asker,
+            self._manifests,
+            pages,
+            self._settings.check_blobs,
         )
-        await Scan(means, self._known, self._file, position).read()
+        await Scan(means, self._file, position).read()
         found = Found(
             region=self._settings.region,
             position=position,

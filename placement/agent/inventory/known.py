@@ -5,14 +5,26 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from placement.client import PlacementCallError, PlacementClient
-from placement.core.errors import NameUnknownError
-from placement.core.oci import Digest, Repository
+from placement.core.errors import (
+    ContentUnknownError,
+    ManifestUnknownError,
+    NameUnknownError,
+)
+from placement.core.oci import Digest, Repository, Tag
 from placement.core.topology import Region
 from placement.wire.json import plain
 
 PAGE_COUNT: Final = 1_000
 WHOLE: Final = frozenset({"REPLICA_PHASE_COMPLETE", "REPLICA_PHASE_VERIFIED"})
 """What is still on its way is not there yet, and that is no news."""
+UNHEARD_OF: Final = frozenset(
+    {
+        NameUnknownError.reason,
+        ContentUnknownError.reason,
+        ManifestUnknownError.reason,
+    }
+)
+"""Nobody ever told of it: nothing is believed of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,12 @@ class Known(Protocol):
 
     def replicas(self, repository: str = "") -> AsyncGenerator[Held, None]:
         """Yield what is in *repository*, or in all, each repository's in one run.
+
+        Raises PlacementError when that cannot be told.
+        """
+
+    async def tags(self, repository: Repository, digest: Digest) -> tuple[Tag, ...]:
+        """Return the tags that the region set and that still point to *digest*.
 
         Raises PlacementError when that cannot be told.
         """
@@ -55,5 +73,20 @@ class ServiceKnown:
                         int(replica["size_bytes"]),
                     )
         except PlacementCallError as error:
-            if error.reason != NameUnknownError.reason:
-                raise  # else nobody ever told of the repository: nothing is in it
+            if error.reason not in UNHEARD_OF:
+                raise
+
+    async def tags(self, repository: Repository, digest: Digest) -> tuple[Tag, ...]:
+        """Return what the service believes to point to *digest*, by this region."""
+        found = []
+        try:
+            asked = await self._client.get_placement(repository, digest)
+            for name in plain(asked)["placement"]["tags"]:
+                resolved = plain(await self._client.resolve_reference(repository, name))
+                same = resolved["content"]["digest"] == digest
+                if same and resolved["set_region"] == self._region:
+                    found.append(Tag(name))
+        except PlacementCallError as error:
+            if error.reason not in UNHEARD_OF:
+                raise
+        return tuple(found)

@@ -15,8 +15,10 @@ from placement.core.event import (
     InventoryContent,
     InventoryTaken,
     Name,
+    TagMoved,
     TimeNs,
 )
+from placement.core.fold import FRESH_NS
 from placement.core.oci import Descriptor
 from placement.core.topology import Region
 from placement.wire.events import EVENT_BYTES_MAX, encode_event
@@ -51,13 +53,14 @@ class Pages:
         self._report = report
         self._contents: list[InventoryContent] = []
         self._absences: list[InventoryAbsence] = []
+        self._removed: list[TagMoved] = []
         self._bytes = 0
         self.page_count = page_count
 
     @property
     def waiting_count(self) -> int:
         """What was found and is not yet reported."""
-        return len(self._contents) + len(self._absences)
+        return len(self._contents) + len(self._absences) + len(self._removed)
 
     async def add_content(self, content: InventoryContent) -> None:
         """Tell that *content* is there."""
@@ -75,6 +78,11 @@ class Pages:
         self._bytes += len(absence.digest) + len(absence.repository) + _FRAME_BYTES
         await self._flush_full(len(self._absences))
 
+    async def add_removed_tag(self, removed: TagMoved) -> None:
+        """Tell that a tag is no more."""
+        self._removed.append(removed)
+        await self._flush_full(len(self._removed))
+
     async def flush(self, *, complete: bool = False) -> None:
         """Report what waits; a *complete* scan ends with a page, even an empty one."""
         if not self.waiting_count and not complete:
@@ -85,9 +93,13 @@ class Pages:
             tuple(self._contents),
             tuple(self._absences),
         )
+        events = [removal_of(self._edition, removed) for removed in self._removed]
+        if fact.contents or fact.absences or complete:
+            self.page_count += 1
+            events.append(event_of(self._edition, self.page_count, fact))
         self._contents, self._absences, self._bytes = [], [], 0
-        self.page_count += 1
-        await self._report([event_of(self._edition, self.page_count, fact)])
+        self._removed = []
+        await self._report(events)
 
     async def _flush_full(self, count: int) -> None:
         if count >= PAGE_COUNT_MAX or self._bytes >= PAGE_BYTES_MAX:
@@ -105,6 +117,19 @@ def event_of(edition: Edition, page: int, fact: InventoryTaken) -> Event:
     body = encode_event(event).SerializeToString(deterministic=True)
     told = blake2b(body, digest_size=16).hexdigest()
     return replace(event, event_id=Identifier(f"inventory.{scan_ns}.{page}.{told}"))
+
+
+def removal_of(edition: Edition, removed: TagMoved) -> Event:
+    """Return the event of a tag that is no more, as of when the scan began.
+
+    It happened before that, nobody knows when. The fold orders a fact at most FRESH_NS
+    after it happened, so that whoever sets the tag during the scan is not undone.
+    """
+    happened_ns = TimeNs(edition.scan_time_ns - FRESH_NS)
+    said = f"{edition.region}/{removed.repository}:{removed.tag}"
+    told = blake2b(said.encode(), digest_size=16).hexdigest()
+    event_id = Identifier(f"inventory.{edition.scan_time_ns}.tag.{told}")
+    return Event(event_id, edition.region, removed, happened_ns, edition.publisher)
 
 
 def _clean(entry: InventoryContent) -> InventoryContent:

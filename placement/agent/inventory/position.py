@@ -38,6 +38,7 @@ class Position:
     content_count: int = 0
     content_bytes: int = 0
     absence_count: int = 0
+    removed_tag_count: int = 0
 
     @property
     def complete(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import structlog
 
 from placement.agent.inventory.asking import Asker, together
+from placement.agent.inventory.known import Known
 from placement.agent.inventory.manifests import ManifestCache
 from placement.agent.inventory.pages import Pages
 from placement.agent.inventory.probe import Probe
@@ -24,7 +25,8 @@ from placement.agent.registry.errors import (
     RegistryError,
 )
 from placement.agent.registry.listing import Page
-from placement.core.event import InventoryAbsence, InventoryContent
+from placement.core.errors import PlacementError
+from placement.core.event import InventoryAbsence, InventoryContent, TagMoved
 from placement.core.oci import (
     ContentKind,
     Descriptor,
@@ -46,6 +48,7 @@ class Means:
     """What reading a repository takes; one for all repositories of a scan."""
 
     registry: Registry
+    known: Known
     asker: Asker
     manifests: ManifestCache
     pages: Pages
@@ -60,8 +63,9 @@ class Tally:
     content_count: int = 0
     content_bytes: int = 0
     absence_count: int = 0
-    damaged_count: int = 0
-    """Manifests whose bytes are not theirs."""
+    removed_tag_count: int = 0
+    failed_count: int = 0
+    """What could not be told, so that the scan is not complete."""
 
 
 class RepositoryScan:
@@ -72,6 +76,7 @@ class RepositoryScan:
     ) -> None:
         """Read *repository*; *held* is believed to be there, with sizes."""
         self._registry = means.registry
+        self._known = means.known
         self._ask = means.asker.ask
         self._manifests = means.manifests
         self._pages = means.pages
@@ -165,7 +170,7 @@ class RepositoryScan:
         except NotThereError:
             return None
         except ContentDamagedError as error:
-            self.tally.damaged_count += 1
+            self.tally.failed_count += 1
             log.warning("manifest_damaged", error=str(error))
             return None
         self._manifests.put(target.digest, manifest.references)
@@ -219,10 +224,25 @@ class RepositoryScan:
             self.tally.absence_count += 1
             absence = InventoryAbsence(digest, self._repository)
             await self._pages.add_absence(absence)
+            await self._remove_tags(digest)
             return
         there = Descriptor(digest, "", size_bytes)
         self._count(there)
         await self._tell(there)
+
+    async def _remove_tags(self, digest: Digest) -> None:
+        """Tell of the tags that were believed to point to what is gone, and are too."""
+        try:
+            tags = await self._known.tags(self._repository, digest)
+        except PlacementError as error:
+            self.tally.failed_count += 1
+            log.warning("tags_unknown", reason=error.reason, error=str(error))
+            return
+        for tag in tags:
+            if await self._manifest_at(tag) is None:
+                self.tally.removed_tag_count += 1
+                removed = TagMoved(self._repository, tag)
+                await self._pages.add_removed_tag(removed)
 
     def _claim(self, digest: Digest) -> bool:
         """Say whether nobody has asked for *digest* yet, and ask for it."""

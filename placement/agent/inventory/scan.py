@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from placement.agent.inventory.known import Held, Known
+from placement.agent.inventory.known import Held
 from placement.agent.inventory.position import Position, PositionFile
 from placement.agent.inventory.repository import Means, RepositoryScan, Tally
 from placement.agent.inventory.settings import (
@@ -31,12 +31,10 @@ log = structlog.get_logger(__name__)
 class Scan:
     """Reads what is left of a scan, and moves its position on."""
 
-    def __init__(
-        self, means: Means, known: Known, file: PositionFile, position: Position
-    ) -> None:
+    def __init__(self, means: Means, file: PositionFile, position: Position) -> None:
         """Go on from *position*, which is changed on the way and kept in *file*."""
         self._means = means
-        self._known = known
+        self._known = means.known
         self._file = file
         self._position = position
         self._failures_in_a_row = 0
@@ -157,12 +155,13 @@ class Scan:
             return None
         self._failures_in_a_row = 0
         position = self._position
-        position.failed_count += self._failed_count + tally.damaged_count
+        position.failed_count += self._failed_count + tally.failed_count
         self._failed_count = 0
         position.tag_count += tally.tag_count
         position.content_count += tally.content_count
         position.content_bytes += tally.content_bytes
         position.absence_count += tally.absence_count
+        position.removed_tag_count += tally.removed_tag_count
         return tally
 
     async def _advance(self, name: Repository) -> None:

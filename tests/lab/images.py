@@ -1,0 +1,50 @@
+"""The images that are pushed: of layers that no other image has, in two versions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.oci_layout import write_image
+
+SIZES: Final = {
+    "app": (4_000_000, 2_000_000, 1_000_000, 200_000),
+    "big": (40_000_000, 30_000_000, 20_000_000, 8_000_000, 2_000_000),
+}
+"""Bytes of each layer; the last two change from version to version."""
+CHANGED_LAYERS: Final = 2
+VERSIONS: Final = ("v1", "v2")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an app's image, as an OCI layout on disk."""
+
+    kind: str
+    """``app`` or ``big``."""
+    repository: str
+    tag: str
+    layout: Path
+    digest: str
+    layers_bytes: int
+
+    @property
+    def which(self) -> str:
+        """``first`` or ``second``."""
+        return "first" if self.tag == VERSIONS[0] else "second"
+
+
+def made(folder: Path, kind: str, repository: str, seed: int) -> tuple[Version, ...]:
+    """Write both versions of an image that shares nothing with another seed's."""
+    sizes = SIZES[kind]
+    found = []
+    for number, tag in enumerate(VERSIONS):
+        root = folder / f"{repository.replace('/', '-')}-{tag}"
+        kept = len(sizes) - CHANGED_LAYERS
+        # A layer's bytes follow from the sizes before it and its own: one byte more in
+        # the first that changes makes another layer of it and of all that follow.
+        changed = (sizes[kept] + number, *sizes[kept + 1 :])
+        layer_sizes = (*sizes[:kept], *changed)
+        digest = write_image(root, tag, layer_sizes, seed)
+        total = sum(layer_sizes)
+        found.append(Version(kind, repository, tag, root, digest, total))
+    return tuple(found)

@@ -56,7 +56,7 @@ class TokenService:
         life_seconds: int = 300,
         address: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
-        """Make a key and its certificate in *directory*; *users* by name."""
+        """Take *directory*'s key and certificate, or make them; *users* by name."""
         directory.mkdir(parents=True, exist_ok=True)
         self._key = directory / "token.key"
         self.certificate = directory / "token.pem"
@@ -64,7 +64,8 @@ class TokenService:
         self.life_seconds = life_seconds
         self.counts: Counter[str] = Counter()
         """How often each user was given a token; the empty name: nobody's."""
-        make_certificate(self._key, self.certificate)
+        if not self.certificate.exists():
+            make_certificate(self._key, self.certificate)
         self._chain = "".join(self.certificate.read_text().splitlines()[1:-1])
         self._socket = socket.create_server(address)
         app = Starlette(routes=[Route("/token", self._answer)])

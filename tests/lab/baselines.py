@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.lab.clients import Clients
+from tests.lab.clients import Clients, Place
 from tests.lab.images import Version, made
 from tests.lab.network import CACHE_PORT, REGISTRY_PORT, SINGLE_FETCH_PORT, Network
 from tests.lab.places import IAD, SYD, Plan
@@ -80,7 +80,7 @@ class Baselines:
         for way in WAYS:
             address = f"{self._network.reached(way.region, SYD)}:{way.port}"
             for time in range(way.times):
-                pulled = await self._clients.pull(client, SYD, address, image)
+                pulled = await self._clients.pull(client, SYD, Place(address), image)
                 route = way.name
                 if way.times > 1:
                     route += ", again" if time else ", first"

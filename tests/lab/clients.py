@@ -39,6 +39,17 @@ class Pulled:
         return self.ocean_bytes < OVERHEAD_BYTES
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """From where a client pulls: a registry as the image's name has it, or its mirror.
+
+    skopeo knows no mirrors: it is addressed to the mirror itself.
+    """
+
+    registry: str
+    mirror: str = ""
+
+
 class PullError(LabError):
     """A client did not get the image; the message has what it printed."""
 
@@ -60,8 +71,8 @@ class Clients:
         """Return whether the program is here."""
         return shutil.which("ctr" if client == "containerd" else client) is not None
 
-    async def pull(self, client: str, region: str, address: str, image: str) -> Pulled:
-        """Pull *image* (REPOSITORY:TAG) from *address* in *region*, from nothing.
+    async def pull(self, client: str, region: str, place: Place, image: str) -> Pulled:
+        """Pull *image* (REPOSITORY:TAG) in *region*, from nothing.
 
         Raises PullError when it does not get it.
         """
@@ -70,10 +81,10 @@ class Clients:
         root.mkdir(parents=True)
         try:
             if client == "containerd":
-                return await self._containerd(region, root, address, image)
+                return await self._containerd(region, root, place, image)
             MEMORY.unlink(missing_ok=True)
             chosen = self._skopeo if client == "skopeo" else self._podman
-            return await self._timed(region, chosen(root, address, image))
+            return await self._timed(region, chosen(root, place, image))
         finally:
             shutil.rmtree(root, ignore_errors=True)
 
@@ -86,21 +97,30 @@ class Clients:
         command += ["--dest-authfile", str(auth), f"oci:{layout}:{tag}"]
         await self._run(region, [*command, f"docker://{address}/{image}"])
 
-    def _skopeo(self, root: Path, address: str, image: str) -> list[str]:
+    def _skopeo(self, root: Path, place: Place, image: str) -> list[str]:
+        address = place.mirror or place.registry
         auth = self._users.auth_file(root, MACHINE, (address,))
         command = ["skopeo", "--insecure-policy", "copy", "--src-tls-verify=false"]
         command += ["--src-authfile", str(auth), f"docker://{address}/{image}"]
         return [*command, f"oci:{root}/image"]
 
-    def _podman(self, root: Path, address: str, image: str) -> list[str]:
-        auth = self._users.auth_file(root, MACHINE, (address,))
-        command = ["podman", "--root", f"{root}/root", "--runroot", f"{root}/run"]
+    def _podman(self, root: Path, place: Place, image: str) -> list[str]:
+        hosts = [host for host in (place.registry, place.mirror) if host]
+        auth = self._users.auth_file(root, MACHINE, hosts)
+        lines = ["[[registry]]", f'location = "{place.registry}"', "insecure = true"]
+        if place.mirror:
+            lines += ["[[registry.mirror]]", f'location = "{place.mirror}"']
+            lines += ["insecure = true"]
+        known = root / "registries.conf"
+        known.write_text("\n".join([*lines, ""]), "utf-8")
+        command = ["env", f"CONTAINERS_REGISTRIES_CONF={known}"]
+        command += ["podman", "--root", f"{root}/root", "--runroot", f"{root}/run"]
         command += ["--cgroup-manager", "cgroupfs", "--events-backend", "none"]
         command += ["--tmpdir", f"{root}/work", "pull", "--quiet", "--tls-verify=false"]
-        return [*command, "--authfile", str(auth), f"{address}/{image}"]
+        return [*command, "--authfile", str(auth), f"{place.registry}/{image}"]
 
     async def _containerd(
-        self, region: str, root: Path, address: str, image: str
+        self, region: str, root: Path, place: Place, image: str
     ) -> Pulled:
         """Pull with ctr, by a containerd that was started for it."""
         socket = root / "socket"
@@ -112,11 +132,12 @@ class Clients:
             f'[grpc]\naddress = "{socket}"\n[ttrpc]\naddress = "{socket}.ttrpc"\n',
             "utf-8",
         )
-        hosts = root / "hosts" / address
+        hosts = root / "hosts" / place.registry
         hosts.mkdir(parents=True)
+        nearest = place.mirror or place.registry
         (hosts / "hosts.toml").write_text(
-            f'server = "http://{address}"\n'
-            f'[host."http://{address}"]\ncapabilities = ["pull", "resolve"]\n',
+            f'server = "http://{place.registry}"\n'
+            f'[host."http://{nearest}"]\ncapabilities = ["pull", "resolve"]\n',
             "utf-8",
         )
         daemon = self._children.start(
@@ -128,7 +149,7 @@ class Clients:
             user = f"{MACHINE}:{self._users.passwords[MACHINE]}"
             command = ["ctr", "--address", str(socket), "image", "pull"]
             command += ["--hosts-dir", f"{root}/hosts", "--user", user]
-            return await self._timed(region, [*command, f"{address}/{image}"])
+            return await self._timed(region, [*command, f"{place.registry}/{image}"])
         finally:
             daemon.stop()
 

@@ -63,16 +63,6 @@ class Users:
         return file
 
 
-@dataclass
-class RegionalRegistry:
-    """What one region keeps its images in."""
-
-    region: str
-    child: Child
-    folder: Path
-    tokens: Child
-
-
 class Registries:
     """Starts registries and caches in their regions."""
 
@@ -83,17 +73,17 @@ class Registries:
         self._network = network
         self._children = children
         self._folder = folder
+        self._tokens = folder / "tokens"
+        """One key for all token services: a token of one counts at every registry."""
         self.users = users
 
-    async def registry(
-        self, region: str, *, notifies: bool = False
-    ) -> RegionalRegistry:
+    async def registry(self, region: str, *, notifies: bool = False) -> Child:
         """Start *region*'s registry and token service; it may notify an agent."""
         folder = self._folder / f"registry-{region}"
-        self.users.written(folder / "tokens")
+        self.users.written(self._tokens)
         host = self._network.host(region)
         command = [sys.executable, "-m", "tests.lab.tokens"]
-        command += [host, str(TOKENS_PORT), str(folder / "tokens")]
+        command += [host, str(TOKENS_PORT), str(self._tokens)]
         tokens = self._start(region, "tokens", command)
         await tokens.said("ready")
         sections = self._notifications(region) if notifies else {}
@@ -102,7 +92,7 @@ class Registries:
             region, "registry", ["docker-registry", "serve", str(configuration)]
         )
         await child.said("listening on")
-        return RegionalRegistry(region, child, folder, tokens)
+        return child
 
     async def cache(self, region: str, origin: str) -> Child:
         """Start Distribution's own pull-through cache of *origin* in *region*."""
@@ -113,9 +103,8 @@ class Registries:
             "username": MACHINE,
             "password": self.users.passwords[MACHINE],
         }
-        tokens = self._folder / f"registry-{region}" / "tokens"
         configuration = self._configuration(
-            region, CACHE_PORT, folder, {"proxy": proxy}, tokens
+            region, CACHE_PORT, folder, {"proxy": proxy}
         )
         child = self._start(
             region, "cache", ["docker-registry", "serve", str(configuration)]
@@ -167,7 +156,6 @@ class Registries:
         port: int,
         folder: Path,
         sections: dict[str, Any],
-        tokens: Path | None = None,
     ) -> Path:
         """Write a docker-registry's configuration; JSON is YAML."""
         host = self._network.host(region)
@@ -176,7 +164,7 @@ class Registries:
             "realm": f"http://{host}:{TOKENS_PORT}/token",
             "service": SERVICE,
             "issuer": ISSUER,
-            "rootcertbundle": str((tokens or folder / "tokens") / "token.pem"),
+            "rootcertbundle": str(self._tokens / "token.pem"),
         }
         told = {
             "version": 0.1,

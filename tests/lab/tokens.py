@@ -3,7 +3,7 @@
     python -m tests.lab.tokens HOST PORT DIRECTORY
 
 DIRECTORY holds users.json, ``{name: {"password": …, "actions": […]}}``, and is given
-the certificate that the region's registry trusts.
+a key and the certificate that registries trust, unless it has them.
 """
 
 import json

@@ -222,6 +222,18 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
             "let an operator look at the service's log",
             None,
         ),
+        "SPOOL_FULL": _own(
+            _Code.RESOURCE_EXHAUSTED,
+            "an agent's spool holds as much as it may, and refuses more",
+            "look why the agent does not reach the log, or give its spool more room",
+            30_000,
+        ),
+        "SPOOL_UNWRITABLE": _own(
+            _Code.INTERNAL,
+            "an agent's spool cannot be written",
+            "give the agent's disk room, or set agent.state_dir elsewhere",
+            None,
+        ),
         "CONFIG_INVALID": _own(
             _Code.FAILED_PRECONDITION,
             "a key of the configuration has a value that cannot be",

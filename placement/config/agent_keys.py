@@ -67,6 +67,35 @@ class ReceiverConfig(Section):
     ] = ""
 
 
+class SpoolConfig(Section):
+    """How much is kept on disk until it is in the log, and afterwards."""
+
+    waiting_bytes_max: Annotated[
+        int,
+        said(
+            "bytes that may wait for the log, 1048576 to 2^50; more is refused",
+            ge=1 << 20,
+            le=1 << 50,
+        ),
+    ] = 1 << 30
+    kept_bytes_max: Annotated[
+        int,
+        said(
+            "bytes to keep of what was sent, in case the log loses it, 0 to 2^50",
+            ge=0,
+            le=1 << 50,
+        ),
+    ] = 256 << 20
+    kept_seconds: Annotated[
+        float,
+        said("seconds to keep what was sent, 0 to 31,536,000", ge=0, le=31_536_000),
+    ] = 259_200.0
+    aside_count_max: Annotated[
+        int,
+        said("how much to keep of what can never be sent, 1 to 10^7", ge=1, le=10**7),
+    ] = 10_000
+
+
 class StartsConfig(Section):
     """From which schedulers machine starts are read."""
 
@@ -166,6 +195,7 @@ class AgentConfig(Section):
         said("other regions' registries, by region, where they are not as this one"),
     ] = Field(default_factory=dict)
     receiver: ReceiverConfig = ReceiverConfig()
+    spool: SpoolConfig = SpoolConfig()
     starts: StartsConfig = StartsConfig()
     inventory: InventoryConfig = InventoryConfig()
     replicator: ReplicatorConfig = ReplicatorConfig()

@@ -15,7 +15,8 @@ from placement.cli.documents import (
     read_documents,
 )
 from placement.cli.sending import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, batched
-from placement.cli.translating import Prepared, Translator, parse_networks, rebased
+from placement.agent.feeds.networks import parse_networks
+from placement.cli.translating import Prepared, Translator, rebased
 from placement.core.errors import InputError
 from placement.core.event import ContentPulled, Event
 from placement.core.topology import Region

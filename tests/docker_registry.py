@@ -116,8 +116,7 @@ class DockerRegistry:
 
     def collect(self) -> list[str]:
         """Return the command that collects its garbage, word by word."""
-        command = [str(BINARY), "garbage-collect", "--delete-untagged"]
-        return [*command, str(self.configuration)]
+        return [str(BINARY), "garbage-collect", str(self.configuration)]
 
     def blob_path(self, digest: str) -> Path:
         """Return where it keeps the bytes of a blob."""

@@ -33,6 +33,7 @@ class Manifests:
         self,
         asker: Asker,
         places: Places,
+        *,
         tags: Tags,
         filling: Filling | None,
         reports: Reports,
@@ -104,10 +105,9 @@ class Manifests:
             self._counts["corrupted"] += 1
             self._places.damaged([answer.region], wanted)
             return None
-        self._counts[
-            "local" if answer.region == self._places.region else "streamed"
-        ] += 1
-        if answer.region != self._places.region:
+        here = answer.region == self._places.region
+        self._counts["local" if here else "streamed"] += 1
+        if not here:
             media_type = response.headers.get("Content-Type", "")
             self._keep(body, media_type, wanted, answer.region)
             self._reports.pulled(wanted, answer.region, len(body), client.user_agent)

@@ -136,14 +136,14 @@ class Pushes:
         request: Request,
         region: Region,
         content: AsyncIterator[bytes] | bytes | None,
-        timeout: httpx.Timeout,
+        patience: httpx.Timeout,
     ) -> Response:
         """Return one registry's answer; raises RegistryUnreachableError."""
         names = (*PASSED, "Authorization", "User-Agent")
         headers = {n: request.headers[n] for n in names if n in request.headers}
         path = path_asked(request)
         registry = self._registries[region]
-        relayed = Relayed(request.method, path, headers, content, timeout)
+        relayed = Relayed(request.method, path, headers, content, patience)
         try:
             response = await registry.relay(relayed)
         except ClientDisconnect:
@@ -153,7 +153,8 @@ class Pushes:
                 return challenged(response)
             body = await whole(response, RELAYED_BYTES_MAX)
         except (httpx.HTTPError, RegistryError) as error:
-            raise RegistryUnreachableError(f"{path}: {error!r}") from error
+            message = f"{path}: {error!r}"
+            raise RegistryUnreachableError(message) from error
         finally:
             await response.aclose()
         self._counts["pushed"] += 1
@@ -179,7 +180,7 @@ def path_asked(request: Request) -> str:
 
 
 def _brought_back(location: str, base: str, request: Request, region: Region) -> str:
-    """Return a registry's address as one of ours; one of another host stays as it is."""
+    """Return a registry's address as one of ours; another host's stays as it is."""
     there, own = urlsplit(location), urlsplit(base)
     if there.netloc and there.netloc != own.netloc:
         return location

@@ -43,6 +43,7 @@ from placement.agent.router.tags import Tags
 from placement.core.errors import InputError
 from placement.core.oci import (
     Digest,
+    Repository,
     Tag,
     is_digest,
     parse_digest,
@@ -72,6 +73,7 @@ class Router:
         local: Placements,
         registries: Mapping[Region, Registry],
         report: Report,
+        *,
         clock: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -98,18 +100,18 @@ class Router:
         self._manifests = Manifests(
             self._asker,
             self._places,
-            self._tags,
-            self._filling,
-            self._reports,
-            self.counts,
+            tags=self._tags,
+            filling=self._filling,
+            reports=self._reports,
+            counts=self.counts,
         )
         self._blobs = Blobs(
             self._asker,
             self._places,
-            self._flights,
-            Redirects(settings, self._asker, self._places),
-            self._reports,
-            self.counts,
+            flights=self._flights,
+            redirects=Redirects(settings, self._asker, self._places),
+            reports=self._reports,
+            counts=self.counts,
             fills=self._filling is not None,
         )
         self._listing = Listing(self._asker, self._places)
@@ -177,32 +179,35 @@ class Router:
 
     async def _named(self, request: Request, named: re.Match[str]) -> Response:
         repository = parse_repository(named["name"])
-        reads = request.method in {"GET", "HEAD"}
-        head = request.method == "HEAD"
         if named["session"] is not None:
             begins = request.method == "POST"
             push = self._pushes.begin if begins else self._pushes.go_on
             return await push(request)
-        client = _client(request)
+        if request.method in {"GET", "HEAD"}:
+            return await self._read(request, repository, named)
+        if request.method == "DELETE":
+            return await self._pushes.delete(request)
+        if request.method == "PUT" and named["reference"]:
+            reference = parse_reference(named["reference"])
+            return await self._pushes.manifest(request, repository, reference)
+        return oci_error(405, "UNSUPPORTED", "the operation is unsupported")
+
+    async def _read(
+        self, request: Request, repository: Repository, named: re.Match[str]
+    ) -> Response:
+        client, head = _client(request), request.method == "HEAD"
         if named["tags"]:
             return await self._listing.tags(client, repository, request.query_params)
         if named["digest"]:
             wanted = Wanted(repository, parse_digest(named["digest"]))
-            if not reads:
-                return await self._pushes.delete(request)
             read = self._blobs.head if head else self._blobs.get
             return await read(client, wanted)
         reference = parse_reference(named["reference"])
-        if request.method == "PUT":
-            return await self._pushes.manifest(request, repository, reference)
-        if not reads:
-            return await self._pushes.delete(request)
         if is_digest(reference):
             wanted = Wanted(repository, Digest(reference))
             return await self._manifests.read(client, wanted, head=head)
-        return await self._manifests.tagged(
-            client, repository, Tag(reference), head=head
-        )
+        tag = Tag(reference)
+        return await self._manifests.tagged(client, repository, tag, head=head)
 
     async def _version(self, request: Request) -> Response:
         """Say whether the API is spoken here, or what to log in with."""

@@ -1,4 +1,4 @@
-"""Serves an app on one socket until cancelled, with TLS where there is a certificate."""
+"""Serves an app on one socket until cancelled; with TLS, given a certificate."""
 
 import asyncio
 import contextlib

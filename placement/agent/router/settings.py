@@ -7,6 +7,7 @@ from typing import Final
 from placement.core.event import Name
 from placement.core.topology import Region
 
+NOBODY: Final = Name("")
 SPOOL_BYTES_MAX: Final = 16 << 30
 """Content on its way through, all flights together; more is streamed without one."""
 
@@ -32,7 +33,7 @@ class RouterSettings:
     spool_bytes_max: int = SPOOL_BYTES_MAX
     cert_file: Path | None = None
     key_file: Path | None = None
-    publisher: Name = Name("")
+    publisher: Name = NOBODY
     """Who reports, as the log shall name it."""
 
     def redirects(self, user_agent: str) -> bool:

@@ -17,8 +17,8 @@ whose content is known has been weighed by the state already.) If the state move
 meanwhile, all is asked once more.
 
 When the owner does not answer in time, the digest that is known counts while the state
-is LIVE. From a STALE state no tag is answered: then the origin's word counts, or our own
-registry's.
+is LIVE. From a STALE state no tag is answered: then the origin's word counts, or our
+own registry's.
 
 What this cannot know: a tag set back to an older, known image in a region that neither
 owns it, nor is ours, nor was seen with it, for as long as that event is on its way; and

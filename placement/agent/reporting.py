@@ -1,11 +1,12 @@
-"""How the parts of an agent tell the log what they did and saw."""
+"""How the agent's parts say what happened: durably, whoever takes it on from there."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
 from placement.core.event import Event
 
 Report = Callable[[Sequence[Event]], Awaitable[None]]
-"""Takes events durably: they reach the log sooner or later once this returns.
+"""Keeps events so that they are published, whatever ends the process.
 
-Raises PlacementError when they were not taken: report the same events again.
+They are on disk once it returns. An event of the same id is the same event, however
+often it is reported. Raises PlacementError when they could not be kept.
 """

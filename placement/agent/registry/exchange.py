@@ -53,11 +53,15 @@ class Exchange:
         """
         response: httpx.Response | None = None
         try:
-            response = await self._send(call, self._authority.known(call.scope))
+            once = hasattr(call.content, "__anext__")
+            sent = self._authority.known(call.scope)
+            if once and sent is None:
+                sent = await self._authority.ready(call.scope)
+            response = await self._send(call, sent)
             if response.status_code == httpx.codes.UNAUTHORIZED:
                 challenges = response.headers.get_list("WWW-Authenticate")
-                header = await self._authority.learned(challenges, call.scope)
-                if header is not None and not hasattr(call.content, "__anext__"):
+                header = await self._authority.learned(challenges, call.scope, sent)
+                if header is not None and not once:
                     await response.aclose()
                     response = await self._send(call, header)
             if response.status_code not in call.expected:

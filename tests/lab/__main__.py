@@ -119,6 +119,12 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="2 regions, a small image")
     parser.add_argument("--proxies", action="store_true", help="without namespaces")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every row")
+    parser.add_argument(
+        "--part",
+        choices=("baselines", "ours"),
+        action="append",
+        help="only this part of it; may be given twice",
+    )
     asked = parser.parse_args()
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing:
@@ -146,6 +152,7 @@ def main() -> int:
             "tun": bool(ground.unshare),
             "folder": folder,
             "json_descriptor": descriptors[0] if descriptors else -1,
+            "parts": asked.part or ["baselines", "ours"],
         }
         command = within(ground, json.dumps(order))
         try:

@@ -20,13 +20,21 @@ from typing import Final
 from rich.console import Console
 
 from tests.lab import places
+from placement.client import PlacementClient
 from tests.lab.baselines import Baselines
+from tests.lab.checks import Check, table_of_checks
 from tests.lab.children import Children, LabError
 from tests.lab.clients import Clients
+from tests.lab.crowd import crowd
+from tests.lab.demand import own_work_is_no_demand
+from tests.lab.failures import KIND, failures
 from tests.lab.network import Network, ProxyNetwork, TunNetwork
+from tests.lab.operator import CALL_SECONDS, DECIDES, OBSERVES, Operator
 from tests.lab.places import Plan
+from tests.lab.product import Product
 from tests.lab.registries import Registries, Users
 from tests.lab.rows import Row, table_of, write_json
+from tests.lab.story import Stage, brand_new, told
 
 WIDTH_WITHOUT_TERMINAL: Final = 130
 
@@ -40,6 +48,7 @@ class Order:
     folder: str
     json_descriptor: int
     """Where to write every row; below 0: nowhere."""
+    parts: tuple[str, ...] = ("baselines", "ours")
 
     @property
     def planned(self) -> Plan:
@@ -57,6 +66,7 @@ class Lab:
     children: Children
     folder: Path
     rows: list[Row] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     users: Users = field(default_factory=Users)
     began: float = field(default_factory=time.monotonic)
 
@@ -67,17 +77,54 @@ class Lab:
     async def baselines(self) -> None:
         """Measure what there is without us."""
         folder = self.folder / "baselines"
-        folder.mkdir()
-        registries = Registries(self.network, self.children, folder, self.users)
-        clients = Clients(self.network, self.children, folder, self.users)
+        (folder / "logs").mkdir(parents=True)
+        children = Children(folder / "logs")
+        registries = Registries(self.network, children, folder, self.users)
+        clients = Clients(self.network, children, folder, self.users)
         parts = Baselines(self.network, registries, clients, folder)
         plan = self.order.planned
         known = [client for client in plan.clients if clients.has(client)]
         for client in plan.clients:
             if client not in known:
                 self.say(f"{client} is not installed: left out")
-        async for row in parts.run(plan, self.say):
-            self.rows.append(row)
+        try:
+            async for row in parts.run(plan, self.say):
+                self.rows.append(row)
+        finally:
+            children.stop()
+
+    async def ours(self) -> None:
+        """Measure what there is with us."""
+        folder = self.folder / "ours"
+        folder.mkdir()
+        registries = Registries(self.network, self.children, folder, self.users)
+        clients = Clients(self.network, self.children, folder, self.users)
+        product = Product(self.network, registries, self.children, folder / "program")
+        await product.start()
+        plan = self.order.planned
+        async with PlacementClient(product.target, timeout_s=CALL_SECONDS) as client:
+            operator = Operator(client)
+            await product.whole()
+            stage = Stage(plan, product, operator, clients, folder, self.say)
+            async for row in scenes(stage, self.checks):
+                self.rows.append(row)
+            self.checks.append(await own_work_is_no_demand(stage))
+
+
+async def scenes(stage: Stage, checks: list[Check]) -> AsyncIterator[Row]:
+    """Play everything that is planned; yield each row."""
+    plan = stage.plan
+    for mode in (OBSERVES, DECIDES):
+        for kind in plan.images:
+            clients = plan.clients if kind == KIND else plan.clients[:1]
+            async for row in told(stage, mode, kind, clients, plan.rounds):
+                yield row
+    async for row in brand_new(stage, plan.images[-1], plan.rounds):
+        yield row
+    async for row in crowd(stage, KIND, plan.clients[0], checks):
+        yield row
+    async for row in failures(stage, checks):
+        yield row
 
 
 @contextlib.asynccontextmanager
@@ -102,16 +149,21 @@ async def run(order: Order) -> int:
     """Run everything that was ordered; returns the exit code."""
     async with lab(order) as running:
         try:
-            await running.baselines()
+            if "baselines" in order.parts:
+                await running.baselines()
+            if "ours" in order.parts:
+                await running.ours()
         except LabError as error:
             running.screen.print(f"The lab failed: {error}", style="red")
             return 1
         finally:
             running.screen.print(table_of("Pulls in syd", running.rows))
+            if running.checks:
+                running.screen.print(table_of_checks(running.checks))
             if order.json_descriptor >= 0:
                 with os.fdopen(order.json_descriptor, "w") as file:
                     write_json(running.rows, file)
-    return 0
+    return 0 if all(check.kept for check in running.checks) else 1
 
 
 async def until_left(order: Order) -> int:

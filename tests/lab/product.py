@@ -75,6 +75,7 @@ class Product:
             self._start_agent(region)
         for child in self.agent_of.values():
             await child.said("receiver_listening")
+            await child.said("router_listening")
 
     async def whole(self) -> None:
         """Return when everything runs again, and the service has caught up."""
@@ -142,7 +143,7 @@ class Product:
                 },
             },
         )
-        command = [sys.executable, "-m", "placement", "agent", "--config", str(file)]
+        command = [sys.executable, "-m", "tests.lab.composed_agent", str(file)]
         self.agent_of[region] = self._started(region, "agent", command)
 
     def _registry_keys(self, region: str, seen_from: str) -> dict[str, object]:

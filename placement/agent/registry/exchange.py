@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
@@ -32,7 +32,7 @@ class Call:
     expected: tuple[int, ...] = (200,)
     headers: Mapping[str, str] | None = None
     content: bytes | AsyncIterator[bytes] | None = None
-    timeout: httpx.Timeout = TIMEOUT
+    timeout: httpx.Timeout = field(default_factory=lambda: TIMEOUT)
 
 
 class Exchange:

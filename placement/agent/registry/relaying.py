@@ -19,7 +19,7 @@ class Relayed:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Everything that is to be sent, the sender's own Authorization with it."""
     content: bytes | AsyncIterator[bytes] | None = None
-    timeout: httpx.Timeout = TIMEOUT
+    timeout: httpx.Timeout = field(default_factory=lambda: TIMEOUT)
 
 
 class Relaying(Asking):

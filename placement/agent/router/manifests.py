@@ -1,6 +1,5 @@
 """Answers GET and HEAD of manifests: tags are resolved first, then read by digest."""
 
-import hashlib
 from collections import Counter
 from contextlib import suppress
 from typing import Final
@@ -10,7 +9,11 @@ from starlette.responses import Response
 
 from placement.agent.registry.asking import whole
 from placement.agent.registry.errors import RegistryError
-from placement.agent.registry.manifests import MANIFEST_BYTES_MAX, parse_manifest
+from placement.agent.registry.manifests import (
+    MANIFEST_BYTES_MAX,
+    digest_of,
+    parse_manifest,
+)
 from placement.agent.router.answers import headed, relayed_headers, unavailable
 from placement.agent.router.asking import Answer, Ask, Asker, Client, Refusal
 from placement.agent.router.filling import Filling
@@ -18,7 +21,7 @@ from placement.agent.router.places import Places, Wanted
 from placement.agent.router.reports import Reports
 from placement.agent.router.tags import Pointed, Tags
 from placement.core.errors import InputError
-from placement.core.oci import Digest, Repository, Tag
+from placement.core.oci import Repository, Tag
 from placement.core.topology import Region
 
 UNKNOWN: Final = "MANIFEST_UNKNOWN"
@@ -101,7 +104,7 @@ class Manifests:
             return None
         finally:
             await response.aclose()
-        if not is_of(body, wanted.digest):
+        if digest_of(body, wanted.digest.partition(":")[0]) != wanted.digest:
             self._counts["corrupted"] += 1
             self._places.damaged([answer.region], wanted)
             return None
@@ -121,14 +124,10 @@ class Manifests:
     def _keep(
         self, body: bytes, media_type: str, wanted: Wanted, source: Region
     ) -> None:
-        if self._filling is None or not wanted.digest.startswith("sha256:"):
+        if self._filling is None:
             return
         with suppress(InputError):
-            manifest = parse_manifest(body, media_type)
+            algorithm = wanted.digest.partition(":")[0]
+            manifest = parse_manifest(body, media_type, algorithm)
             self._filling.image(wanted, manifest, source)
 
-
-def is_of(body: bytes, digest: Digest) -> bool:
-    """Say whether *body* has *digest*."""
-    algorithm, _, expected = digest.partition(":")
-    return hashlib.new(algorithm, body).hexdigest() == expected

@@ -119,6 +119,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="2 regions, a small image")
     parser.add_argument("--proxies", action="store_true", help="without namespaces")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every row")
+    parser.add_argument("--logs", type=Path, metavar="DIR", help="keep all logs there")
     parser.add_argument(
         "--part",
         choices=("baselines", "ours"),
@@ -152,6 +153,7 @@ def main() -> int:
             "tun": bool(ground.unshare),
             "folder": folder,
             "json_descriptor": descriptors[0] if descriptors else -1,
+            "logs": str(asked.logs.absolute()) if asked.logs else "",
             "parts": asked.part or ["baselines", "ours"],
         }
         command = within(ground, json.dumps(order))

@@ -9,9 +9,9 @@ SHOWN: int = 5
 async def own_work_is_no_demand(stage: Stage) -> Check:
     """Compare the uses that the service counts with those that were real.
 
-    Wherever nobody pulled a version or started it, the service must count nothing, though
-    it was copied from there and to there, and scanned. Where somebody did, it counts the
-    starts exactly, and no more pulls than there were.
+    Wherever nobody pulled a version or started it, the service must count nothing,
+    though it was copied from there and to there, and scanned. Where somebody did, it
+    counts the starts exactly, and no more pulls than there were.
     """
     operator, wrong, real = stage.operator, [], 0
     for version in stage.versions:

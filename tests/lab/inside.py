@@ -19,8 +19,8 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.lab import places
 from placement.client import PlacementClient
+from tests.lab import places
 from tests.lab.baselines import Baselines
 from tests.lab.checks import Check, table_of_checks
 from tests.lab.children import Children, LabError
@@ -49,6 +49,8 @@ class Order:
     json_descriptor: int
     """Where to write every row; below 0: nowhere."""
     parts: tuple[str, ...] = ("baselines", "ours")
+    logs: str = ""
+    """Where to keep the programs' logs; empty: nowhere."""
 
     @property
     def planned(self) -> Plan:
@@ -142,6 +144,8 @@ async def lab(order: Order) -> AsyncIterator[Lab]:
         yield Lab(order, screen, network, children, folder)
     finally:
         children.stop()
+        if order.logs:
+            shutil.copytree(logs, order.logs, dirs_exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 

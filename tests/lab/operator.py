@@ -92,7 +92,7 @@ class Operator:
         return await until(all_there, f"{version.repository}:{version.tag} {wanted}")
 
     async def demands(self, version: Version) -> dict[str, tuple[int, int]]:
-        """Return the pulls and starts of a version that the service counts, by region."""
+        """Return the pulls and starts of a version that are counted, by region."""
         answer = await self.client.get_placement(version.repository, version.digest)
         return {
             one.region: (one.pull_count, one.start_count)

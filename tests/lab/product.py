@@ -92,7 +92,7 @@ class Product:
                 answer = await client.get_service_info()
             except PlacementCallError:
                 return False
-        return answer.basis.serving_state == basis_pb2.SERVING_STATE_LIVE
+        return answer.basis.state == basis_pb2.SERVING_STATE_LIVE
 
     def _start_broker(self) -> None:
         host = self.network.host(HOME)

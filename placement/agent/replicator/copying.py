@@ -111,11 +111,16 @@ class Copier:
     async def _manifest(self, wanted: Wanted, content: Descriptor) -> Manifest | None:
         """Return a manifest, ours if it is here; None: *content* is a blob."""
         repository, digest = wanted.repository, content.digest
-        with at_target():
-            try:
+        unknown = not content.media_type
+        try:
+            with at_target():
                 return await self._target.manifest(repository, digest)
-            except NotThereError:
-                pass
+        except CopyFailedError as error:
+            # Asked for a blob as a manifest, Distribution answers 500.
+            if unknown and await _is_blob(self._target, repository, digest):
+                return None
+            if error.cause is not FailureCause.CONTENT_GONE:
+                raise
         failure: CopyFailedError | None = None
         for source in wanted.sources:
             try:

@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from placement.agent.registry.client import Registry
-from placement.agent.registry.errors import NotThereError
+from placement.agent.registry.errors import (
+    NotThereError,
+    RegistryError,
+    RegistryUnreachableError,
+)
 from placement.agent.registry.manifests import Manifest
 from placement.agent.replicator.failures import CopyFailedError, at_source, at_target
 from placement.agent.replicator.moving import Mover
@@ -112,15 +116,15 @@ class Copier:
         """Return a manifest, ours if it is here; None: *content* is a blob."""
         repository, digest = wanted.repository, content.digest
         unknown = not content.media_type
-        try:
-            with at_target():
+        with at_target():
+            try:
                 return await self._target.manifest(repository, digest)
-        except CopyFailedError as error:
-            # Asked for a blob as a manifest, Distribution answers 500.
-            if unknown and await _is_blob(self._target, repository, digest):
-                return None
-            if error.cause is not FailureCause.CONTENT_GONE:
-                raise
+            except RegistryError as error:
+                # Asked for a blob as a manifest, Distribution answers 500.
+                if unknown and await self._target.find_blob(repository, digest):
+                    return None
+                if not isinstance(error, NotThereError):
+                    raise
         failure: CopyFailedError | None = None
         for source in wanted.sources:
             try:
@@ -128,12 +132,8 @@ class Copier:
                     found = await source.manifest(repository, digest)
             except CopyFailedError as error:
                 failure = worse(failure, error)
-                gone = error.cause is FailureCause.CONTENT_GONE
-                if (
-                    gone
-                    and not content.media_type
-                    and await _is_blob(source, repository, digest)
-                ):
+                answered = not isinstance(error.__cause__, RegistryUnreachableError)
+                if unknown and answered and await _is_blob(source, repository, digest):
                     return None
             else:
                 wanted.progress.source_region = source.settings.region

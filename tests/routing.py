@@ -65,7 +65,8 @@ class KnownPlacements:
             )
             for one in self.held.get((repository, digest), [])
         )
-        home = Cost(self.topology.home, 0, "", False, 0.0, 0.0, 0.0, 0.0, 0)
+        costs = (0.0, 0.0, 0.0, 0.0, 0)
+        home = Cost(self.topology.home, 0, "", not "draining", *costs)
         absent = ReplicaPhase.ABSENT
         return LocalRanking(sources[:max_source_count], 0, home, 0, absent)
 
@@ -131,7 +132,9 @@ class World:
 
     @asynccontextmanager
     async def router(
-        self, region: Region = SYD, **settings: Any
+        self,
+        region: Region = SYD,
+        **settings: Any,  # noqa: ANN401 - any of the settings
     ) -> AsyncIterator[tuple[Router, str]]:
         """Run a router of *region*; give it and its HOST:PORT."""
         directory = self.directory / f"spool-{region}"

@@ -82,7 +82,8 @@ class WatchedLink:
             asyncio.create_task(self._brought(there[0], writer)),
         ]
         try:
-            await asyncio.wait(ways, return_when="FIRST_COMPLETED")
+            with suppress(asyncio.CancelledError):  # its callback would complain
+                await asyncio.wait(ways, return_when="FIRST_COMPLETED")
         finally:
             for way in ways:
                 way.cancel()

@@ -5,7 +5,7 @@ Source: OCI distribution-spec 1.1, "Error Codes".
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Final
 
@@ -118,10 +118,12 @@ class Streamed(Response):
         chunks: AsyncGenerator[bytes, None],
         status: int,
         headers: Mapping[str, str],
+        ended: Callable[[], Awaitable[None]],
     ) -> None:
-        """Send *chunks*, and close them in any case."""
+        """Send *chunks*; *ended* is called in any case, even if none was sent."""
         super().__init__(b"", status, headers)
         self._chunks = chunks
+        self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the body or the client's patience ends."""
@@ -136,6 +138,7 @@ class Streamed(Response):
             sending.cancel()
             leaving.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
+            await self._ended()
 
     async def _send(self, send: Send) -> None:
         async with aclosing(self._chunks) as chunks:

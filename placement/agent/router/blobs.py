@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
 
+import httpx
 from starlette.responses import Response
 
 from placement.agent.router.answers import (
@@ -67,20 +68,16 @@ class Blobs:
 
     async def get(self, client: Client, wanted: Wanted) -> Response:
         """Answer with the blob, or with where it is."""
-        if self._flights.find(wanted) is None:
-            found = await self._from_here(client, wanted)
+        for _ in range(JOINS_MAX):
+            flight = self._flights.find(wanted)
+            if flight is not None and "Range" not in client.passed:
+                found = await self._joined(client, flight)
+            else:
+                found = await self._from_here(client, wanted)
+                found = found or await self._from_elsewhere(client, wanted)
             if found is not None:
                 return found
-        elsewhere = self._places.elsewhere(wanted)
-        if not self._fills:
-            path = path_of(wanted)
-            redirect = await self._redirects.redirected(client, path, elsewhere)
-            if redirect is not None:
-                self._counts["redirected"] += 1
-                return redirect
-        if "Range" in client.passed:
-            return await self._passed(client, wanted)
-        return await self._flown(client, wanted)
+        return unavailable()
 
     async def _from_here(self, client: Client, wanted: Wanted) -> Response | None:
         """Return our own registry's answer, or None where others are to be asked."""
@@ -100,6 +97,46 @@ class Blobs:
         self._counts["local"] += 1
         return self._sent(client, wanted, answer)
 
+    async def _from_elsewhere(self, client: Client, wanted: Wanted) -> Response | None:
+        """Return the answer of others; None: somebody fetches it by now, join them."""
+        if not self._fills:
+            path, elsewhere = path_of(wanted), self._places.elsewhere(wanted)
+            redirect = await self._redirects.redirected(client, path, elsewhere)
+            if redirect is not None:
+                self._counts["redirected"] += 1
+                return redirect
+        if "Range" in client.passed:
+            return await self._passed(client, wanted)
+        if self._flights.find(wanted) is not None:
+            return None
+        flight = self._flights.begin(wanted, client)
+        if flight is None:
+            return await self._passed(client, wanted)
+        return await self._flown(client, flight)
+
+    async def _joined(self, client: Client, flight: Flight) -> Response | None:
+        """Return what is fetched for another; None: that ended meanwhile."""
+        refusal = await self._refused(client, flight.wanted)
+        if refusal is not None:
+            return refusal
+        if self._flights.find(flight.wanted) is not flight:
+            return None
+        flight.client = client
+        self._counts["joined"] += 1
+        return await self._flown(client, flight)
+
+    async def _flown(self, client: Client, flight: Flight) -> Response | None:
+        """Return what a flight brings; None: another client's rights did not do."""
+        joined = await flight.joined()
+        if joined is None:
+            return await self._passed(client, flight.wanted)
+        if isinstance(joined, Spool):
+            return self._from_flight(client, flight, joined)
+        if flight.client is not client:
+            return None
+        self._counts["unknown"] += 1
+        return joined.response(UNKNOWN)
+
     async def _passed(self, client: Client, wanted: Wanted) -> Response:
         """Answer a client that wants it by itself: a part of it, or without a spool."""
         elsewhere = self._places.elsewhere(wanted)
@@ -110,30 +147,6 @@ class Blobs:
             return answer.response(UNKNOWN)
         self._count_source(wanted, answer.region)
         return self._sent(client, wanted, answer)
-
-    async def _flown(self, client: Client, wanted: Wanted) -> Response:
-        """Answer from the one fetch that is on its way, or is begun for this client."""
-        for _ in range(JOINS_MAX):
-            flight = self._flights.find(wanted)
-            if flight is None:
-                flight = self._flights.begin(wanted, client)
-                if flight is None:
-                    return await self._passed(client, wanted)
-            else:
-                refusal = await self._refused(client, wanted)
-                if refusal is not None:
-                    return refusal
-                flight.client = client
-                self._counts["joined"] += 1
-            joined = await flight.joined()
-            if joined is None:
-                return await self._passed(client, wanted)
-            if isinstance(joined, Spool):
-                return self._from_flight(client, flight, joined)
-            if flight.client is client:
-                self._counts["unknown"] += 1
-                return joined.response(UNKNOWN)
-        return unavailable()
 
     async def _refused(self, client: Client, wanted: Wanted) -> Response | None:
         """Return what a client is told that no registry gives the blob to."""
@@ -155,8 +168,12 @@ class Blobs:
             "Content-Type": "application/octet-stream",
             "Docker-Content-Digest": flight.wanted.digest,
         }
-        chunks = self._told(_spooled(spool), client, flight.wanted, source)
-        return Streamed(chunks, 200, headers)
+
+        async def ended() -> None:
+            spool.leave()
+
+        chunks = self._told(spool.chunks(), client, flight.wanted, source)
+        return Streamed(chunks, 200, headers, ended)
 
     def _sent(self, client: Client, wanted: Wanted, answer: Answer) -> Response:
         """Return a registry's own answer; its body goes on from others if need be."""
@@ -164,7 +181,7 @@ class Blobs:
         span = span_of(response)
         headers = relayed_headers(response)
         if span is None:
-            return Streamed(raw(answer), response.status_code, headers)
+            return relayed(answer)
         body = Body(
             self._asker,
             path_of(wanted),
@@ -176,7 +193,7 @@ class Blobs:
         chunks = body.chunks()
         if answer.region != self._places.region:
             chunks = self._told(chunks, client, wanted, answer.region)
-        return Streamed(chunks, response.status_code, headers)
+        return Streamed(chunks, response.status_code, headers, response.aclose)
 
     async def _told(
         self,
@@ -198,19 +215,14 @@ class Blobs:
         self._counts["streamed" if known else "fell_back"] += 1
 
 
-async def _spooled(spool: Spool) -> AsyncGenerator[bytes, None]:
-    try:
-        async with aclosing(spool.chunks()) as chunks:
-            async for chunk in chunks:
-                yield chunk
-    finally:
-        spool.leave()
+def relayed(answer: Answer) -> Streamed:
+    """Return a registry's answer as it is, its body as it comes."""
+    response = answer.response
+    headers = relayed_headers(response)
+    chunks = _raw(response)
+    return Streamed(chunks, response.status_code, headers, response.aclose)
 
 
-async def raw(answer: Answer) -> AsyncGenerator[bytes, None]:
-    """Give a body of which only the registry knows what part it is."""
-    try:
-        async for chunk in answer.response.aiter_raw():
-            yield chunk
-    finally:
-        await answer.response.aclose()
+async def _raw(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    async for chunk in response.aiter_raw():
+        yield chunk

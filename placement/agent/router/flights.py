@@ -65,13 +65,32 @@ class Flight:
     opened: asyncio.Future[Spool | Refusal | None]
     """None: there is no room for it; stream it."""
     source: Region | None = None
+    waiting: int = 0
+    """Who will read the spool as soon as there is one."""
 
     async def joined(self) -> Spool | Refusal | None:
         """Return what *opened* says; of a spool, the caller leaves it in the end."""
-        found = await asyncio.shield(self.opened)
-        if isinstance(found, Spool):
-            found.keep()
-        return found
+        if self.opened.done():
+            found = self.opened.result()
+            if isinstance(found, Spool):
+                found.keep()
+            return found
+        self.waiting += 1
+        try:
+            return await asyncio.shield(self.opened)
+        except asyncio.CancelledError:
+            if not self.opened.done():
+                self.waiting -= 1
+            elif isinstance(found := self.opened.result(), Spool):
+                found.leave()
+            raise
+
+    def open(self, spool: Spool | None) -> None:
+        """Give *spool* to all who wait, each counted as one of its users."""
+        if spool is not None:
+            for _ in range(self.waiting):
+                spool.keep()
+        self.opened.set_result(spool)
 
 
 def path_of(wanted: Wanted) -> str:
@@ -123,7 +142,7 @@ class Flights:
             if answer is None:
                 return
             spool = self._spool(answer.response)
-            flight.opened.set_result(spool)
+            flight.open(spool)
             if spool is None:
                 await answer.response.aclose()
                 return

@@ -130,4 +130,3 @@ class Manifests:
             algorithm = wanted.digest.partition(":")[0]
             manifest = parse_manifest(body, media_type, algorithm)
             self._filling.image(wanted, manifest, source)
-

@@ -20,6 +20,7 @@ SOURCES_MAX: Final = 5
 ROUND_TRIPS: Final = 2.5
 """To connect and be answered, and what jitter adds."""
 ANSWER_SECONDS_MAX: Final = 0.8
+TAG_SECONDS: Final = 0.7
 DAMAGED_KEPT: Final = 1024
 
 
@@ -116,8 +117,12 @@ class Places:
 
     def well(self, regions: Iterable[Region]) -> list[Region]:
         """Return each of *regions* that has a registry once, the suspects last."""
-        known = [one for one in dict.fromkeys(regions) if one in self._registries]
+        known = self.known(regions)
         return sorted(known, key=lambda one: not self._health.well(one))
+
+    def known(self, regions: Iterable[Region]) -> list[Region]:
+        """Return each of *regions* that has a registry once."""
+        return [one for one in dict.fromkeys(regions) if one in self._registries]
 
     def answer_seconds(self, region: Region) -> float:
         """Return how long *region* may take to begin an answer."""
@@ -127,6 +132,20 @@ class Places:
             round_trip_s = topology.round_trip_ns(region, self.region) / 1e9
             seconds = max(seconds, ROUND_TRIPS * round_trip_s)
         return min(seconds, max(ANSWER_SECONDS_MAX, self._settings.source_seconds))
+
+    def tag_seconds(self, region: Region) -> float:
+        """Return how long *region* may take to say what a tag points to.
+
+        Longer than for content: no other registry's word is as good. A suspect has
+        less time.
+        """
+        seconds = self.answer_seconds(region)
+        return max(seconds, TAG_SECONDS) if self._health.well(region) else seconds
+
+    def best_known(self, owner: Region, others: Iterable[Region]) -> list[Region]:
+        """Return who is asked of a tag: its owner anyhow, no other who is a suspect."""
+        known = self.known([owner, *others])
+        return [one for one in known if one == owner or self._health.well(one)]
 
     def endpoint(self, region: Region) -> str:
         """Return the address of *region*'s registry for clients; empty: none."""

@@ -21,13 +21,9 @@ from starlette.routing import Route
 
 from placement.agent.registry.client import Registry
 from placement.agent.reporting import Report
-from placement.agent.router.answers import (
-    Streamed,
-    oci_error,
-    relayed_headers,
-)
+from placement.agent.router.answers import oci_error
 from placement.agent.router.asking import Ask, Asker, Client, Refusal
-from placement.agent.router.blobs import Blobs, raw
+from placement.agent.router.blobs import Blobs, relayed
 from placement.agent.router.filling import Filling
 from placement.agent.router.flights import Flights, FlightSettings, Landed
 from placement.agent.router.health import Health
@@ -216,8 +212,7 @@ class Router:
         answer = await self._asker.first(self._places.well(regions), ask, (200,))
         if isinstance(answer, Refusal):
             return answer.response("NAME_UNKNOWN")
-        headers = relayed_headers(answer.response)
-        return Streamed(raw(answer), 200, headers)
+        return relayed(answer)
 
     async def _other(self, request: Request) -> Response:
         """Pass on a read that is about no one content: the catalogue, referrers."""
@@ -228,8 +223,7 @@ class Router:
         answer = await self._asker.first(self._places.well(regions), ask)
         if isinstance(answer, Refusal):
             return answer.response("NAME_UNKNOWN")
-        headers = relayed_headers(answer.response)
-        return Streamed(raw(answer), answer.response.status_code, headers)
+        return relayed(answer)
 
     async def _land(self, landed: Landed) -> None:
         if self._filling is not None:

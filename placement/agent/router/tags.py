@@ -100,25 +100,22 @@ class Tags:
     ) -> Pointed | Refusal:
         places = self._places
         owner = places.origin if known is None else known.set_region
-        first = [owner, places.region, *self._seen.get((repository, tag), ())]
-        asked = places.well(first)[:ASKED_MAX]
+        seen = [places.region, *self._seen.get((repository, tag), ())]
+        asked = places.best_known(owner, seen)[:ASKED_MAX]
         refusal = Refusal()
         ask = Ask("HEAD", f"/v2/{repository}/manifests/{tag}", client)
         found = await self._heads(asked, ask, refusal)
-        live = places.local.basis.live
-        silent_owner = owner not in found and not (live and known)
-        if not found or silent_owner:
-            if refusal.challenges and client.authorization is None:
-                return refusal
-            rest = [places.origin, *places.push_targets()]
-            others = [one for one in places.well(rest) if one not in asked]
-            found |= await self._heads(others[:ASKED_MAX], ask, refusal)
         chosen = self._chosen(repository, found, known)
-        if chosen is not None:
+        if chosen is not None and (owner in found or places.local.basis.live):
             return chosen
-        if live and known is not None and not refusal.challenges:
+        if refusal.challenges and client.authorization is None:
+            return refusal
+        if places.local.basis.live and known is not None and not refusal.challenges:
             return Pointed(known.digest, known.set_region)
-        return refusal
+        rest = [places.origin, *places.push_targets()]
+        others = [one for one in places.well(rest) if one not in asked]
+        found |= await self._heads(others[:ASKED_MAX], ask, refusal)
+        return self._chosen(repository, found, known) or refusal
 
     def _chosen(
         self,
@@ -153,7 +150,7 @@ class Tags:
 
     async def _head(self, region: Region, ask: Ask, refusal: Refusal) -> Pointed | None:
         try:
-            async with asyncio.timeout(self._places.answer_seconds(region)):
+            async with asyncio.timeout(self._places.tag_seconds(region)):
                 response = await self._asker.ask(region, ask)
         except RegistryUnreachableError:
             refusal.silent = True

@@ -19,7 +19,7 @@ import structlog
 
 from placement.adapters.sqlite import spool_rows
 from placement.adapters.sqlite.failures import is_flush_failure
-from placement.adapters.sqlite.file import put_aside
+from placement.adapters.sqlite.file import put_aside, sync
 from placement.faults import FaultPoint, reach
 from placement.ports import Clock
 from placement.spooling import (
@@ -226,6 +226,7 @@ class SqliteSpool:
             if found != "ok":
                 raise sqlite3.DatabaseError(found)
             self._checked = True
+        await asyncio.to_thread(sync, self._path.parent)  # the WAL's name, too
         self._figures = await spool_rows.read_figures(connection)
         return connection
 

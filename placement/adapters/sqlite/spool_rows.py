@@ -111,10 +111,9 @@ async def forget(
     for number, length, received_ns in await connection.execute_fetchall(
         _KEPT, (FORGOTTEN_AT_ONCE_MAX,)
     ):
-        if excess <= 0 and received_ns >= now_ns - limits.kept_ns_max:
-            break
-        gone.append((number,))
-        excess -= length
+        if excess > 0 or received_ns < now_ns - limits.kept_ns_max:
+            gone.append((number,))
+            excess -= length
     if gone:
         await connection.executemany("DELETE FROM entry WHERE number = ?", gone)
     await connection.execute(_FORGET_ASIDES, (limits.aside_count_max,))

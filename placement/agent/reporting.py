@@ -1,9 +1,12 @@
-"""How every part of an agent tells the log what it saw or did."""
+"""How the agent's parts say what happened: durably, whoever takes it on from there."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
 from placement.core.event import Event
 
 Report = Callable[[Sequence[Event]], Awaitable[None]]
-"""Takes events; they are durable (spooled) once it returns. Raises PlacementError when
-they are not; the same events may then be given again, and are the same."""
+"""Keeps events so that they are published, whatever ends the process.
+
+They are on disk once it returns. An event of the same id is the same event, however
+often it is reported. Raises PlacementError when they could not be kept.
+"""

@@ -1,5 +1,6 @@
 """Who we are to a registry: basic credentials, or tokens from the service it names."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -32,10 +33,19 @@ class Authority(Protocol):
     def known(self, scope: str) -> str | None:
         """Return the header for *scope*, if it is known; asks nobody."""
 
-    async def learned(self, challenges: Iterable[str], scope: str) -> str | None:
+    async def ready(self, scope: str) -> str | None:
+        """Return the header for *scope*, asking for it where we know whom to ask.
+
+        For what can be sent once only. Raises as ``learned`` does.
+        """
+
+    async def learned(
+        self, challenges: Iterable[str], scope: str, sent: str | None
+    ) -> str | None:
         """Return the header that answers *challenges*; None: there is none to give.
 
-        Raises RegistryRefusedError and RegistryUnreachableError.
+        *sent* is what was refused. Raises RegistryRefusedError and
+        RegistryUnreachableError.
         """
 
 
@@ -51,9 +61,15 @@ class Passed:
         del scope
         return self._header
 
-    async def learned(self, challenges: Iterable[str], scope: str) -> str | None:
+    async def ready(self, scope: str) -> str | None:
+        """Return the header that was sent."""
+        return self.known(scope)
+
+    async def learned(
+        self, challenges: Iterable[str], scope: str, sent: str | None
+    ) -> str | None:
         """Return None: the challenge is theirs to answer."""
-        del challenges, scope
+        del challenges, scope, sent
         return None
 
 
@@ -77,8 +93,12 @@ class Own:
         self._http = http
         self._clock = clock
         self._tokens: dict[str, _Token] = {}
+        self._asking = asyncio.Lock()
+        """Who needs the same token at once waits for the first to have it."""
         self._basic = False
         """Whether the registry was seen to ask for basic authentication."""
+        self._bearer: Challenge | None = None
+        """The token service that the registry was seen to name."""
 
     def known(self, scope: str) -> str | None:
         """Return the header for *scope*, if it is known."""
@@ -89,18 +109,37 @@ class Own:
         token = self._tokens.get(scope)
         return token.header if token and token.end_s > self._clock() else None
 
-    async def learned(self, challenges: Iterable[str], scope: str) -> str | None:
-        """Return the header that answers one of *challenges*."""
+    async def ready(self, scope: str) -> str | None:
+        """Return the header for *scope*, from the token service if we know that."""
+        header = self.known(scope)
+        if header is None and self._bearer is not None:
+            header = await self._fresh(self._bearer, scope, sent=None)
+        return header
+
+    async def learned(
+        self, challenges: Iterable[str], scope: str, sent: str | None
+    ) -> str | None:
+        """Return the header that answers one of *challenges*, and was not *sent*."""
         if self._settings.token:
             return None  # it was sent, and refused
         known = parse_challenges(challenges)
         for challenge in known:
             if challenge.scheme == "bearer" and challenge.realm:
-                return await self._fetched(challenge, scope)
+                self._bearer = challenge
+                return await self._fresh(challenge, scope, sent)
         if any(c.scheme == "basic" for c in known) and self._settings.user:
-            repeated, self._basic = self._basic, True
-            return None if repeated else self._basic_header()
+            self._basic = True
+            header = self._basic_header()
+            return None if header == sent else header
         return None
+
+    async def _fresh(self, challenge: Challenge, scope: str, sent: str | None) -> str:
+        """Return a token other than what was *sent*; one flight for all who wait."""
+        async with self._asking:
+            header = self.known(scope)
+            if header is None or header == sent:
+                header = await self._fetched(challenge, scope)
+            return header
 
     def _basic_header(self) -> str:
         request = httpx.Request("GET", self._settings.base)
@@ -109,12 +148,13 @@ class Own:
 
     async def _fetched(self, challenge: Challenge, scope: str) -> str:
         wanted = scope or challenge.scope
-        query = {"service": challenge.service, "scope": wanted}
+        query = [("service", challenge.service)] if challenge.service else []
+        query += [("scope", one) for one in wanted.split()]
         auth = self._auth_for(challenge.realm)
         try:
             response = await self._http.get(
                 challenge.realm,
-                params={name: value for name, value in query.items() if value},
+                params=tuple(query),
                 auth=auth,
                 timeout=TOKEN_ANSWER_SECONDS,
                 follow_redirects=False,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
@@ -32,7 +32,7 @@ class Call:
     expected: tuple[int, ...] = (200,)
     headers: Mapping[str, str] | None = None
     content: bytes | AsyncIterator[bytes] | None = None
-    timeout: httpx.Timeout = TIMEOUT
+    timeout: httpx.Timeout = field(default_factory=lambda: TIMEOUT)
 
 
 class Exchange:
@@ -53,11 +53,15 @@ class Exchange:
         """
         response: httpx.Response | None = None
         try:
-            response = await self._send(call, self._authority.known(call.scope))
+            once = hasattr(call.content, "__anext__")
+            sent = self._authority.known(call.scope)
+            if once and sent is None:
+                sent = await self._authority.ready(call.scope)
+            response = await self._send(call, sent)
             if response.status_code == httpx.codes.UNAUTHORIZED:
                 challenges = response.headers.get_list("WWW-Authenticate")
-                header = await self._authority.learned(challenges, call.scope)
-                if header is not None and not hasattr(call.content, "__anext__"):
+                header = await self._authority.learned(challenges, call.scope, sent)
+                if header is not None and not once:
                     await response.aclose()
                     response = await self._send(call, header)
             if response.status_code not in call.expected:

@@ -43,12 +43,12 @@ class Manifest:
         return content_kind(self.descriptor.media_type) is ContentKind.INDEX
 
 
-def parse_manifest(body: bytes, media_type: str) -> Manifest:
+def parse_manifest(body: bytes, media_type: str, algorithm: str = "sha256") -> Manifest:
     """Return what *body* is; *media_type* is what the registry called it.
 
-    Its digest is worked out from the bytes. A manifest of an unknown kind refers to
-    whatever its ``config``, ``layers``, ``blobs`` and ``manifests`` name. Raises
-    InputError for bytes that are no manifest.
+    Its digest, by *algorithm*, is worked out from the bytes. A manifest of an unknown
+    kind refers to whatever its ``config``, ``layers``, ``blobs`` and ``manifests``
+    name. Raises InputError for bytes that are no manifest.
     """
     try:
         fields = fields_of(json.loads(body), "manifest")
@@ -58,7 +58,7 @@ def parse_manifest(body: bytes, media_type: str) -> Manifest:
     stated = fields.text("mediaType") or media_type.partition(";")[0].strip()
     subject = fields.inner("subject")
     return Manifest(
-        Descriptor(digest_of(body), stated, len(body)),
+        Descriptor(digest_of(body, algorithm), stated, len(body)),
         body,
         tuple(_referred(fields)),
         parse_digest(subject.text("digest"), "subject.digest")
@@ -67,9 +67,9 @@ def parse_manifest(body: bytes, media_type: str) -> Manifest:
     )
 
 
-def digest_of(body: bytes) -> Digest:
-    """Return the sha256 digest of *body*."""
-    return Digest(f"sha256:{hashlib.sha256(body).hexdigest()}")
+def digest_of(body: bytes, algorithm: str = "sha256") -> Digest:
+    """Return the digest of *body* by *algorithm*: sha256 or sha512."""
+    return Digest(f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}")
 
 
 def _referred(fields: Fields) -> list[Descriptor]:

@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 import httpx
 
 from placement.agent.registry.asking import Asking, count_of, pulls, whole
-from placement.agent.registry.errors import ContentDamagedError, NotThereError
+from placement.agent.registry.errors import (
+    ContentDamagedError,
+    NotThereError,
+    RegistryError,
+)
 from placement.agent.registry.exchange import Call
 from placement.agent.registry.manifests import (
     ACCEPT,
@@ -47,13 +51,13 @@ class Reading(Asking):
         async with self._exchange.answered(replace(call, headers=ACCEPT)) as response:
             body = await whole(response, MANIFEST_BYTES_MAX)
             media_type = response.headers.get("Content-Type", "")
+        algorithm = reference.partition(":")[0] if is_digest(reference) else "sha256"
         try:
-            manifest = parse_manifest(body, media_type)
+            manifest = parse_manifest(body, media_type, algorithm)
         except InputError as error:
             message = f"{call.url} is no manifest: {error}"
             raise ContentDamagedError(message, url=call.url) from error
-        wanted = str(reference)
-        if wanted.startswith("sha256:") and manifest.descriptor.digest != wanted:
+        if is_digest(reference) and manifest.descriptor.digest != reference:
             message = f"{call.url} has the digest {manifest.descriptor.digest}"
             raise ContentDamagedError(message, url=call.url)
         return manifest
@@ -79,8 +83,13 @@ class Reading(Asking):
         stated = headers.get("Docker-Content-Digest", "")
         if not stated and is_digest(reference):
             stated = reference
+        try:
+            digest = parse_digest(stated, "Docker-Content-Digest")
+        except InputError as error:
+            message = f"{call.url}: {error}"
+            raise RegistryError(message, url=call.url) from error
         return Descriptor(
-            parse_digest(stated, "Docker-Content-Digest"),
+            digest,
             headers.get("Content-Type", ""),
             count_of(headers.get("Content-Length", "")),
         )

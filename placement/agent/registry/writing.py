@@ -1,6 +1,7 @@
 """Putting content into a registry, and removing it."""
 
 from collections.abc import AsyncIterator
+from typing import Final
 from urllib.parse import quote
 
 import httpx
@@ -14,6 +15,9 @@ from placement.agent.registry.errors import (
 from placement.agent.registry.exchange import Call
 from placement.agent.registry.manifests import Manifest
 from placement.core.oci import Descriptor, Digest, Repository, Tag
+
+STORING: Final = httpx.Timeout(30.0, connect=5.0, read=300.0)
+"""A registry answers once it has stored a blob, which may move it to elsewhere."""
 
 
 class Writing(Asking):
@@ -58,6 +62,7 @@ class Writing(Asking):
             (201,),
             headers,
             chunks,
+            STORING,
         )
         try:
             async with self._exchange.answered(call):

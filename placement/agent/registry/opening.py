@@ -1,0 +1,47 @@
+"""Opens a registry as we ask it for our own ends: by name, within limits, verified."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import httpx
+
+from placement import __version__
+from placement.agent.registry.client import Registry
+from placement.agent.registry.exchange import TIMEOUT
+from placement.agent.registry.settings import RegistrySettings
+from placement.core.errors import InputError
+
+USER_AGENT: Final = f"placement-replicator/{__version__}"
+"""By this the registries' notifications tell our requests from uses."""
+CONNECTIONS_MAX: Final = 128
+
+
+@asynccontextmanager
+async def opened(settings: RegistrySettings) -> AsyncIterator[Registry]:
+    """Give a registry with connections of its own, which are closed at the end.
+
+    Raises InputError when its ``ca_file`` is none.
+    """
+    limits = httpx.Limits(
+        max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX
+    )
+    async with httpx.AsyncClient(
+        headers={"User-Agent": USER_AGENT},
+        limits=limits,
+        timeout=TIMEOUT,
+        verify=_authorities(settings),
+        trust_env=False,
+    ) as http:
+        yield Registry(settings, http)
+
+
+def _authorities(settings: RegistrySettings) -> ssl.SSLContext:
+    """Return what verifies the registry: its own authorities, or the system's."""
+    file = settings.ca_file
+    try:
+        return ssl.create_default_context(cafile=file)
+    except (OSError, ssl.SSLError) as error:
+        remedy = f"name a PEM file of authorities that can be read ({error})"
+        raise InputError("ca_file", str(file), remedy) from None

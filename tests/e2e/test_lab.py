@@ -108,8 +108,7 @@ def test_quick_lab_measures_far_and_near(tmp_path: Path) -> None:
         assert far > 8 * seconds_of(rows, "local copy", version)
     for row in rows:
         if row["scenario"] == "without us":
-            near = row["route"] == "local copy" or "again" in row["route"]
-            assert row["local"] == near, row
+            assert row["local"] == (row["route"] == "local copy"), row
     assert marked(mark) == []
     assert not list(tmp_path.glob("placement-lab-*"))
 

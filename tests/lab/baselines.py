@@ -4,7 +4,7 @@ The far region pulls two versions of an image, each from a client that has nothi
 caches are empty before the first version and keep it for the second.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -56,28 +56,30 @@ class Baselines:
         """Start what is needed, and yield a row for each pull."""
         for region in (IAD, SYD):
             await self._registries.registry(region)
-        await self._registries.cache(SYD, IAD)
-        await self._registries.single_fetch(SYD, IAD)
+        if plan.complete:
+            await self._registries.cache(SYD, IAD)
+            await self._registries.single_fetch(SYD, IAD)
+        ways = [way for way in WAYS if plan.complete or way.port == REGISTRY_PORT]
         number = 0
         for kind in plan.images:
-            clients = plan.clients if kind == plan.images[0] else plan.clients[:1]
-            for client in clients:
-                for _ in range(plan.rounds):
-                    number += 1
-                    repository = f"baseline/{kind}-{number}"
-                    seed = FIRST_SEED + number
-                    versions = made(self._folder, kind, repository, seed)
-                    say(f"{SCENARIO}: {kind} by {client}, {number}")
-                    for version in versions:
-                        async for row in self._version(version, client):
-                            yield row
+            for client in plan.pullers(kind):
+                number += 1
+                repository = f"baseline/{kind}-{number}"
+                say(f"{SCENARIO}: {kind} by {client}")
+                for version in made(
+                    self._folder, kind, repository, FIRST_SEED + number
+                ):
+                    async for row in self._version(version, client, ways):
+                        yield row
 
-    async def _version(self, version: Version, client: str) -> AsyncIterator[Row]:
+    async def _version(
+        self, version: Version, client: str, ways: Sequence[Way]
+    ) -> AsyncIterator[Row]:
         image = f"{version.repository}:{version.tag}"
         for region in (IAD, SYD):
             here = f"{self._network.host(region)}:{REGISTRY_PORT}"
             await self._clients.push(region, here, version.layout, image)
-        for way in WAYS:
+        for way in ways:
             address = f"{self._network.reached(way.region, SYD)}:{way.port}"
             for time in range(way.times):
                 pulled = await self._clients.pull(client, SYD, Place(address), image)

@@ -19,7 +19,6 @@ from tests.lab.rows import Row, row_of
 from tests.lab.story import ROUTING, Stage
 
 OVERHEAD_SECONDS_MAX: Final = 1.0
-KIND: Final = "app"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,7 @@ FAILURES: Final = (
 async def failures(stage: Stage, checks: list[Check]) -> AsyncIterator[Row]:
     """Yield a row for each pull, undisturbed and disturbed, and check the overhead."""
     await stage.operator.plan(OBSERVES)
+    rounds = stage.plan.rounds_of[stage.plan.small] - 1 or 1
     undisturbed: dict[tuple[tuple[str, ...], str], float] = {}
     for failure in FAILURES:
         if not set(failure.holders) <= set(stage.plan.regions):
@@ -79,7 +79,7 @@ async def failures(stage: Stage, checks: list[Check]) -> AsyncIterator[Row]:
                 name = f"undisturbed, from {', '.join(failure.left)}"
                 rows = [
                     await _pulled(stage, name, failure.left, client, None)
-                    for _ in range(stage.plan.rounds)
+                    for _ in range(rounds)
                 ]
                 undisturbed[way] = statistics.median(row.seconds for row in rows)
                 for row in rows:
@@ -87,7 +87,7 @@ async def failures(stage: Stage, checks: list[Check]) -> AsyncIterator[Row]:
             try:
                 rows = [
                     await _pulled(stage, failure.name, failure.holders, client, failure)
-                    for _ in range(stage.plan.rounds)
+                    for _ in range(rounds)
                 ]
             except PullError as error:
                 promise = f"{client} pulls with the {failure.name}"
@@ -110,7 +110,7 @@ async def _pulled(
     failure: Failure | None,
 ) -> Row:
     """Return the row of one pull of a new image that only *holders* have."""
-    version, _ = stage.app(KIND, "failure")
+    version, _ = stage.app(stage.plan.small, "failure")
     for region in holders:
         await stage.push(version, region)
     await stage.operator.complete_in(version, holders)

@@ -1,6 +1,6 @@
 """Where the lab's registries are, and what lies between them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,29 +46,51 @@ def link_between(one: str, other: str) -> Link:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is run: which regions, which images, how often."""
+    """How much is run.
+
+    The first client pulls every image in every round. The others pull the first image
+    once: they show that it works with them, too.
+    """
 
     regions: Sequence[str]
-    images: Sequence[str]
+    rounds_of: Mapping[str, int]
+    """By image."""
     clients: Sequence[str]
-    rounds: int
     waits_s: Sequence[float]
     crowd: int
+    complete: bool
+    """Whether caches are compared, and failures are tried."""
+
+    def pullers(self, image: str) -> list[str]:
+        """Return who pulls an image without us, in order; several times, perhaps."""
+        first, *others = self.clients
+        again = [first] * self.rounds_of[image]
+        return [*again, *others] if image == self.small else again
+
+    @property
+    def images(self) -> list[str]:
+        """All images, the smallest first."""
+        return list(self.rounds_of)
+
+    @property
+    def small(self) -> str:
+        """The smallest image."""
+        return self.images[0]
 
 
 FULL: Final = Plan(
     regions=(IAD, SYD, FRA),
-    images=("app", "big"),
+    rounds_of={"app": 3, "big": 2},
     clients=("skopeo", "podman", "containerd"),
-    rounds=3,
     waits_s=(0.0, 10.0, 30.0),
     crowd=50,
+    complete=True,
 )
 QUICK: Final = Plan(
     regions=(IAD, SYD),
-    images=("app",),
+    rounds_of={"tiny": 1},
     clients=("skopeo",),
-    rounds=1,
     waits_s=(0.0,),
     crowd=5,
+    complete=False,
 )

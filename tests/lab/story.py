@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.lab.checks import PREDICTED
 from tests.lab.clients import Clients, Place, Pulled
 from tests.lab.images import Version, made
 from tests.lab.operator import DECIDES, OBSERVES, Operator
@@ -20,7 +21,6 @@ from tests.lab.product import Product
 from tests.lab.rows import Row, row_of
 
 ROUTING: Final = "ours, routing only"
-PREDICTED: Final = "ours, predicted"
 ROUTES: Final = {OBSERVES: ROUTING, DECIDES: PREDICTED}
 FIRST_SEED: Final = 100_000
 APART_SECONDS: Final = 4.0
@@ -40,7 +40,7 @@ class Stage:
     versions: list[Version] = field(default_factory=list)
     """All that was pushed."""
 
-    def app(self, kind: str, what: str) -> tuple[Version, ...]:
+    def app(self, kind: str, what: str) -> tuple[Version, Version]:
         """Return both versions of a new app; nothing is pushed."""
         number = len(self.versions)
         versions = made(
@@ -80,42 +80,50 @@ class Telling:
     wait_s: float
 
 
-async def told(
-    stage: Stage, mode: str, kind: str, clients: Sequence[str], rounds: int
-) -> AsyncIterator[Row]:
-    """Tell the story with apps of one *kind*; yield a row for each start in syd."""
+async def told(stage: Stage, mode: str, kind: str) -> AsyncIterator[Row]:
+    """Tell the story with apps of one *kind*; yield a row for each start in syd.
+
+    First starts are told apart from second ones, and only where no copies are decided:
+    elsewhere they are made all together, and are no figures.
+    """
     await stage.operator.plan(mode)
     stage.say(f"the story: {kind}, {ROUTES[mode]}")
-    waits = sorted(stage.plan.waits_s)
-    pulls = [(clients[0], wait) for wait in waits for _ in range(rounds)]
-    pulls += [(client, waits[-1]) for client in clients[1:]]
-    apps = []
-    for client, wait_s in pulls:
-        first, second = stage.app(kind, "story")
-        apps.append(Telling(first, second, client, wait_s))
+    apps = [
+        Telling(*stage.app(kind, "story"), client, wait_s)
+        for client, wait_s in _pulls(stage.plan, kind)
+    ]
     for app in apps:
         await stage.push(app.first)
-        await stage.operator.complete_in(app.first, [IAD])
-        pulled = await stage.start(app.first, SYD, app.client)
-        yield row_of(
-            "first version",
-            app.first,
-            ROUTING,
-            pulled,
-            client=app.client,
-            region=SYD,
-        )
-        await stage.operator.complete_in(app.first, [IAD, SYD])
+    if mode == OBSERVES:
+        for app in apps:
+            await stage.operator.complete_in(app.first, [IAD])
+            pulled = await stage.start(app.first, SYD, app.client)
+            yield _row("first start", app.first, mode, pulled, app.client)
+            await stage.operator.complete_in(app.first, [IAD, SYD])
+    else:
+        first = stage.plan.clients[0]
+        await asyncio.gather(*(stage.start(app.first, SYD, first) for app in apps))
+        for app in apps:
+            await stage.operator.complete_in(app.first, [IAD, SYD])
     async for app, pulled in second_starts(stage, apps):
-        scenario = f"next version, {app.wait_s:.0f} s after its push"
-        yield row_of(
-            scenario,
-            app.second,
-            ROUTES[mode],
-            pulled,
-            client=app.client,
-            region=SYD,
-        )
+        scenario = f"{app.wait_s:.0f} s after its push"
+        yield _row(scenario, app.second, mode, pulled, app.client)
+
+
+def _pulls(plan: Plan, kind: str) -> list[tuple[str, float]]:
+    """Return who pulls second versions, and how long after the push."""
+    first, *others = plan.clients
+    waits = sorted(plan.waits_s)
+    pulls = [(first, wait) for wait in waits for _ in range(plan.rounds_of[kind])]
+    if kind == plan.small:
+        pulls += [(client, waits[-1]) for client in others]
+    return pulls
+
+
+def _row(
+    scenario: str, version: Version, mode: str, pulled: Pulled, client: str
+) -> Row:
+    return row_of(scenario, version, ROUTES[mode], pulled, client=client, region=SYD)
 
 
 async def second_starts(
@@ -142,7 +150,7 @@ async def second_starts(
         yield app, await stage.start(app.second, SYD, app.client)
 
 
-async def brand_new(stage: Stage, kind: str, rounds: int) -> AsyncIterator[Row]:
+async def brand_new(stage: Stage, kind: str) -> AsyncIterator[Row]:
     """Start an app nobody knew, announced before its push from another continent.
 
     The copy begins with the first layer, so the start waits for the rest of it at most.
@@ -151,16 +159,10 @@ async def brand_new(stage: Stage, kind: str, rounds: int) -> AsyncIterator[Row]:
     stage.say(f"a brand-new app: {kind}, its start announced before its push")
     builder = FRA if FRA in stage.plan.regions else IAD
     client = stage.plan.clients[0]
-    for _ in range(rounds):
+    for _ in range(stage.plan.rounds_of[kind]):
         version, _ = stage.app(kind, "new")
         await stage.operator.announced(version.repository, version.tag, SYD)
         await stage.push(version, IAD, by=builder)
         pulled = await stage.start(version, SYD, client)
-        yield row_of(
-            f"brand-new app, pushed from {builder}",
-            version,
-            PREDICTED,
-            pulled,
-            client=client,
-            region=SYD,
-        )
+        scenario = f"brand-new, pushed from {builder}"
+        yield _row(scenario, version, DECIDES, pulled, client)

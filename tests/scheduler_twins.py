@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -65,7 +66,7 @@ class Twin:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.tokens: set[str] = set()
         self.failures: list[int] = []
-        self.cuts = 0
+        self.cuts: Counter[str] = Counter()
         self.closing = False
 
     def refusal(self, request: Request) -> Response | None:
@@ -83,12 +84,12 @@ class Twin:
         """The queries of all requests for *path*."""
         return [query for asked, query in self.requests if asked == path]
 
-    async def paced(self, line: str) -> AsyncIterator[str]:
-        """One line, in two pieces; cut in the middle, when that is due."""
+    async def paced(self, line: str, of: str) -> AsyncIterator[str]:
+        """One line in two pieces; cut in the middle, if that is due for *of*."""
         half = len(line) // 2
         yield line[:half]
-        if self.cuts:
-            self.cuts -= 1
+        if self.cuts[of]:
+            self.cuts[of] -= 1
             raise CutError
         yield line[half:] + "\n"
 
@@ -180,7 +181,7 @@ class KubernetesTwin(Twin):
             for version, path, change, document in list(self.history):
                 if version > told and path == kind:
                     line = json.dumps({"type": change, "object": document})
-                    async for piece in self.paced(line):
+                    async for piece in self.paced(line, kind):
                         yield piece
                     told = version
             await asyncio.sleep(POLL_SECONDS)
@@ -235,7 +236,7 @@ class NomadTwin(Twin):
         while not self.closing:
             for line in list(self.history):
                 if line["Index"] > told:
-                    async for piece in self.paced(json.dumps(line)):
+                    async for piece in self.paced(json.dumps(line), "stream"):
                         yield piece
                     told = line["Index"]
             yield "{}\n"

@@ -170,7 +170,8 @@ async def test_cut_connection_is_resumed_from_the_last_version(
     async with running(reader):
         await watching(twin)
         for number in range(20):
-            twin.cuts += number % 3 == 0
+            twin.cuts["pods"] += number % 3 == 0
+            twin.cuts["events"] += number % 4 == 0
             start(twin, f"u-{number}")
             await until(lambda: len(log.waits()) == number + 1)  # noqa: B023 - awaited at once
 
@@ -202,7 +203,7 @@ async def test_version_that_is_gone_begins_with_a_list_again(
         await until(lambda: "u-1/web" in log.waits())
         twin.compact()
         twin.pods["u-2"] = pod(container(), uid="u-2")  # missed: not in the history
-        twin.cuts = 2
+        twin.cuts.update(("pods", "events"))
         start(twin, "u-3")
         await until(lambda: len(watches(twin)) == 3)  # first, refused, after the list
         clock[0] += 2 * PULL_TOLD_NS
@@ -221,7 +222,7 @@ async def test_bookmarks_move_the_version_on(
         twin.bookmark("pods")
         marked = twin.version
         await asyncio.sleep(0.05)
-        twin.cuts = 1
+        twin.cuts["pods"] = 1
         twin.change("pods", "MODIFIED", pod(container()))
         await until(lambda: len(watches(twin)) == 2)
 

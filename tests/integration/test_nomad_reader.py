@@ -114,7 +114,7 @@ async def test_cut_stream_is_resumed_by_index_and_tells_nothing_twice(
     """The index is asked for again: what was told from it is known."""
     async with running(reader):
         for number in range(20):
-            twin.cuts += number % 3 == 0
+            twin.cuts["stream"] += number % 3 == 0
             twin.change(allocation(f"a-{number}"))
             await until(lambda: len(log.events) == number + 1)  # noqa: B023 - awaited at once
 

@@ -3,7 +3,7 @@
 Secrets are read from their files once, here, and are never shown.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -11,14 +11,26 @@ from placement.agent.feeds.networks import parse_networks
 from placement.agent.feeds.translation import FeedSettings
 from placement.agent.receiver import ReceiverSettings
 from placement.agent.registry.settings import RegistrySettings
-from placement.config import AgentConfig, RegistryConfig
-from placement.config.agent_keys import ReceiverConfig, SpoolConfig
+from placement.agent.replicator.replicator import ReplicatorSettings
+from placement.agent.router.settings import RouterSettings
+from placement.agent.starts.images import parse_image
+from placement.agent.starts.settings import StartSettings
+from placement.agent.starts.streams import ApiSettings
+from placement.config import AgentConfig, RegistryConfig, split_address
+from placement.config.agent_keys import (
+    ReceiverConfig,
+    ReplicatorConfig,
+    SpoolConfig,
+    StartsConfig,
+)
 from placement.core.errors import InputError
 from placement.core.event import Name
 from placement.core.topology import Region, Topology, parse_region
 from placement.spooling import SpoolLimits
 
 PUBLISHER: Final = Name("placement-agent")
+KUBERNETES: Final = "kubernetes"
+NOMAD: Final = "nomad"
 
 
 def feed_settings(chosen: ReceiverConfig, region: Region) -> FeedSettings:
@@ -43,6 +55,91 @@ def receiver_settings(
         token=read_secret(chosen.token_file, "agent.receiver.token_file"),
         signature_key=key.encode(),
     )
+
+
+def start_settings(chosen: StartsConfig, region: Region) -> StartSettings:
+    """Return where machines are, and which of their images count; raises InputError."""
+    where = "agent.starts"
+    return StartSettings(
+        region=region,
+        publisher=PUBLISHER,
+        region_label=chosen.region_label,
+        regions={
+            name: parse_region(code, f"{where}.regions.{name}")
+            for name, code in chosen.regions.items()
+        },
+        registries=chosen.registries,
+        images={
+            name: parse_image(text, f"{where}.images.{name}")
+            for name, text in chosen.images.items()
+        },
+    )
+
+
+def api_settings(
+    chosen: StartsConfig,
+) -> list[tuple[str, ApiSettings, Path | None]]:
+    """Return which schedulers are read, by name: their APIs, and their authorities."""
+    found: list[tuple[str, ApiSettings, Path | None]] = []
+    if chosen.kubernetes_url:
+        token = _token_of(
+            chosen.kubernetes_token_file, "agent.starts.kubernetes_token_file"
+        )
+        api = ApiSettings(url=chosen.kubernetes_url, token=token)
+        found.append((KUBERNETES, api, chosen.kubernetes_ca_file))
+    if chosen.nomad_url:
+        token = _token_of(chosen.nomad_token_file, "agent.starts.nomad_token_file")
+        api = ApiSettings(
+            url=chosen.nomad_url, token=token, header="X-Nomad-Token", scheme=""
+        )
+        found.append((NOMAD, api, None))
+    return found
+
+
+def _token_of(file: Path | None, field_name: str) -> Callable[[], str] | None:
+    """Return what reads a token anew; raises InputError if it cannot be read now."""
+    if file is None:
+        return None
+    read_secret(file, field_name)
+    return lambda: read_secret(file, field_name)
+
+
+def replicator_settings(chosen: ReplicatorConfig, region: Region) -> ReplicatorSettings:
+    """Return how much is copied at once, and how fast; raises InputError."""
+    where = "agent.replicator.bytes_per_second"
+    return ReplicatorSettings(
+        region=region,
+        copies=chosen.copies,
+        blobs=chosen.blobs,
+        bytes_per_second={
+            parse_region(code, f"{where}.{code}"): most
+            for code, most in chosen.bytes_per_second.items()
+        },
+        evict=chosen.evict,
+        garbage_collect_command=chosen.garbage_collect_command,
+    )
+
+
+def router_settings(agent: AgentConfig, region: Region) -> RouterSettings:
+    """Return how the mirror of *region* answers."""
+    chosen = agent.router
+    host, port = split_address(chosen.listen)
+    return RouterSettings(
+        region=region,
+        directory=agent.state_dir / "router",
+        host=host,
+        port=port,
+        source_seconds=chosen.source_seconds,
+        redirect_user_agents=chosen.redirect_user_agents,
+        cert_file=chosen.cert_file,
+        key_file=chosen.key_file,
+        publisher=PUBLISHER,
+    )
+
+
+def asks_locally(agent: AgentConfig) -> bool:
+    """Say whether any part asks a local replica."""
+    return bool(agent.router.listen) or agent.replicator.source != "none"
 
 
 def spool_limits(chosen: SpoolConfig) -> SpoolLimits:

@@ -4,12 +4,11 @@ To add a part: write what builds it from ``Around``, and name that in ``PARTS``.
 """
 
 import asyncio
-import json
 import os
 import random
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -23,9 +22,9 @@ from placement.adapters.data_directory import lock_data_directory
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.jetstream.subject import NatsSubject
 from placement.adapters.sqlite.spool import SqliteSpool
-from placement.agent.feeds import distribution
-from placement.agent.feeds.request_log import RequestRecord
-from placement.agent.feeds.translation import FeedSettings, Malformed, Translation
+from placement.agent.feeds.catalogue import feeds
+from placement.agent.feeds.translation import FeedSettings
+from placement.agent.finding import Finder, asking_registry, asking_service
 from placement.agent.outlets import LogOutlet, Outlet, ServiceOutlet
 from placement.agent.receiver import (
     DISTRIBUTION,
@@ -40,9 +39,10 @@ from placement.agent.reporting import Report
 from placement.agent.request_tail import RequestLogTail
 from placement.agent.sender import Sender
 from placement.agent.spooled import EVENTS, spooled_messages, spooled_report
+from placement.agent.starts.settings import StartSettings
+from placement.agent.starts.sightings import Find
 from placement.agent.supervision import Part, supervise
 from placement.agent.translators import (
-    Feed,
     Translate,
     at_once,
     from_bundle,
@@ -54,6 +54,7 @@ from placement.agent_settings import (
     registries,
     spool_limits,
 )
+from placement.agent_starts import start_feeds, start_parts, start_settings
 from placement.client import PlacementClient
 from placement.config import Config, load_topology, split_address
 from placement.core.errors import InputError
@@ -76,38 +77,26 @@ class Around:
     region: Region
     topology: Topology
     feed: FeedSettings
+    starts: StartSettings
+    find: Find
     spool: Spool
     report: Report
     outlet: Outlet
     client: PlacementClient
     registries: Registries
     request_log: RequestLogTail | None
+    stack: AsyncExitStack
+    """Closes what parts open, once all of them have ended."""
 
     def translators(self) -> dict[str, Translate]:
         """Return every feed's translation, by the name that it is posted under."""
-        known = _feeds(self.feed, self.request_log)
+        known = feeds(self.feed, self.request_log)
         found = {name: at_once(feed) for name, feed in known.items()}
         if self.request_log is not None:
             found[DISTRIBUTION] = once_logged(
                 known[DISTRIBUTION], self.request_log, time.time_ns
             )
-        return {EVENTS: from_bundle, **found}
-
-
-def _feeds(
-    settings: FeedSettings, request_log: Mapping[str, RequestRecord] | None
-) -> dict[str, Feed]:
-    """Return every feed of a registry by its name."""
-
-    def from_distribution(body: bytes, _headers: Mapping[str, str]) -> Translation:
-        try:
-            envelope = json.loads(body)
-        except (ValueError, RecursionError):
-            error = InputError("body", f"{len(body)} bytes", "post JSON")
-            return Translation(malformed=(Malformed.of(None, error),))
-        return distribution.translate(envelope, settings, request_log)
-
-    return {DISTRIBUTION: from_distribution}
+        return {EVENTS: from_bundle, **found, **start_feeds(self.starts, self.find)}
 
 
 async def run_agent(config: Config, client: PlacementClient) -> None:
@@ -146,16 +135,21 @@ async def _around(
         outlet = LogOutlet(another(), another)
         stack.push_async_callback(outlet.close)
     topology = load_topology(config)
+    known = _registries(config, region, topology, stack)
+    ask = asking_registry(known[region]) if region in known else asking_service(client)
     return Around(
         config=config,
         region=region,
         topology=topology,
         feed=feed_settings(agent.receiver, region),
+        starts=start_settings(agent.starts, region),
+        find=Finder(ask, time.monotonic),
         spool=spool,
         report=spooled_report(spool, time.time_ns),
         outlet=outlet,
         client=client,
-        registries=_registries(config, region, topology, stack),
+        registries=known,
+        stack=stack,
         request_log=RequestLogTail(agent.receiver.request_log)
         if agent.receiver.request_log
         else None,
@@ -224,10 +218,17 @@ def _zot(around: Around) -> list[Part]:
     return [Part("zot", partial(listened.listen, taken))]
 
 
+def _starts(around: Around) -> list[Part]:
+    """Return what reads schedulers and counts machines."""
+    chosen = around.config.agent.starts
+    return start_parts(chosen, around.starts, around.report, around.find, around.stack)
+
+
 PARTS: Final[tuple[Callable[[Around], list[Part]], ...]] = (
     _delivery,
     _request_log,
     _zot,
+    _starts,
 )
 """What builds the parts of an agent; each returns those that the configuration asks."""
 

@@ -60,7 +60,7 @@ async def test_service_stores_what_it_is_given(
 
 
 async def test_service_rejects_one_event_and_stores_the_others(
-    service: Service, client: PlacementClient
+    client: PlacementClient,
 ) -> None:
     """It says which and why; a batch of nothing else has no position."""
     outlet = ServiceOutlet(client)

@@ -149,6 +149,21 @@ async def test_whatever_a_note_is_the_next_one_goes_on(
     assert [(a.note, a.reason) for a in world.spool.asides] == [(stray, reason)]
 
 
+async def test_event_without_a_time_happened_when_it_came() -> None:
+    """However long it waits for the log, and whichever run sends it."""
+    world = World()
+    undated = pushed("a", IAD)
+    feeds = {"test": at_once(lambda _body, _headers: Translation(events=(undated,)))}
+    came_ns = START_NS - 3_600_000_000_000
+    await world.spool.put([Note("test", b"", came_ns)])
+
+    await Sender(world.spool, LogOutlet(world.log), feeds, lambda: 0.0).send()
+
+    [message] = await world.messages()
+    [item] = decode_message(message).items
+    assert item.event.occur_time_ns == came_ns  # type: ignore[union-attr]  # it is not set aside
+
+
 async def test_unreachable_log_leaves_everything_waiting() -> None:
     """Once it is back all of it is sent, in the order it came."""
     world = World()

@@ -343,7 +343,7 @@ async def test_rejected_event_is_set_aside_and_the_others_are_sent() -> None:
     assert world.spool.figures.waiting_count == 0
 
 
-async def test_failed_flush_ends_the_sender() -> None:
+async def test_failed_flush_ends_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only another process can know what the disk holds."""
     world = World()
 
@@ -351,7 +351,7 @@ async def test_failed_flush_ends_the_sender() -> None:
         message = "the disk failed to flush"
         raise SpoolFsyncError(message)
 
-    world.spool.waiting = failed  # type: ignore[method-assign,assignment]  # a broken disk
+    monkeypatch.setattr(world.spool, "waiting", failed)
 
     with pytest.raises(SpoolFsyncError):
         await world.sender.run()

@@ -1,10 +1,7 @@
-"""What the agent's parts look up: from memory, or from who knows best."""
+"""What a replicator looks up, from the local replica."""
 
-from placement.agent.registry.client import Registry
-from placement.agent.starts.sightings import Find
-from placement.client import PlacementClient
 from placement.client.local_answers import LocalAnswers
-from placement.core.oci import Digest, Repository, Tag, parse_digest
+from placement.core.oci import Digest, Repository
 from placement.core.topology import Region
 
 
@@ -26,18 +23,3 @@ class LocalLookup:
     def mountable(self, digest: Digest) -> tuple[Repository, ...]:
         """Return repositories of our own registry that may have the blob."""
         return self._local.repositories_with(digest, self._region)
-
-
-def tags_of(registry: Registry | None, client: PlacementClient) -> Find:
-    """Return who is asked for the digests of tags: the registry, else the service."""
-
-    async def at_registry(repository: Repository, tag: Tag) -> Digest | None:
-        assert registry is not None, "there is one"
-        found = await registry.find_manifest(repository, tag)
-        return found.digest if found is not None else None
-
-    async def at_service(repository: Repository, tag: Tag) -> Digest | None:
-        answer = await client.resolve_reference(repository, tag)
-        return parse_digest(answer.content.digest)
-
-    return at_service if registry is None else at_registry

@@ -1,5 +1,6 @@
 """What the parts of an agent are built from, opened once and shared."""
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from placement.agent.feeds.translation import FeedSettings
@@ -7,6 +8,8 @@ from placement.agent.outlets import Outlet
 from placement.agent.registry.known import Registries
 from placement.agent.reporting import Report
 from placement.agent.request_tail import RequestLogTail
+from placement.agent.starts.settings import StartSettings
+from placement.agent.starts.sightings import Find
 from placement.client import ClientTls, LocalPlacements, PlacementClient
 from placement.config import Config
 from placement.core.topology import Region, Topology
@@ -29,6 +32,9 @@ class Around:
     region: Region
     topology: Topology
     feed: FeedSettings
+    starts: StartSettings
+    find: Find
+    """Finds the digests of tags that schedulers name."""
     spool: Spool
     report: Report
     outlet: Outlet
@@ -38,3 +44,5 @@ class Around:
     """The local replica; None where no part of this agent asks it."""
     registries: Registries
     request_log: RequestLogTail | None
+    stack: AsyncExitStack
+    """Closes what parts open, once all of them have ended."""

@@ -7,11 +7,8 @@ from typing import Final
 
 from placement.adapters.jetstream.subject import NatsSubject
 from placement.agent.feeds.catalogue import feeds
-from placement.agent.feeds.translation import Translation
-from placement.agent.lookup import tags_of
 from placement.agent.receiver import (
     DISTRIBUTION,
-    STARTS,
     Receiver,
     health_of,
     open_listener,
@@ -20,15 +17,14 @@ from placement.agent.receiver import (
 )
 from placement.agent.sender import Sender
 from placement.agent.spooled import EVENTS, spooled_messages
-from placement.agent.starts.catalogue import Starts, starts
 from placement.agent.supervision import Part
 from placement.agent.translators import Translate, at_once, from_bundle, once_logged
 from placement.agent_app.around import Around
-from placement.agent_app.settings import receiver_settings, start_settings
+from placement.agent_app.settings import receiver_settings
+from placement.agent_app.starts import start_feeds
 from placement.config import split_address
 from placement.core.errors import InputError
 from placement.nats_settings import nats_settings
-from placement.spooling import Note
 from placement.telemetry.spooling import build_agent_registry, metrics_page
 
 ZOT: Final = "zot"
@@ -94,18 +90,5 @@ def _translations(around: Around) -> dict[str, Translate]:
         found[DISTRIBUTION] = once_logged(
             known[DISTRIBUTION], around.request_log, time.time_ns
         )
-    chosen = start_settings(around.config.agent.starts, around.region)
-    posted = starts(
-        chosen, tags_of(around.registries.get(around.region), around.client)
-    )
-    told = {STARTS + kind: _asking(means) for kind, means in posted.items()}
-    return {EVENTS: from_bundle, **found, **told}
-
-
-def _asking(means: Starts) -> Translate:
-    """Return what has a scheduler's body say what a note means."""
-
-    async def translated(note: Note) -> Translation:
-        return await means(note.body, note.headers)
-
-    return translated
+    posted = start_feeds(around.starts, around.find)
+    return {EVENTS: from_bundle, **found, **posted}

@@ -1,34 +1,24 @@
 """The parts that act in the agent's region: schedulers read, copies, the mirror."""
 
-import random
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-import httpx
-
 from placement.adapters.jetstream.work_queue import WorkQueue, WorkQueueSettings
-from placement.agent.lookup import LocalLookup, tags_of
+from placement.agent.lookup import LocalLookup
 from placement.agent.replicator.duties import Decisions
 from placement.agent.replicator.queue_decisions import QueueDecisions
 from placement.agent.replicator.replicator import Replicator
 from placement.agent.replicator.watched_decisions import WatchedDecisions
 from placement.agent.router.router import Router
-from placement.agent.starts.counting import MachineCounter
 from placement.agent.starts.kubernetes_reader import KubernetesReader
 from placement.agent.starts.nomad_reader import NomadReader
-from placement.agent.starts.streams import Api, ApiSettings
-from placement.agent.starts.telling import Teller
 from placement.agent.supervision import Part
 from placement.agent_app.around import Around
 from placement.agent_app.settings import (
-    KUBERNETES,
-    api_settings,
     replicator_settings,
     router_settings,
-    start_settings,
 )
+from placement.agent_app.starts import start_parts
 from placement.core.errors import InputError
 from placement.nats_settings import nats_settings
 
@@ -38,27 +28,14 @@ Reader = KubernetesReader | NomadReader
 
 
 def schedulers(around: Around) -> list[Part]:
-    """Return what follows Kubernetes and Nomad, and counts their machines."""
-    chosen = around.config.agent.starts
-    find = tags_of(around.registries.get(around.region), around.client)
-    settings = start_settings(chosen, around.region)
-    teller = Teller(settings, around.report, find, random.random)
-    readers: dict[str, Reader] = {}
-    for name, api, ca_file in api_settings(chosen):
-        kind = KubernetesReader if name == KUBERNETES else NomadReader
-        readers[name] = kind(_api(api, ca_file), teller, time.time_ns)
-    parts = [Part(name, reader.run) for name, reader in readers.items()]
-    if readers and chosen.counts:
-        listers = [reader.machines for reader in readers.values()]
-        counter = MachineCounter(listers, teller, time.time_ns, chosen.count_seconds)
-        parts.append(Part("machine_counter", counter.run))
-    return parts
-
-
-def _api(settings: ApiSettings, ca_file: Path | None) -> Api:
-    """Return an API; its connections last as long as the process."""
-    verify = str(ca_file) if ca_file else True
-    return Api(settings, httpx.AsyncClient(verify=verify, trust_env=False))
+    """Return what follows schedulers and counts machines, as far as any is named."""
+    return start_parts(
+        around.config.agent.starts,
+        around.starts,
+        around.report,
+        around.find,
+        around.stack,
+    )
 
 
 def replicator(around: Around) -> list[Part]:

@@ -20,6 +20,7 @@ from placement import faults
 from placement.adapters.data_directory import lock_data_directory
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.sqlite.spool import SqliteSpool
+from placement.agent.finding import Finder, asking_registry, asking_service
 from placement.agent.outlets import LogOutlet, Outlet, ServiceOutlet
 from placement.agent.registry.known import Registries, known_registry
 from placement.agent.request_tail import RequestLogTail
@@ -34,6 +35,7 @@ from placement.agent_app.settings import (
     registries,
     spool_limits,
 )
+from placement.agent_app.starts import start_settings
 from placement.client import LocalPlacements, PlacementClient
 from placement.config import Config, load_topology
 from placement.core.errors import InputError
@@ -100,18 +102,23 @@ async def _around(
     if asks_locally(agent):
         local = LocalPlacements.follow(service.target, topology, tls=service.tls)
         await stack.enter_async_context(local)
+    known = _registries(config, region, topology, stack)
+    ask = asking_registry(known[region]) if region in known else asking_service(client)
     return Around(
         config=config,
         region=region,
         topology=topology,
         feed=feed_settings(agent.receiver, region),
+        starts=start_settings(agent.starts, region),
+        find=Finder(ask, time.monotonic),
         spool=spool,
         report=spooled_report(spool, time.time_ns),
         outlet=outlet,
         client=client,
         service=service,
         local=local,
-        registries=_registries(config, region, topology, stack),
+        registries=known,
+        stack=stack,
         request_log=RequestLogTail(agent.receiver.request_log)
         if agent.receiver.request_log
         else None,

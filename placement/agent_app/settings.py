@@ -3,7 +3,7 @@
 Secrets are read from their files once, here, and are never shown.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,15 +13,11 @@ from placement.agent.receiver import ReceiverSettings
 from placement.agent.registry.settings import RegistrySettings
 from placement.agent.replicator.replicator import ReplicatorSettings
 from placement.agent.router.settings import RouterSettings
-from placement.agent.starts.images import parse_image
-from placement.agent.starts.settings import StartSettings
-from placement.agent.starts.streams import ApiSettings
 from placement.config import AgentConfig, RegistryConfig, split_address
 from placement.config.agent_keys import (
     ReceiverConfig,
     ReplicatorConfig,
     SpoolConfig,
-    StartsConfig,
 )
 from placement.core.errors import InputError
 from placement.core.event import Name
@@ -29,8 +25,6 @@ from placement.core.topology import Region, Topology, parse_region
 from placement.spooling import SpoolLimits
 
 PUBLISHER: Final = Name("placement-agent")
-KUBERNETES: Final = "kubernetes"
-NOMAD: Final = "nomad"
 
 
 def feed_settings(chosen: ReceiverConfig, region: Region) -> FeedSettings:
@@ -55,53 +49,6 @@ def receiver_settings(
         token=read_secret(chosen.token_file, "agent.receiver.token_file"),
         signature_key=key.encode(),
     )
-
-
-def start_settings(chosen: StartsConfig, region: Region) -> StartSettings:
-    """Return where machines are, and which of their images count; raises InputError."""
-    where = "agent.starts"
-    return StartSettings(
-        region=region,
-        publisher=PUBLISHER,
-        region_label=chosen.region_label,
-        regions={
-            name: parse_region(code, f"{where}.regions.{name}")
-            for name, code in chosen.regions.items()
-        },
-        registries=chosen.registries,
-        images={
-            name: parse_image(text, f"{where}.images.{name}")
-            for name, text in chosen.images.items()
-        },
-    )
-
-
-def api_settings(
-    chosen: StartsConfig,
-) -> list[tuple[str, ApiSettings, Path | None]]:
-    """Return which schedulers are read, by name: their APIs, and their authorities."""
-    found: list[tuple[str, ApiSettings, Path | None]] = []
-    if chosen.kubernetes_url:
-        token = _token_of(
-            chosen.kubernetes_token_file, "agent.starts.kubernetes_token_file"
-        )
-        api = ApiSettings(url=chosen.kubernetes_url, token=token)
-        found.append((KUBERNETES, api, chosen.kubernetes_ca_file))
-    if chosen.nomad_url:
-        token = _token_of(chosen.nomad_token_file, "agent.starts.nomad_token_file")
-        api = ApiSettings(
-            url=chosen.nomad_url, token=token, header="X-Nomad-Token", scheme=""
-        )
-        found.append((NOMAD, api, None))
-    return found
-
-
-def _token_of(file: Path | None, field_name: str) -> Callable[[], str] | None:
-    """Return what reads a token anew; raises InputError if it cannot be read now."""
-    if file is None:
-        return None
-    read_secret(file, field_name)
-    return lambda: read_secret(file, field_name)
 
 
 def replicator_settings(chosen: ReplicatorConfig, region: Region) -> ReplicatorSettings:

@@ -158,7 +158,7 @@ class World:
 async def world_of(
     directory: Path,
     auth: dict[str, Any] | None = None,
-    own: dict[str, str] | None = None,
+    own: dict[str, Any] | None = None,
     regions: Sequence[Region] = (IAD, FRA, SYD),
 ) -> AsyncIterator[World]:
     """Run a registry in each region; iad is home. *own* is who the agent is."""

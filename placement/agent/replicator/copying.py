@@ -2,12 +2,18 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from placement.agent.registry.client import Registry
-from placement.agent.registry.errors import NotThereError
-from placement.agent.registry.manifests import Manifest
+from placement.agent.registry.errors import (
+    NotThereError,
+    RegistryError,
+    RegistryRefusedError,
+    RegistryUnreachableError,
+)
+from placement.agent.registry.manifests import MANIFEST_BYTES_MAX, Manifest
 from placement.agent.replicator.failures import CopyFailedError, at_source, at_target
 from placement.agent.replicator.moving import Mover
 from placement.agent.replicator.progress import Progress
@@ -49,6 +55,8 @@ class Wanted:
     media_type: str
     sources: Sequence[Registry]
     progress: Progress
+    is_blob: bool = False
+    """Whether it is known to be a blob, of whatever media type."""
 
 
 class Copier:
@@ -68,7 +76,7 @@ class Copier:
         image = Image()
         limit = asyncio.Semaphore(self._blobs_at_once)
         root = Descriptor(wanted.digest, wanted.media_type)
-        if content_kind(root.media_type) is ContentKind.BLOB:
+        if wanted.is_blob or content_kind(root.media_type) is ContentKind.BLOB:
             image.blobs[root.digest] = root
         else:
             await self._look_into(image, wanted, root, limit, 0)
@@ -111,25 +119,15 @@ class Copier:
     async def _manifest(self, wanted: Wanted, content: Descriptor) -> Manifest | None:
         """Return a manifest, ours if it is here; None: *content* is a blob."""
         repository, digest = wanted.repository, content.digest
-        with at_target():
-            try:
-                return await self._target.manifest(repository, digest)
-            except NotThereError:
-                pass
+        with at_target(), suppress(NotThereError):
+            return await read_content(self._target, repository, content)
         failure: CopyFailedError | None = None
         for source in wanted.sources:
             try:
                 with at_source():
-                    found = await source.manifest(repository, digest)
+                    found = await read_content(source, repository, content)
             except CopyFailedError as error:
                 failure = worse(failure, error)
-                gone = error.cause is FailureCause.CONTENT_GONE
-                if (
-                    gone
-                    and not content.media_type
-                    and await _is_blob(source, repository, digest)
-                ):
-                    return None
             else:
                 wanted.progress.source_region = source.settings.region
                 return found
@@ -166,10 +164,28 @@ def worse(one: CopyFailedError | None, other: CopyFailedError) -> CopyFailedErro
     return one
 
 
-async def _is_blob(source: Registry, repository: Repository, digest: Digest) -> bool:
-    """Say whether *source* has a blob of that digest."""
-    with at_source():
-        return await source.find_blob(repository, digest) is not None
+async def read_content(
+    registry: Registry, repository: Repository, content: Descriptor
+) -> Manifest | None:
+    """Return the manifest that *content* is; None: it is a blob, which is not read.
+
+    Where its media type is not known, it is looked for as a blob first: asked for a
+    manifest that is a layer, docker-registry 2.8 reads all of the layer and answers
+    500; and zot has every manifest as a blob, too.
+    """
+    size: int | None = None
+    if not content.media_type:
+        size = await registry.find_blob(repository, content.digest)
+        if size is not None and size > MANIFEST_BYTES_MAX:
+            return None
+    try:
+        return await registry.manifest(repository, content.digest)
+    except (RegistryUnreachableError, RegistryRefusedError):
+        raise
+    except RegistryError:
+        if size is None:
+            raise
+        return None
 
 
 async def _all_of(work: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -21,6 +21,8 @@ class Copy:
     source_region: Region | None = None
     media_type: str = ""
     """Empty when not known."""
+    is_blob: bool = False
+    """Whether the decision says that it is one: a layer before its manifest."""
     expire_time_ns: TimeNs | None = None
     priority: int = PRIORITY_LEAST
     attempt: int = 1

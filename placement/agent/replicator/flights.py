@@ -115,6 +115,7 @@ class Flight:
             first.media_type if first else "",
             sources,
             self.progress,
+            first is not None and first.is_blob,
         )
         begun_ns = time.monotonic_ns()
         await story.begun(sources[0].settings.region if sources else None)

@@ -21,6 +21,7 @@ from placement.core.event import (
     ReplicationPlanned,
     SetAside,
 )
+from placement.core.facts.values import ReplicationTrigger
 from placement.core.topology import Region
 from placement.ports import Message
 from placement.wire.events import decode_items
@@ -88,6 +89,7 @@ def duty_of(event: Event, attempt: int) -> Duty | None:
             return Copy(
                 fact.subject,
                 fact.source_region,
+                is_blob=fact.trigger is ReplicationTrigger.FIRST_LAYER,
                 expire_time_ns=fact.expire_time_ns,
                 priority=fact.priority or PRIORITY_LEAST,
                 attempt=attempt,

@@ -143,9 +143,9 @@ def duty_of(told: AssignedCopy | EvictionPlanned) -> Copy | Removal:
         planned.subject,
         planned.source_region,
         told.media_type,
-        planned.expire_time_ns,
-        planned.priority or PRIORITY_LEAST,
-        told.attempt + 1,
+        expire_time_ns=planned.expire_time_ns,
+        priority=planned.priority or PRIORITY_LEAST,
+        attempt=told.attempt + 1,
     )
 
 

@@ -28,6 +28,7 @@ OWN_USER_AGENT: Final = "placement-replicator/router"
 SEARCH_SECONDS_MAX: Final = 2.5
 GIVEN: Final = (200, 206, 304, 416)
 """Statuses that end a search: whoever says so has the content."""
+REFUSED_MAX: Final = 2
 ABSENT: Final = (403, 404)
 """Not there, or not for this client: nobody is told which."""
 CONNECT_SECONDS: Final = 2.0
@@ -65,14 +66,24 @@ class Answer:
 class Refusal:
     """Nobody gave it: what they said, for the client to be told the one same thing."""
 
-    challenges: dict[Region, Response] = field(default_factory=dict)
+    challenge: Response | None = None
+    """Our own region's, if it was asked: the same whoever else was."""
+    refused_count: int = 0
     silent: bool = False
     """Whether somebody who might have it did not answer."""
 
+    def final(self, client: Client) -> bool:
+        """Say whether to ask others is in vain: who has no credentials needs some.
+
+        Those that two registries refused are most likely too old.
+        """
+        most = 1 if client.authorization is None else REFUSED_MAX
+        return self.refused_count >= most
+
     def response(self, code: str) -> Response:
         """Return what the client is told; *code* names the kind of what is unknown."""
-        if self.challenges:
-            return self.challenges[min(self.challenges)]
+        if self.challenge is not None:
+            return self.challenge
         return unavailable() if self.silent else unknown(code)
 
 
@@ -119,7 +130,7 @@ class Asker:
                     found = await self._heard(running, latest, refusal, given)
                     if found is not None:
                         return found
-                    if refusal.challenges and ask.client.authorization is None:
+                    if refusal.final(ask.client):
                         break
         except TimeoutError:
             refusal.silent = True
@@ -202,7 +213,9 @@ class Asker:
     ) -> None:
         """Take in an answer that is not the content."""
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            refusal.challenges[region] = challenged(response)
+            refusal.refused_count += 1
+            if refusal.challenge is None or region == self._places.region:
+                refusal.challenge = challenged(response)
         elif response.status_code not in ABSENT:
             refusal.silent = True
             self._counts[f"source_status_{response.status_code}"] += 1

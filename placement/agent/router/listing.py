@@ -41,7 +41,7 @@ class Listing:
         stated = int(given) if given.isascii() and given.isdigit() else PAGE_COUNT_MAX
         count, last = min(stated, PAGE_COUNT_MAX), query.get("last", "")
         places, refusal = self._places, Refusal()
-        near = [places.region, places.origin, *places.push_targets()]
+        near = [places.region, places.origin, *places.near()]
         path = f"/v2/{repository}/tags/list?n={count}"
         path += f"&last={quote(last)}" if last else ""
         found = await self._lists(places.well(near), Ask("GET", path, client), refusal)

@@ -143,11 +143,11 @@ class Tags:
         look.keep(found, chosen)
         if chosen is not None and (owner in found or places.local.basis.live):
             return chosen
-        if refusal.challenges and client.authorization is None:
+        if refusal.final(client):
             return refusal
-        if places.local.basis.live and known is not None and not refusal.challenges:
+        if places.local.basis.live and known and refusal.challenge is None:
             return Pointed(known.digest, known.set_region)
-        rest = [places.origin, *places.push_targets()]
+        rest = [places.origin, *places.near()]
         others = [one for one in places.well(rest) if one not in asked]
         found |= await self._heads(others[:ASKED_MAX], ask, refusal)
         chosen = self._chosen(repository, found, known)

@@ -5,7 +5,7 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -130,8 +130,9 @@ class Replicator:
             await asyncio.Event().wait()
             return
         try:
-            async for assigned in self._decisions.assigned():
-                await self._hear(assigned)
+            async with aclosing(self._decisions.assigned()) as duties:
+                async for assigned in duties:
+                    await self._hear(assigned)
         except PlacementError as error:
             log.warning("decisions_not_heard", error=str(error))
 

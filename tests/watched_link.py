@@ -89,7 +89,8 @@ class WatchedLink:
         finally:
             for way in ways:
                 way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(*ways, return_exceptions=True)
             self._writers -= {writer, there[1]}
             for one in (writer, there[1]):
                 with suppress(OSError):

@@ -98,7 +98,8 @@ class Blobs:
         if redirect is not None:
             self._counts["redirected"] += 1
             return redirect
-        answer = await self._asker.first(own, Ask("GET", path, client))
+        ask = Ask("GET", path, client)
+        answer = await self._asker.first(own, ask, waits=suspected)
         if isinstance(answer, Refusal):
             final = answer.challenge is not None and client.authorization is None
             return answer.response(UNKNOWN) if final else None

@@ -36,7 +36,6 @@ from typing import Final
 import httpx
 from starlette.responses import Response
 
-from placement.agent.registry.errors import RegistryUnreachableError
 from placement.agent.router.answers import headed
 from placement.agent.router.asking import Ask, Asker, Client, Refusal
 from placement.agent.router.places import ASKED_MAX, Places, Wanted
@@ -186,16 +185,10 @@ class Tags:
         return {pointed.region: pointed for pointed in found if pointed is not None}
 
     async def _head(self, region: Region, ask: Ask, refusal: Refusal) -> Pointed | None:
-        try:
-            async with asyncio.timeout(self._places.tag_seconds(region)):
-                response = await self._asker.ask(region, ask)
-        except RegistryUnreachableError:
+        seconds = self._places.tag_seconds(region)
+        response = await self._asker.one(region, ask, seconds)
+        if response is None:
             refusal.silent = True
-            self._asker.suspect(region, "unreachable")
-            return None
-        except TimeoutError:
-            refusal.silent = True
-            self._asker.suspect(region, "slow")
             return None
         await response.aclose()
         if response.status_code != httpx.codes.OK:

@@ -1,7 +1,6 @@
 """The growing file: many readers, one writer, and never a whole of what is damaged."""
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,16 @@ import pytest
 from placement.agent.router.spool import Spool, SpoolBrokenError
 
 BODY = bytes(range(256)) * 4096
+
+
+def open_files() -> int:
+    """Return how many files this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def names_in(directory: Path) -> list[Path]:
+    """Return what is in a directory."""
+    return list(directory.iterdir())
 
 
 async def read(spool: Spool) -> bytes:
@@ -57,17 +66,18 @@ async def test_last_byte_waits_until_all_are_verified(tmp_path: Path) -> None:
 
 async def test_file_has_no_name_and_goes_with_its_last_user(tmp_path: Path) -> None:
     """Nothing is left behind, whatever ends the process."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     spool = Spool(tmp_path, len(BODY))
     spool.keep()
-    assert not list(tmp_path.iterdir())
+    assert open_files() == before + 1
+    assert names_in(tmp_path) == []
 
     spool.write(BODY)
     spool.verified()
     spool.leave()
     assert await read(spool) == BODY
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_files() == before
 
 
 async def test_nothing_at_all_is_whole_once_verified(tmp_path: Path) -> None:

@@ -359,6 +359,28 @@ async def test_pull_that_somebody_waits_for_goes_first(
             await here.replicator.fetch_now(API, ABSENT)
 
 
+async def test_layer_that_a_pull_waits_for_moves_at_its_rank(
+    source: DockerRegistry, target: DockerRegistry
+) -> None:
+    """A decided copy that holds a layer is not slower than who waits for that layer."""
+    budget = {IAD: 2 * MEGABYTE}
+    async with (
+        client(source) as there,
+        site(target, {IAD: source.url}, bytes_per_second=budget) as here,
+    ):
+        first = await push_image(there, (10 * MEGABYTE,), seed=1)
+        last = await push_image(there, (4 * MEGABYTE,), seed=2)
+        pulled = await push_image(there, (4 * MEGABYTE,), API, seed=2)
+        before = here.orders.give(copy_of(first.descriptor.digest, "r-1", priority=1))
+        here.orders.give(copy_of(last.descriptor.digest, "r-2", priority=4))
+        await until(lambda: len(here.told.facts(ReplicationStarted)) == 2)
+        await asyncio.sleep(0.5)
+
+        await here.replicator.fetch_now(API, pulled.descriptor.digest)
+
+        assert not before.settled.is_set()
+
+
 async def test_what_is_over_or_called_off_is_not_carried_out(
     source: DockerRegistry, target: DockerRegistry
 ) -> None:

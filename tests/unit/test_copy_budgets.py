@@ -37,8 +37,8 @@ def test_gate_lets_in_by_rank_and_then_by_arrival(ranks: list[int]) -> None:
     """Whoever waits is let in by rank; who came first of a rank goes first."""
 
     async def order() -> list[tuple[int, int]]:
-        clock = asyncio.get_running_loop().time
-        gate = Gate(Bucket(1e6, clock()), clock)
+        now_s = [0.0]
+        gate = Gate(Bucket(1e6, 0.0), lambda: now_s[0])
         admitted: list[tuple[int, int]] = []
         await gate.admitted(int(1e6 * BURST_SECONDS) + 1000, Progress(0))  # empties it
 
@@ -46,7 +46,10 @@ def test_gate_lets_in_by_rank_and_then_by_arrival(ranks: list[int]) -> None:
             await gate.admitted(10, Progress(rank))
             admitted.append((rank, position))
 
-        await asyncio.gather(*(wait(rank, at) for at, rank in enumerate(ranks)))
+        waiting = [asyncio.ensure_future(wait(r, at)) for at, r in enumerate(ranks)]
+        await asyncio.sleep(0)
+        now_s[0] = 1.0
+        await asyncio.gather(*waiting)
         return admitted
 
     assert asyncio.run(order()) == sorted(zip(ranks, range(len(ranks)), strict=True))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from placement.api.status import REASONS
+from placement.api.reasons import REASONS
 from placement.cli.main import main
 
 ROOT = Path(__file__).parents[1]

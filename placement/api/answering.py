@@ -15,7 +15,8 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from placement.api.status import REASONS, crash_status, status_of
+from placement.api.reasons import REASONS
+from placement.api.status import crash_status, status_of
 from placement.api.streaming import send_all
 from placement.core.errors import InputError, PlacementError
 

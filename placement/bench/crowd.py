@@ -27,6 +27,7 @@ LEAD_SECONDS: Final = 0.2
 UNDER_WAY_MAX: Final = 64
 """Envelopes that wait for the log at once; a log that is slower gets fewer."""
 CALL_SECONDS_MAX: Final = 30.0
+CATCH_UP_SECONDS_MAX: Final = 120.0
 
 
 @dataclass(slots=True)
@@ -75,6 +76,7 @@ class Crowd:
         folded = (await self._folded() - before) / (perf_counter() - began)
         found.events_per_second.append(folded * ENVELOPE_EVENTS)
         await sending
+        await self._caught_up()
 
     async def _send(self, messages: list[Encoded]) -> None:
         room = asyncio.Semaphore(UNDER_WAY_MAX)
@@ -105,6 +107,13 @@ class Crowd:
             REPOSITORY, digest, self.asker, max_staleness_s=3_600
         )
         return perf_counter() - due
+
+    async def _caught_up(self) -> None:
+        """Wait until all is folded: the next turn is not to pay for this one."""
+        last = (await self.log.status()).last_sequence
+        async with asyncio.timeout(CATCH_UP_SECONDS_MAX):
+            while await self._folded() < last:  # noqa: ASYNC110 - another process folds
+                await asyncio.sleep(LEAD_SECONDS)
 
     async def _folded(self) -> int:
         return int((await self.client.get_service_info()).basis.sequence)

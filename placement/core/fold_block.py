@@ -23,7 +23,7 @@ from placement.core.fold import (
 from placement.core.folds.around import Around, around_of
 from placement.core.folds.calm import Mask, Span, machines_of
 from placement.core.folds.starting import calm_starts, count_starts, start_transfers
-from placement.core.folds.stopping import calm_stops, count_stops
+from placement.core.folds.stopping import calm_stops, count_stops, stopped_in
 from placement.core.folds.transfers import write_rows
 from placement.core.folds.uses import calm_pulls, count_uses, pull_transfers
 from placement.core.state import State
@@ -127,7 +127,8 @@ def _fold_machines(
     if len(calm.numbers):
         count_starts(state, starts, started, calm, begun_ns)
     if len(ended):
-        count_stops(state, stopped, ended, ended_ns)
+        region = stopped_in(state, stops)
+        count_stops(state, stopped, region, ended, ended_ns)
     mask[starts.index[calm.numbers]] = True
     mask[stops.index[ended]] = True
     return start_transfers(starts, calm)

@@ -7,7 +7,7 @@ from typing import Final
 from placement.core.block import Frame
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION, fold
-from placement.core.fold_block import fold_block
+from placement.core.fold_block import fold_block_steps
 from placement.core.state import State
 from placement.ports import EventLog, Message
 from placement.runtime.quarantine import (
@@ -21,10 +21,8 @@ from placement.wire.columns import Read, decode_block
 from placement.wire.events import decode_message
 from placement.wire.pull_reading import read_messages
 
-RUN_SECONDS: Final = 0.02
-"""Nobody waits for answers meanwhile."""
-COMPILED_FROM: Final = 20_000
-"""So many messages are worth the seconds that compiled code takes to be ready."""
+COMPILED_FROM_BYTES: Final = 1 << 23
+"""A log of so much more is worth the seconds that compiled code takes to be ready."""
 Progress = Callable[[int, int], None]
 """Called with (folded up to, folding to) now and then."""
 
@@ -45,7 +43,24 @@ async def replay(
     to_sequence: int | None = None,
     on_progress: Progress | None = None,
 ) -> Replayed:
-    """Fold *log* up to *to_sequence*, or to where it ends now, and say the result.
+    """Fold *log* as ``fold_log`` does, and say the result."""
+    epoch, state = await fold_log(log, to_sequence, on_progress)
+    names = ("folded", "duplicate", "set_aside", "late")
+    return Replayed(
+        epoch,
+        state.sequence,
+        FOLD_VERSION,
+        fingerprint(state),
+        {name: state.count(name) for name in names},
+    )
+
+
+async def fold_log(
+    log: EventLog,
+    to_sequence: int | None = None,
+    on_progress: Progress | None = None,
+) -> tuple[str, State]:
+    """Fold *log* up to *to_sequence*, or to where it ends now; return epoch and state.
 
     What is quarantined anywhere in the log is left out, even when *to_sequence* is
     before the fact that says so: so does everybody who folds this log now. Raises
@@ -58,18 +73,9 @@ async def replay(
     state = State()
     quarantine = await read_quarantine(log)
     if last >= status.first_sequence:
-        many = last - status.first_sequence >= COMPILED_FROM
-        read = compiled() if many else read_messages
-        target = _Target(state, quarantine, last, read)
+        target = _Target(state, quarantine, last)
         await _fold_to(log, target, status.first_sequence - 1, on_progress)
-    names = ("folded", "duplicate", "set_aside", "late")
-    return Replayed(
-        status.epoch,
-        state.sequence,
-        FOLD_VERSION,
-        fingerprint(state),
-        {name: state.count(name) for name in names},
-    )
+    return status.epoch, state
 
 
 @dataclass(slots=True)
@@ -79,13 +85,18 @@ class _Target:
     state: State
     quarantine: Quarantine
     last_sequence: int
-    read: Read
-    runs: Runs = field(default_factory=lambda: Runs(RUN_SECONDS))
+    read: Read = read_messages
+    bytes_read: int = 0
+    runs: Runs = field(default_factory=lambda: Runs(None))
     folding: int = 0
     """The message that is being folded, or the first of several."""
 
     def fold(self, batch: Sequence[Message]) -> None:
         """Fold the messages of *batch*, many at a time; raises FoldFailedError."""
+        before = self.bytes_read
+        self.bytes_read += sum(len(message.body) for message in batch)
+        if before < COMPILED_FROM_BYTES <= self.bytes_read:
+            self.read = compiled()
         for run in self.runs.cut(batch):
             if not self.runs.together(run):
                 for message in run:
@@ -94,9 +105,12 @@ class _Target:
             self.folding = run[0].sequence
             try:
                 block = decode_block(run, self.quarantine.skipped, self.read)
-                fold_block(self.state, block, self._note)
+                in_turn = sum(
+                    1 for _ in fold_block_steps(self.state, block, self._note)
+                )
             except Exception as error:
                 raise FoldFailedError(self.folding, error) from error
+            self.runs.took(0.0, len(block.items), in_turn)
 
     def _fold_alone(self, message: Message) -> None:
         skipped = self.quarantine.skipped(message.sequence)

@@ -1,9 +1,10 @@
 """Which messages are folded together: runs that are worth a block, and how long ones.
 
 A block is folded in one step, so that answers see whole messages only; how long it may
-be follows from how long the last ones took. Where even short ones take too long, since
-little of what they hold commutes, messages are folded one by one for a while. Where a
-log is cut changes nothing that is folded.
+be follows from how long the last ones took. A block costs a millisecond or so whatever
+it holds, so that shorter ones than some hundred events would be slower, not smoother.
+Where little of what they hold commutes, messages are folded one by one for a while.
+Where a log is cut changes nothing that is folded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,20 +15,24 @@ from placement.runtime.quarantine import is_quarantine
 
 RUN_BYTES_MIN: Final = 4_096
 """Less is folded sooner one by one: some thirty events."""
-RUN_BYTES_MAX: Final = 262_144
+RUN_BYTES_LOW: Final = 16_384
+"""Shorter runs are not aimed at: what a block costs is mostly the same for all."""
 RUN_BYTES_FIRST: Final = 65_536
+RUN_BYTES_MAX: Final = 262_144
 RUN_MESSAGES_MAX: Final = 2_048
 SINGLE_MESSAGES: Final = 512
 """So many are folded one by one before blocks are tried again."""
+IN_TURN_SHARE: Final = 0.5
+"""Of the events of a block: if more are no columns, folding it as one saves nothing."""
 
 
 class Runs:
     """Cuts what was read into runs, shorter or longer as folding them takes."""
 
-    def __init__(self, slice_seconds: float) -> None:
-        """Let a run take about *slice_seconds*."""
+    def __init__(self, slice_seconds: float | None) -> None:
+        """Let a run take about *slice_seconds*; None: nobody waits meanwhile."""
         self._slice_seconds = slice_seconds
-        self._bytes = RUN_BYTES_FIRST
+        self._bytes = RUN_BYTES_MAX if slice_seconds is None else RUN_BYTES_FIRST
         self._single_left = 0
         self.careful_until = 0
         """Up to which message each is folded by itself: some run ended there."""
@@ -61,11 +66,13 @@ class Runs:
     def _alone(self, message: Message) -> bool:
         return message.sequence <= self.careful_until or is_quarantine(message)
 
-    def took(self, seconds: float) -> None:
-        """Note how long the last run took to fold."""
+    def took(self, seconds: float, events: int, in_turn: int) -> None:
+        """Note how long *events* took to fold, and how many of them were no columns."""
+        if in_turn > IN_TURN_SHARE * events:
+            self._single_left = SINGLE_MESSAGES
+        if self._slice_seconds is None:
+            return
         if 2 * seconds < self._slice_seconds:
             self._bytes = min(RUN_BYTES_MAX, 2 * self._bytes)
         elif seconds > self._slice_seconds:
-            if self._bytes == RUN_BYTES_MIN:
-                self._single_left = SINGLE_MESSAGES
-            self._bytes = max(RUN_BYTES_MIN, self._bytes // 2)
+            self._bytes = max(RUN_BYTES_LOW, self._bytes // 2)

@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from placement.api import placement_servicer
-from placement.api.status import DOMAIN, REASONS
+from placement.api.reasons import REASONS
+from placement.api.status import DOMAIN
 from placement.core.oci import REPOSITORY_LENGTH_MAX, TAG_LENGTH_MAX
 from placement.v1 import basis_pb2
 from placement.v1 import event_service_pb2 as event_pb

@@ -337,8 +337,8 @@ CASES = {
     "a stop of old": Case([], [Told(stop("a-0"), age_ns=HOUR_NS)], 1),
     "two stops": Case([], [stop("a-0"), stop("a-0")], 2),
     "a second stop": Case([stop("a-0"), start("a-0")], [stop("a-0")], 1),
-    "an unknown stop": Case([], [stop("zz"), stop("a-0"), stop("a-2")], 3, FEW),
-    "a known stop before": Case([], [stop("a-0"), stop("zz"), stop("a-2")], 2, FEW),
+    "a new machine's stop": Case([], [stop("zz"), stop("a-0"), stop("a-2")], 0, FEW),
+    "a known stop before": Case([], [stop("a-0"), stop("zz"), stop("a-2")], 0, FEW),
     "an object's stop": Case(
         [], [Told(stop("zz"), app="shop"), stop("a-0"), stop("a-2")], 3, FEW
     ),

@@ -2,6 +2,7 @@
 
 from placement.ports import Message
 from placement.runtime.runs import (
+    RUN_BYTES_LOW,
     RUN_BYTES_MAX,
     RUN_BYTES_MIN,
     RUN_MESSAGES_MAX,
@@ -69,26 +70,39 @@ def test_runs_become_shorter_where_folding_takes_long_and_longer_again() -> None
     runs = Runs(0.001)
 
     for _ in range(4):
-        runs.took(0.01)
+        runs.took(0.01, 100, 0)
     slow = list(runs.cut(batch))
     for _ in range(20):
-        runs.took(0.0001)
+        runs.took(0.0001, 100, 0)
     fast = list(runs.cut(batch))
 
-    assert max(sum(len(m.body) for m in run) for run in slow) < RUN_BYTES_MIN + 1_000
+    assert max(sum(len(m.body) for m in run) for run in slow) < RUN_BYTES_LOW + 1_000
     assert len(fast) == 1
     assert sum(len(message.body) for message in fast[0]) <= RUN_BYTES_MAX
 
 
-def test_messages_are_folded_singly_for_a_while_where_short_runs_take_long() -> None:
-    """Whoever asks need not wait for a block of which little commutes."""
+def test_runs_are_as_long_as_may_be_where_nobody_waits() -> None:
+    """A replay has only itself to think of."""
+    batch = messages(2_000, 1_000)
+    runs = Runs(None)
+
+    runs.took(10.0, 100, 0)
+    cut = list(runs.cut(batch))
+
+    assert all(sum(len(m.body) for m in run) >= RUN_BYTES_MAX for run in cut[:-1])
+
+
+def test_messages_are_folded_singly_for_a_while_where_little_commutes() -> None:
+    """A block of which most events are folded in their turn saves nothing."""
     batch = messages(SINGLE_MESSAGES + 60, 100)
     runs = Runs(0.001)
 
-    for _ in range(20):
-        runs.took(0.01)
+    runs.took(0.01, 100, 50)
+    still = list(runs.cut(batch))
+    runs.took(0.0001, 100, 51)
     cut = list(runs.cut(batch))
 
+    assert max(map(len, still)) > 1
     assert [len(run) for run in cut[:SINGLE_MESSAGES]] == [1] * SINGLE_MESSAGES
     assert max(map(len, cut)) > 1
     assert not runs.together(cut[0])

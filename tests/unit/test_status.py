@@ -11,14 +11,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 import placement
 from placement.api.reading import StateBehindError
+from placement.api.reasons import INTERNAL, REASONS
 from placement.api.refusals import BudgetExhaustedError
-from placement.api.status import (
-    DOMAIN,
-    INTERNAL,
-    REASONS,
-    crash_status,
-    status_of,
-)
+from placement.api.status import DOMAIN, crash_status, status_of
 from placement.core.deciding.budgets import Refusal
 from placement.core.errors import (
     DigestInvalidError,

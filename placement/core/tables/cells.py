@@ -5,6 +5,7 @@ derived from keys, and are followed where a question begins at their other end.
 """
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 
@@ -289,6 +290,7 @@ class Order(IntEnum):
     ACTIVE, ORDER, EXPIRE = range(3)
 
 
+@lru_cache
 def column_names(cells: type[IntEnum]) -> tuple[str, ...]:
     """Return the column names of *cells*, in order."""
     return tuple(cell.name.lower() for cell in cells)

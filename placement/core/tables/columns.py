@@ -5,6 +5,7 @@ pages without copying them, so that growing takes no longer for ten million rows
 for a hundred thousand. A new row's cells are zero.
 """
 
+from functools import lru_cache
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import Any, Final, Literal
 
@@ -21,6 +22,9 @@ _MAPPED_BYTES: Final = 2**17
 """From this size on memory is mapped; what is smaller is copied when it grows."""
 _MAP: Final = MAP_PRIVATE | MAP_ANONYMOUS
 _NOTHING: Final[NDArray[Any]] = np.empty(0, np.uint8)
+_NO_MEMORY: Final = bytearray()
+_NO_CELLS: Final = memoryview(b"")
+"""What columns without rows share: most columns of most states have none."""
 
 
 class Column:
@@ -47,24 +51,18 @@ class Column:
         With an even *width*, ``array`` holds words that are twice as wide.
         """
         self._code = code
-        self._dtype = np.dtype(code)
-        self._shape: tuple[int, ...] = (-1,)
-        self._row_bytes = self._dtype.itemsize * (width or 1)
-        if width is not None:
-            if width % 2 == 0:
-                self._dtype = np.dtype(f"u{2 * self._dtype.itemsize}")
-            self._shape = (-1, self._row_bytes // self._dtype.itemsize)
+        self._dtype, self._shape, self._row_bytes, self.array = _layout(code, width)
         self.rows = 0
         """How many rows there is memory for."""
-        self.memory: bytearray | mmap = bytearray()
-        self.cells = memoryview(b"")
-        self.array: NDArray[Any] = np.empty(0, self._dtype).reshape(self._shape)
+        self.memory: bytearray | mmap = _NO_MEMORY
+        self.cells = _NO_CELLS
 
     def grow(self, rows: int) -> None:
         """Have memory for *rows*, which are more than there were."""
         assert rows > self.rows, "a column only grows"
         size = rows * self._row_bytes
-        self.cells.release()
+        if self.rows:
+            self.cells.release()
         self.array = _NOTHING
         self.memory = _grown(self.memory, size)
         self.rows = rows
@@ -85,3 +83,18 @@ def _grown(memory: bytearray | mmap, size: int) -> bytearray | mmap:
     with memoryview(memory) as before:
         found[: len(memory)] = before
     return found
+
+
+@lru_cache
+def _layout(
+    code: Code, width: int | None
+) -> tuple[np.dtype[Any], tuple[int, ...], int, NDArray[Any]]:
+    """Return the type of words, an array's shape, a row's bytes, and an empty array."""
+    dtype, shape = np.dtype(code), (-1,)
+    row_bytes = dtype.itemsize * (width or 1)
+    if width is None:
+        return dtype, shape, row_bytes, np.empty(0, dtype)
+    if width % 2 == 0:
+        dtype = np.dtype(f"u{2 * dtype.itemsize}")
+    words = row_bytes // dtype.itemsize
+    return dtype, (-1, words), row_bytes, np.empty((0, words), dtype)

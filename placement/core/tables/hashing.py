@@ -8,6 +8,7 @@ hashing is fast", 2014.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from operator import mul
 from struct import Struct
 from typing import Final
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 Words = NDArray[np.uint32]
 """Keys, a row each, in little-endian words."""
+
+HASHES_KEPT: Final = 128
+"""All tables of a state have the same seed, and keys of a few sizes."""
 
 _MASK: Final = 2**64 - 1
 _HALF: Final = 32
@@ -41,6 +45,7 @@ def factors(seed: int, count: int) -> list[int]:
     return found
 
 
+@lru_cache(HASHES_KEPT)
 def hash_of_one(seed: int, word_count: int) -> Callable[[bytes], int]:
     """Return the hash of single keys of *word_count* words."""
     by = tuple(factors(seed, word_count))
@@ -53,6 +58,7 @@ def hash_of_one(seed: int, word_count: int) -> Callable[[bytes], int]:
     return hashed
 
 
+@lru_cache(HASHES_KEPT)
 def hash_of_many(seed: int, word_count: int) -> Callable[[Words], Hashes]:
     """Return the hash of many keys of *word_count* words, the same as of each one."""
     by = np.array(factors(seed, word_count), np.uint64)

@@ -1,0 +1,274 @@
+"""Every reason that an error may carry: its gRPC status, its cause, and the remedy.
+
+The table is the documentation, and tests hold it against the code and the README.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import grpc
+
+INTERNAL: Final = "INTERNAL"
+
+_Code = grpc.StatusCode
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What one reason means, and what the caller does about it."""
+
+    code: grpc.StatusCode
+    cause: str
+    action: str
+    retry_delay_ms: int | None = None
+    """When the same call may succeed; None: it will fail again."""
+    private: bool = False
+    """The error's own words are for the operator's log alone: hosts, paths, sizes."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self.retry_delay_ms is not None
+
+
+def _input(cause: str, action: str) -> Reason:
+    return Reason(_Code.INVALID_ARGUMENT, cause, action)
+
+
+def _absent(cause: str, action: str) -> Reason:
+    return Reason(_Code.NOT_FOUND, cause, action)
+
+
+def _own(
+    code: grpc.StatusCode, cause: str, action: str, delay_ms: int | None
+) -> Reason:
+    return Reason(code, cause, action, delay_ms, private=True)
+
+
+REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
+    {
+        "INPUT_INVALID": _input(
+            "the request, or one of its fields, cannot be understood",
+            "correct the field that the error names",
+        ),
+        "DIGEST_INVALID": _input(
+            "not a whole digest of a known algorithm",
+            "give sha256: or sha512: and all of its lower-case hexadecimal digits",
+        ),
+        "NAME_INVALID": _input(
+            "not a repository name of the OCI distribution specification",
+            "give lower-case path components such as acme/web",
+        ),
+        "TAG_INVALID": _input(
+            "not a tag of the OCI distribution specification",
+            "give at most 128 of A-Z a-z 0-9 . _ -",
+        ),
+        "REGION_INVALID": _input(
+            "not a well-formed region code, or not that of the subject",
+            "give a code of the catalogue; GetServiceInfo lists them",
+        ),
+        "TEXT_INVALID": _input(
+            "a text is empty, too long, or holds characters that it must not",
+            "correct the field that the error names",
+        ),
+        "NUMBER_INVALID": _input(
+            "a number is outside its range", "give a number that the error allows"
+        ),
+        "TIME_INVALID": _input(
+            "a time or duration is outside its range, or too far in the future",
+            "correct the field, or the publisher's clock",
+        ),
+        "LIMIT_INVALID": _input(
+            "more, or fewer, than a limit allows",
+            "split the request; GetServiceInfo lists the limits",
+        ),
+        "TOKEN_INVALID": _input(
+            "not a consistency token of this service",
+            "pass a token as PublishEvents or a Basis gave it",
+        ),
+        "PAGE_TOKEN_INVALID": _input(
+            "the page token is of another filter or epoch, or was changed",
+            "begin again without a token",
+        ),
+        "POLICY_INVALID": _input(
+            "a policy has an unknown key or a value outside its limits",
+            "correct the key that the error names",
+        ),
+        "POLICY_UNKNOWN": _input(
+            "not the name of a policy", "leave the policy out, or give one that exists"
+        ),
+        "CANDIDATES_INVALID": _input(
+            "a region expression names nothing of the catalogue",
+            "give region codes, areas or aliases with commas between, or any",
+        ),
+        "FACT_UNKNOWN": _input(
+            "an event without a fact, or with one that this version does not know",
+            "set one fact; for a newer one, upgrade the service first",
+        ),
+        "BLOB_UNKNOWN": _absent(
+            "nobody announced the content in the repository",
+            "check the digest and the repository; ask the registry itself",
+        ),
+        "MANIFEST_UNKNOWN": _absent(
+            "the repository has no such tag",
+            "check the tag; if it was just set, pass the token of its event",
+        ),
+        "PLATFORM_UNKNOWN": _absent(
+            "the image has no such platform",
+            "give one of the platforms that the error lists, or none",
+        ),
+        "NAME_UNKNOWN": _absent(
+            "no event ever named the repository", "check the repository's name"
+        ),
+        "REGION_UNKNOWN": _absent(
+            "the region is not in the catalogue", "GetServiceInfo lists the catalogue"
+        ),
+        "MACHINE_UNKNOWN": _absent(
+            "no start of the machine is remembered",
+            "check the machine's id; if it just started, pass the token of its event",
+        ),
+        "REPLICATION_UNKNOWN": _absent(
+            "no decision of that id is remembered",
+            "check the id; ListReplications lists decisions",
+        ),
+        "REPLICATION_CLOSED": Reason(
+            _Code.FAILED_PRECONDITION,
+            "the decision is done with, or was never to be carried out",
+            "GetReplication tells how it ended",
+        ),
+        "REQUEST_UNKNOWN": _absent(
+            "no request of that id is remembered",
+            "check the id; if it was just made, pass the token of its answer",
+        ),
+        "REQUEST_CONFLICT": Reason(
+            _Code.ALREADY_EXISTS,
+            "the request's id was used for another request",
+            "choose a new request_id for what is asked now",
+        ),
+        "RESIDENCY_FORBIDDEN": Reason(
+            _Code.FAILED_PRECONDITION,
+            "the policy in force keeps the repository out of the region",
+            "choose a region that the error lists, or have the policy changed",
+        ),
+        "BUDGET_EXHAUSTED": Reason(
+            _Code.RESOURCE_EXHAUSTED,
+            "a budget of the policy in force is spent",
+            "repeat the same request after the delay, or let an operator raise it",
+            60_000,
+        ),
+        "AS_OF_UNSUPPORTED": Reason(
+            _Code.UNIMPLEMENTED,
+            "this version cannot answer about the past",
+            "leave as_of out",
+        ),
+        "WATCH_LIMIT": Reason(
+            _Code.RESOURCE_EXHAUSTED,
+            "the service has as many watchers as it takes",
+            "watch another replica of the service, or come again later",
+            5_000,
+        ),
+        "WATCH_LAGGED": Reason(
+            _Code.ABORTED,
+            "the watcher read nothing for ten seconds",
+            "read on while working, and watch again with the resume_token",
+        ),
+        "STATE_BEHIND": Reason(
+            _Code.UNAVAILABLE,
+            "the freshness that was asked for was not reached within the deadline",
+            "repeat the call, give it more time, or accept an answer marked STALE",
+            100,
+        ),
+        "LOG_UNAVAILABLE": _own(
+            _Code.UNAVAILABLE,
+            "the log cannot be reached",
+            "repeat the same request; events that it stored are answered DUPLICATE",
+            1_000,
+        ),
+        "LOG_FULL": _own(
+            _Code.RESOURCE_EXHAUSTED,
+            "the log refuses new messages because it is full",
+            "let an operator give the log more room, then repeat the same request",
+            30_000,
+        ),
+        "LOG_MOVED": _own(
+            _Code.UNAVAILABLE,
+            "another decision or order was stored while this one was made",
+            "repeat the same request: it is decided again by what the log holds now",
+            100,
+        ),
+        "LOG_REPLACED": _own(
+            _Code.FAILED_PRECONDITION,
+            "the log is not the one that the service's state was folded from",
+            "let an operator look at the service's log",
+            None,
+        ),
+        "LOG_CONFIGURATION": _own(
+            _Code.FAILED_PRECONDITION,
+            "the log is not set up as the service needs it",
+            "let an operator look at the service's log",
+            None,
+        ),
+        "CHECKPOINT_DAMAGED": _own(
+            _Code.INTERNAL,
+            "the service's checkpoint does not match its own hashes",
+            "let an operator look at the service's log",
+            None,
+        ),
+        "CHECKPOINT_UNWRITABLE": _own(
+            _Code.INTERNAL,
+            "the service's checkpoint cannot be written",
+            "let an operator look at the service's log",
+            None,
+        ),
+        "CONFIG_INVALID": _own(
+            _Code.FAILED_PRECONDITION,
+            "a key of the configuration has a value that cannot be",
+            "correct the keys that the error names",
+            None,
+        ),
+        "SERVICE_FAILED": _own(
+            _Code.FAILED_PRECONDITION,
+            "the service that a demo started for itself did not come up",
+            "read the log file that the error names",
+            None,
+        ),
+        "REGISTRY_FAILED": _own(
+            _Code.UNAVAILABLE,
+            "a registry did not do what an agent asked of it",
+            "read the address and the answer that the error names",
+            5_000,
+        ),
+        "REGISTRY_UNREACHABLE": _own(
+            _Code.UNAVAILABLE,
+            "a registry gave an agent no answer",
+            "let the registry and the way to it be looked at; the agent tries again",
+            5_000,
+        ),
+        "REGISTRY_REFUSED": _own(
+            _Code.FAILED_PRECONDITION,
+            "a registry refused an agent's credentials, or what it asked",
+            "correct the agent's user, password or token for that registry",
+            None,
+        ),
+        "REGISTRY_LACKS": _own(
+            _Code.NOT_FOUND,
+            "a registry does not have what an agent asked it for",
+            "nothing: it is copied from elsewhere, or has been removed",
+            None,
+        ),
+        "CONTENT_DAMAGED": _own(
+            _Code.UNAVAILABLE,
+            "bytes that came from a registry are not those of their digest",
+            "let that registry's storage be looked at; nothing of them was stored",
+            5_000,
+        ),
+        INTERNAL: _own(
+            _Code.INTERNAL,
+            "the service failed in a way that nobody expected",
+            "report the error id of the metadata to the operator",
+            None,
+        ),
+    }
+)

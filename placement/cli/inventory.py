@@ -82,7 +82,7 @@ def inventory(
 
 def _settings(session: Session) -> tuple["RegistrySettings", "InventorySettings"]:
     """Return which registry is read, and how; raises InputError."""
-    from placement.agent_settings import (  # noqa: PLC0415 - costs 0.3 s
+    from placement.agent_app.settings import (  # noqa: PLC0415 - costs 0.3 s
         inventory_settings,
         registries,
     )

@@ -62,6 +62,14 @@ class ReceiverConfig(Section):
     proxy: Annotated[
         bool, said("true or false: whether the registry is a pull-through cache")
     ] = False
+    own_accounts: Annotated[
+        tuple[str, ...],
+        said("accounts of our replicators, where a registry names accounts (Harbor)"),
+    ] = ()
+    peer_regions: Annotated[
+        dict[str, str],
+        said("our regions by what the registry calls them, such as us-east-1 (ECR)"),
+    ] = Field(default_factory=dict)
     zot_subject: Annotated[
         str, said("the NATS subject that zot publishes to; empty: none")
     ] = ""
@@ -112,9 +120,25 @@ class StartsConfig(Section):
         float,
         said("seconds between counts of all machines, 10 to 86,400", ge=10, le=86_400),
     ] = 300.0
+    counts: Annotated[
+        bool,
+        said("true or false: whether machines are counted; one agent a region may"),
+    ] = True
     region_label: Annotated[
         str, said("the label of nodes that holds their region; empty: all are here")
     ] = ""
+    regions: Annotated[
+        dict[str, str],
+        said("our regions by what the schedulers call them; others' machines are left"),
+    ] = Field(default_factory=dict)
+    registries: Annotated[
+        tuple[str, ...],
+        said("hosts whose images count, as image names write them; empty: all"),
+    ] = ()
+    images: Annotated[
+        dict[str, str],
+        said("for Fly.io: an image by app or machine; * is for all others"),
+    ] = Field(default_factory=dict)
 
 
 class InventoryConfig(Section):
@@ -168,6 +192,22 @@ class RouterConfig(Section):
         float,
         said("seconds for a source to begin its answer, 0.05 to 5", ge=0.05, le=5),
     ] = 0.4
+    stall_seconds: Annotated[
+        float,
+        said(
+            "seconds without a byte until another source goes on, 0.2 to 30",
+            ge=0.2,
+            le=30,
+        ),
+    ] = 1.0
+    fill: Annotated[
+        bool,
+        said("true or false: whether pulls from elsewhere fill this region's registry"),
+    ] = True
+    spool_bytes: Annotated[
+        int,
+        said("the most disk for content on its way, 1,000,000 or more", ge=1_000_000),
+    ] = 16 << 30
     redirect_user_agents: Annotated[
         tuple[str, ...],
         said("clients that follow a redirect with credentials of their own, prefixes"),

@@ -281,7 +281,7 @@ async def test_registry_keeps_what_a_full_spool_refuses(
     async with httpx.AsyncClient() as client:
         assert (await client.post(agent.notifications, content=body)).is_success
         with DockerRegistry(
-            tmp_path / "registry", notifications=notifying(agent)
+            tmp_path / "registry", sections={"notifications": notifying(agent)}
         ) as registry:
             await push_blob(client, registry.url, b"x" * 5_000)
             refused = await client.post(agent.notifications, content=envelope(2))
@@ -313,7 +313,7 @@ async def test_pulls_carry_what_the_registrys_log_tells(
     body = b"y" * 300_000
     async with httpx.AsyncClient() as client:
         with DockerRegistry(
-            tmp_path / "registry", notifications=notifying(agent)
+            tmp_path / "registry", sections={"notifications": notifying(agent)}
         ) as registry:
             url = await push_blob(client, registry.url, body)
             if rotated:  # as logrotate's copytruncate

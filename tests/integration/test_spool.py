@@ -175,9 +175,7 @@ async def test_killed_writer_loses_nothing_that_was_taken(tmp_path: Path) -> Non
 
 
 def test_full_disk_refuses_keeps_what_was_taken_and_recovers(tmp_path: Path) -> None:
-    """A file system of its own that is really full: by the spool, so that only its
-    reserve lets it write down what was sent.
-    """
+    """A file system that the spool itself filled: only its reserve is left to write."""
     mount = f"mount -t tmpfs -o size=64m tmpfs {tmp_path} && exec "
     shell = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
     if subprocess.run(

@@ -1,0 +1,97 @@
+"""The router between real registries and real clients, while all is well."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from placement.core.event import ContentPulled, ContentReplicated, TransferMeasured
+from tests.builders import FRA, IAD, SYD, WEB
+from tests.docker_registry import needs_registry
+from tests.oci_layout import write_image
+from tests.routing import AUTH, HTPASSWD, SKOPEO, World, copy, until, world_of
+
+pytestmark = [
+    needs_registry,
+    pytest.mark.skipif(SKOPEO is None, reason="skopeo is not installed"),
+]
+LOGIN = ("--src-creds", "alice:wonder")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """Three regions that ask for a password."""
+    users = tmp_path / "htpasswd"
+    users.write_text(HTPASSWD)
+    auth = {"htpasswd": {"realm": "tests", "path": str(users)}}
+    async with world_of(tmp_path, auth, {"user": "alice", "password": "wonder"}) as w:
+        yield w
+
+
+async def test_content_of_its_own_region_is_served_from_there(
+    world: World, tmp_path: Path
+) -> None:
+    """Nothing crosses to another region, and nothing is reported: the feed counts."""
+    write_image(tmp_path / "app", "v1", (300_000, 20_000), seed=1)
+    await world.push(SYD, tmp_path / "app")
+
+    async with world.router() as (router, address):
+        await copy(f"docker://{address}/{WEB}:v1", f"oci:{tmp_path}/got:v1", *LOGIN)
+
+    assert router.counts["local"] == 4
+    assert not world.links[IAD].gets("/blobs/")
+    assert world.events == []
+
+
+async def test_first_far_pull_fills_the_region_and_the_second_is_local(
+    world: World, tmp_path: Path
+) -> None:
+    """Layers, then the manifest, are in the own registry afterwards, and reported."""
+    write_image(tmp_path / "app", "v1", (3_000_000, 20_000), seed=1)
+    manifest = await world.push(IAD, tmp_path / "app")
+
+    async with world.router() as (router, address):
+        await copy(f"docker://{address}/{WEB}:v1", f"oci:{tmp_path}/one:v1", *LOGIN)
+        await until(lambda: router.counts["image_filled"] == 1)
+        crossed = world.links[IAD].gets("/blobs/") + world.links[IAD].gets("sha256")
+        await copy(f"docker://{address}/{WEB}:v1", f"oci:{tmp_path}/two:v1", *LOGIN)
+
+        assert router.counts["local"] == 4
+        assert router.counts["filled"] == 3
+        await until(lambda: len(world.facts(ContentPulled)) == 4)
+
+    now = world.links[IAD].gets("/blobs/") + world.links[IAD].gets("sha256")
+    assert now == crossed
+    arrived = [c.digest for f in world.facts(ContentReplicated) for c in f.contents]
+    assert arrived[-1] == manifest["digest"]
+    assert len(arrived) == 4
+    assert {f.source_region for f in world.facts(ContentReplicated)} == {IAD}
+    assert all(f.verified for f in world.facts(ContentReplicated))
+    assert {f.client_region for f in world.facts(ContentPulled)} == {SYD}
+    assert max(f.transferred_bytes for f in world.facts(TransferMeasured)) > 2_999_000
+
+
+async def test_fifty_at_once_move_each_layer_once(world: World, tmp_path: Path) -> None:
+    """Fifty starts in a region without the image cost one crossing of each layer."""
+    write_image(tmp_path / "app", "v1", (3_000_000, 1_000_000), seed=1)
+    manifest = await world.push(FRA, tmp_path / "app")
+    layers = [layer["digest"] for layer in manifest["layers"]]
+
+    async with (
+        world.router() as (_, address),
+        httpx.AsyncClient(auth=AUTH, timeout=30, limits=httpx.Limits()) as client,
+    ):
+
+        async def pulled(layer: str) -> int:
+            url = f"http://{address}/v2/{WEB}/blobs/{layer}"
+            answer = await client.get(url)
+            assert answer.status_code == 200
+            assert int(answer.headers["Content-Length"]) == len(answer.content)
+            return len(answer.content)
+
+        sizes = await asyncio.gather(*(pulled(layers[i % 2]) for i in range(100)))
+
+    assert sizes == [layer["size"] for layer in manifest["layers"]] * 50
+    assert sorted(world.links[FRA].gets("/blobs/").values()) == [1, 1]

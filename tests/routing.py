@@ -16,6 +16,7 @@ import httpx
 
 from placement.agent.registry.client import Registry
 from placement.agent.registry.opening import opened
+from placement.agent.router.places import Placements
 from placement.agent.router.router import Router
 from placement.agent.router.settings import RouterSettings
 from placement.client.feed import LocalBasis
@@ -29,6 +30,7 @@ from placement.core.topology import CatalogueRegion, Region, Topology
 from placement.runtime.view import ServingState
 from tests.builders import FRA, IAD, SYD
 from tests.docker_registry import DockerRegistry
+from tests.oci_layout import CONFIG, MANIFEST
 from tests.watched_link import WatchedLink
 
 SKOPEO: Final = shutil.which("skopeo")
@@ -134,15 +136,21 @@ class World:
     async def router(
         self,
         region: Region = SYD,
+        local: Placements | None = None,
+        clock: Callable[[], int] = time.time_ns,
         **settings: Any,  # noqa: ANN401 - any of the settings
     ) -> AsyncIterator[tuple[Router, str]]:
-        """Run a router of *region*; give it and its HOST:PORT."""
+        """Run a router of *region*; give it and its HOST:PORT.
+
+        Without a *local* replica it knows what the test says.
+        """
         directory = self.directory / f"spool-{region}"
         router = Router(
             RouterSettings(region=region, directory=directory, **settings),
-            self.known,
+            local or self.known,
             self.registries,
             self.report,
+            clock=clock,
         )
         ports: asyncio.Queue[int] = asyncio.Queue()
         running = asyncio.create_task(router.run(ports.put_nowait))
@@ -157,15 +165,15 @@ class World:
 async def world_of(
     directory: Path,
     auth: dict[str, Any] | None = None,
-    own: dict[str, str] | None = None,
+    own: dict[str, Any] | None = None,
     regions: Sequence[Region] = (IAD, FRA, SYD),
 ) -> AsyncIterator[World]:
     """Run a registry in each region; iad is home. *own* is who the agent is."""
     async with AsyncExitStack() as stack:
         servers, links, registries = {}, {}, {}
         for region in regions:
-            sections = {"auth": auth} if auth else {}
-            server = DockerRegistry(directory / region, region, **sections)
+            sections = {"auth": auth} if auth else None
+            server = DockerRegistry(directory / region, region, sections)
             servers[region] = stack.enter_context(server)
             link = await stack.enter_async_context(WatchedLink(server.address))
             links[region] = link
@@ -219,3 +227,24 @@ def manifest_of(image: Path) -> dict[str, Any]:
 def digest_of(body: bytes) -> Digest:
     """Return the digest of *body*."""
     return Digest(f"sha256:{hashlib.sha256(body).hexdigest()}")
+
+
+async def put_image(
+    client: httpx.AsyncClient, base: str, tag: str, word: str, name: str = "acme/web"
+) -> Digest:
+    """Push an image whose only content is *word*, as any client does; its digest."""
+    config = json.dumps({"word": word}).encode()
+    begun = await client.post(f"{base}/v2/{name}/blobs/uploads/")
+    assert begun.status_code == 202, begun.text
+    address = httpx.URL(base).join(begun.headers["Location"])
+    join = "&" if address.query else "?"
+    put = await client.put(f"{address}{join}digest={digest_of(config)}", content=config)
+    assert put.status_code == 201, put.text
+    described = {"mediaType": CONFIG, "digest": digest_of(config), "size": len(config)}
+    document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": described}
+    body = json.dumps({**document, "layers": []}).encode()
+    headers = {"Content-Type": MANIFEST}
+    path = f"{base}/v2/{name}/manifests/{tag}"
+    put = await client.put(path, content=body, headers=headers)
+    assert put.status_code == 201, put.text
+    return digest_of(body)

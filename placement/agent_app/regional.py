@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Final
 
 from placement.adapters.jetstream.work_queue import WorkQueue, WorkQueueSettings
-from placement.agent.lookup import LocalLookup
 from placement.agent.replicator.duties import Decisions
+from placement.agent.replicator.local_lookup import LocalLookup
 from placement.agent.replicator.queue_decisions import QueueDecisions
 from placement.agent.replicator.replicator import Replicator
 from placement.agent.replicator.watched_decisions import WatchedDecisions
@@ -64,7 +64,9 @@ def _queued(around: Around) -> Decisions:
     settings = WorkQueueSettings(
         subjects=f"{DECISIONS}.{around.region}.>", name=f"replicator-{around.region}"
     )
-    return QueueDecisions(WorkQueue(nats_settings(nats), settings), around.region)
+    queue = WorkQueue(nats_settings(nats), settings)
+    around.stack.push_async_callback(queue.close)
+    return QueueDecisions(queue, around.region)
 
 
 def _watched(around: Around) -> Decisions:

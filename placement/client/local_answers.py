@@ -14,7 +14,7 @@ from placement.core.errors import (
     PlacementError,
 )
 from placement.core.images import Selection, select_image
-from placement.core.mirror.excerpt import Excerpt
+from placement.core.mirror.excerpt import MOUNTS_LOOKED_AT, Excerpt
 from placement.core.mirror.mirror import Mirror
 from placement.core.mirror.sources import LocalRanking, Sources
 from placement.core.oci import (
@@ -33,12 +33,10 @@ from placement.v1 import placement_service_pb2 as pb
 from placement.wire.estimate_requests import decode_starts
 from placement.wire.requests import SOURCE_COUNT_DEFAULT, SOURCE_COUNT_MAX
 
-REPOSITORIES_MAX: Final = 8
-SHARERS_MAX: Final = 256
-"""So many repositories of a content are looked at."""
-
 _PREFIX: Final = "sha256:"
 _LENGTH: Final = 71
+MOUNTS_TOLD: Final = 4
+"""Repositories that a content could be mounted from."""
 
 
 class LocalStaleError(PlacementError):
@@ -128,22 +126,6 @@ class LocalAnswers:
             return bool(placements.complete[0].cells[row] >> bit & 1)
         return bool(placements.mask(row) >> bit & 1)
 
-    def repositories_with(self, digest: str, region: str) -> tuple[Repository, ...]:
-        """Return at most REPOSITORIES_MAX repositories that have a content in a region.
-
-        From each of them it can be mounted into another one there.
-        """
-        mirror = self._mirror
-        bit = mirror.region_rows.get(region)
-        if bit is None:
-            return ()
-        placements = mirror.placements
-        rows = islice(mirror.sharers.of(_key(digest)), SHARERS_MAX)
-        there = (row for row in rows if placements.mask(row) >> bit & 1)
-        names = mirror.repositories
-        owners = placements.owners.cells
-        return tuple(names[owners[row]] for row in islice(there, REPOSITORIES_MAX))
-
     def phase(self, repository: str, digest: str, region: str) -> ReplicaPhase:
         """Return how far a content has come in a region, in that repository."""
         row = self._mirror.find(repository, _key(digest))
@@ -171,6 +153,22 @@ class LocalAnswers:
         asker = self._sources.asker(region, self._clock())
         most, rank = _most(max_source_count), self._sources.rank
         return [rank(asker, repository, one, _key(one), most) for one in digests]
+
+    def repositories_with(self, digest: str, region: str) -> tuple[Repository, ...]:
+        """Return some repositories in which a region has all of a content.
+
+        From them it can be mounted in others. At most MOUNTS_TOLD; none while the index
+        of a replica that has just begun is not made yet.
+        """
+        mirror = self._mirror
+        bit = mirror.region_rows.get(region)
+        if bit is None or mirror.sharers.far_behind:
+            return ()
+        placements = mirror.placements
+        rows = islice(mirror.sharers.of(_key(digest)), MOUNTS_LOOKED_AT)
+        there = (row for row in rows if placements.mask(row) >> bit & 1)
+        owners = (placements.owners.cells[row] for row in islice(there, MOUNTS_TOLD))
+        return tuple(mirror.repositories[owner] for owner in owners)
 
     def resolve(
         self, repository: str, tag: str, *, accept_stale: bool = False

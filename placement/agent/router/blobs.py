@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from placement.agent.router.answers import (
     API_VERSION,
+    NO_CONTENT,
     Streamed,
     headed,
     relayed_headers,
@@ -26,6 +27,7 @@ from placement.agent.router.spool import Spool
 from placement.core.topology import Region
 
 UNKNOWN: Final = "BLOB_UNKNOWN"
+NOT_FOUND: Final = (404, 503)
 JOINS_MAX: Final = 3
 """How often one client joins or begins a flight of one blob."""
 
@@ -59,7 +61,7 @@ class Blobs:
         So only the registry that takes pushes is asked: what only others have must be
         uploaded, or the manifest that comes after it would be refused.
         """
-        targets = self._places.push_targets()[:1]
+        targets = self._places.push_targets(wanted.repository)[:1]
         answer = await self._asker.first(targets, Ask("HEAD", path_of(wanted), client))
         if isinstance(answer, Refusal):
             return answer.response(UNKNOWN)
@@ -68,6 +70,7 @@ class Blobs:
 
     async def get(self, client: Client, wanted: Wanted) -> Response:
         """Answer with the blob, or with where it is."""
+        own = self._places.region
         for _ in range(JOINS_MAX):
             flight = self._flights.find(wanted)
             if flight is not None and "Range" not in client.passed:
@@ -75,27 +78,33 @@ class Blobs:
             else:
                 found = await self._from_here(client, wanted)
                 found = found or await self._from_elsewhere(client, wanted)
-            if found is not None:
-                return found
+            if found is None:
+                continue
+            if found.status_code in NOT_FOUND and not self._places.is_well(own):
+                suspected = await self._from_here(client, wanted, suspected=True)
+                found = suspected or found
+            return found
         return unavailable()
 
-    async def _from_here(self, client: Client, wanted: Wanted) -> Response | None:
+    async def _from_here(
+        self, client: Client, wanted: Wanted, *, suspected: bool = False
+    ) -> Response | None:
         """Return our own registry's answer, or None where others are to be asked."""
-        own = self._places.candidates(wanted)[:1]
-        if own != [self._places.region]:
-            return None  # there is none, or it is under suspicion
+        if not self._places.is_well(self._places.region) and not suspected:
+            return None
+        own = self._places.known([self._places.region])
         path = path_of(wanted)
         redirect = await self._redirects.redirected(client, path, own)
         if redirect is not None:
             self._counts["redirected"] += 1
             return redirect
-        answer = await self._asker.first(own, Ask("GET", path, client))
+        ask = Ask("GET", path, client)
+        answer = await self._asker.first(own, ask, waits=suspected)
         if isinstance(answer, Refusal):
-            if answer.challenges and client.authorization is None:
-                return answer.response(UNKNOWN)
-            return None
+            final = answer.challenge is not None and client.authorization is None
+            return answer.response(UNKNOWN) if final else None
         self._counts["local"] += 1
-        return self._sent(client, wanted, answer)
+        return await self._sent(client, wanted, answer)
 
     async def _from_elsewhere(self, client: Client, wanted: Wanted) -> Response | None:
         """Return the answer of others; None: somebody fetches it by now, join them."""
@@ -146,7 +155,7 @@ class Blobs:
             self._counts["unknown"] += 1
             return answer.response(UNKNOWN)
         self._count_source(wanted, answer.region)
-        return self._sent(client, wanted, answer)
+        return await self._sent(client, wanted, answer)
 
     async def _refused(self, client: Client, wanted: Wanted) -> Response | None:
         """Return what a client is told that no registry gives the blob to."""
@@ -175,9 +184,12 @@ class Blobs:
         chunks = self._told(spool.chunks(), client, flight.wanted, source)
         return Streamed(chunks, 200, headers, ended)
 
-    def _sent(self, client: Client, wanted: Wanted, answer: Answer) -> Response:
+    async def _sent(self, client: Client, wanted: Wanted, answer: Answer) -> Response:
         """Return a registry's own answer; its body goes on from others if need be."""
         response = answer.response
+        if response.status_code in NO_CONTENT:
+            await response.aclose()
+            return headed(response)
         span = span_of(response)
         headers = relayed_headers(response)
         if span is None:

@@ -29,7 +29,9 @@ SEARCH_SECONDS_MAX: Final = 10.0
 """While nobody has answered anything: all are slow, and no other is left to ask."""
 LATE_SECONDS: Final = 2.0
 """For those that are late, when all others have said no."""
-SECOND_LOOK_SECONDS: Final = 0.02
+LOOK_SECONDS: Final = 0.01
+LOOKS_LEAST: Final = 10
+"""An answer that has come takes our own loop several turns to be known."""
 GIVEN: Final = (200, 206, 304, 416)
 """Statuses that end a search: whoever says so has the content."""
 REFUSED_MAX: Final = 2
@@ -240,12 +242,14 @@ class Asker:
         done, _ = await asyncio.wait(
             running, timeout=seconds, return_when="FIRST_COMPLETED"
         )
+        looks = 0
         while not done and latest is not None:
             # First hear all that came while we ourselves were busy.
             done, _ = await asyncio.wait(
-                running, timeout=SECOND_LOOK_SECONDS, return_when="FIRST_COMPLETED"
+                running, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED"
             )
-            if not done and not self._health.busy(latest):
+            looks += 1
+            if not done and looks >= LOOKS_LEAST and not self._health.busy(latest):
                 self.suspect(latest, "slow")
                 break
         return done

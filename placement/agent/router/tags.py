@@ -25,6 +25,7 @@ own registry's.
 What this cannot know, for as long as the events are on their way: a tag that is pushed
 in a region that neither owns it, nor is ours, nor was seen with it; and which of two
 pushes in two regions was the later one, if this router looked at neither in between.
+A push whose event was lost counts as new until the next inventory tells of it.
 """
 
 import asyncio

@@ -132,12 +132,6 @@ PRIVATE: Final[Mapping[str, Reason]] = MappingProxyType(
             "read in the error whose fault it was; pull from another region meanwhile",
             5_000,
         ),
-        "SPOOL_BROKEN": _own(
-            _Code.UNAVAILABLE,
-            "content on its way through an agent's mirror broke, or was not its own",
-            "pull it again; it comes from elsewhere",
-            1_000,
-        ),
         INTERNAL: _own(
             _Code.INTERNAL,
             "the service failed in a way that nobody expected",

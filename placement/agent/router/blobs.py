@@ -17,7 +17,8 @@ from placement.agent.router.answers import (
     relayed_headers,
     unavailable,
 )
-from placement.agent.router.asking import Answer, Ask, Asker, Client, Refusal
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Answer, Ask, Client, Refusal
 from placement.agent.router.bodies import Body, span_of, verified
 from placement.agent.router.flights import Flight, Flights, path_of
 from placement.agent.router.places import Places, Wanted

@@ -15,7 +15,8 @@ import httpx
 
 from placement.agent.registry.asking import count_of
 from placement.agent.registry.errors import RegistryUnreachableError
-from placement.agent.router.asking import Answer, Ask, Asker, Client, Refusal
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Answer, Ask, Client, Refusal
 from placement.core.oci import Digest
 from placement.core.topology import Region
 

@@ -38,7 +38,8 @@ import httpx
 from starlette.responses import Response
 
 from placement.agent.router.answers import headed
-from placement.agent.router.asking import Ask, Asker, Client, Refusal
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Ask, Client, Refusal
 from placement.agent.router.places import ASKED_MAX, Places, Wanted
 from placement.client.local_answers import LocalTag
 from placement.core.errors import PlacementError

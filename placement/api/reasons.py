@@ -234,6 +234,12 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
             "read the log file that the error names",
             None,
         ),
+        "SERVICE_UNREACHABLE": _own(
+            _Code.UNAVAILABLE,
+            "an agent's door cannot reach the service, which alone can answer this",
+            "repeat the call; RankSources and EstimateStarts by digest go on meanwhile",
+            1_000,
+        ),
         "REGISTRY_FAILED": _own(
             _Code.UNAVAILABLE,
             "a registry did not do what an agent asked of it",

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 from placement import __version__
+from placement.agent.door.excerpts import KeptExcerpt
 from placement.agent.door.settling import Settling
 from placement.api.reading import Pace
 from placement.client.feed import LocalBasis
@@ -17,7 +18,6 @@ from placement.core.errors import ContentUnknownError, ManifestUnknownError
 from placement.core.fold import FOLD_VERSION
 from placement.core.images import Selection, select_image
 from placement.core.lookup import Resolved
-from placement.core.mirror.excerpt import Excerpt
 from placement.core.mirror.mirror import NOWHERE
 from placement.core.mirror.rankings import Rankings
 from placement.core.oci import Descriptor, Digest, Repository, Tag, is_digest
@@ -57,6 +57,7 @@ class DoorAnswers:
         self._local = local
         self._writer = RankWriter(local.topology)
         self._written = local.topology
+        self._excerpt = KeptExcerpt()
         self.methods: Final[dict[str, Method]] = {
             "RankSources": Method(pb.RankSourcesRequest.FromString, self.rank),
             "BatchRankSources": Method(
@@ -133,8 +134,7 @@ class DoorAnswers:
         local = self._local
         candidates = parse_candidates(local.topology, query.candidates)
         basis = await settling.settled(query.consistency)
-        excerpt = Excerpt(local.mirror)
-        network = local.sources.network(basis.answer_time_ns, excerpt.state)
+        excerpt, network = self._excerpt.now(local, basis)
         images = []
         for asked in query.selections:
             found = self._resolved(asked.repository, asked.reference, settling, basis)

@@ -194,7 +194,7 @@ class DoorAnswers:
             digest = Digest(reference)
             if mirror.find(repository, digest_key(digest)) == NOWHERE:
                 raise ContentUnknownError(repository, digest)
-            return Resolved(self._descriptor(repository, digest), None)
+            return Resolved(self._descriptor(repository, digest, settling), None)
         settling.trust(basis)
         found = mirror.tag(repository, Tag(reference))
         if found is None:
@@ -205,13 +205,20 @@ class DoorAnswers:
             time_ns=found.time_ns,
             sequence=found.sequence,
         )
-        return Resolved(self._descriptor(repository, found.digest), pointer)
+        return Resolved(self._descriptor(repository, found.digest, settling), pointer)
 
-    def _descriptor(self, repository: Repository, digest: Digest) -> Descriptor:
-        mirror = self._local.mirror
-        row = mirror.find(repository, digest_key(digest))
-        size_bytes = 0 if row == NOWHERE else mirror.placements.sizes.cells[row]
-        return Descriptor(digest, "", size_bytes)
+    def _descriptor(
+        self, repository: Repository, digest: Digest, settling: Settling
+    ) -> Descriptor:
+        """Return what a digest is; of what no region has, the service knows more."""
+        mirror, key = self._local.mirror, digest_key(digest)
+        row = mirror.find(repository, key)
+        if row == NOWHERE and not mirror.sharers.far_behind:
+            row = next(mirror.sharers.of(key), NOWHERE)
+        if row == NOWHERE:
+            settling.leave_to_service()
+            return Descriptor(digest)
+        return Descriptor(digest, "", mirror.placements.sizes.cells[row])
 
     def _write(self) -> RankWriter:
         """Return what writes rankings by the catalogue as it is now."""

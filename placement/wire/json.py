@@ -125,6 +125,7 @@ def _fill(message: ProtoMessage, values: Mapping[str, Any], where: str) -> None:
         name = f"{where}.{key}" if where else str(key)
         field = fields.get(_snake(str(key)))
         if field is None:
+            name = name.encode(errors="backslashreplace").decode()
             raise InputError(name, _kind(value), _no_such_field(str(key), fields))
         if value is None:
             continue
@@ -148,13 +149,24 @@ def _put(message: ProtoMessage, field: FieldDescriptor, value: Any, name: str) -
         target.SetInParent()
         _fill(target, value, name)
         return
+    if isinstance(value, str) and not _is_unicode(value):
+        raise InputError(name, value, "give whole characters of Unicode")
     leaf = _whole_name(field, value)
     parsed = type(message)()  # ParseDict empties a repeated field before it fills it
     try:
         ParseDict({field.name: [leaf] if field.is_repeated else leaf}, parsed)
-    except (ParseError, ValueError):  # half of a character is a ValueError
+    except (ParseError, OverflowError):  # of a whole number beyond any double
         raise InputError(name, _kind(value), _remedy(field)) from None
     message.MergeFrom(parsed)
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether *text* holds no half of a character, on which protobuf crashes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _whole_name(field: FieldDescriptor, value: Any) -> Any:  # noqa: ANN401

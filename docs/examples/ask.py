@@ -15,7 +15,7 @@ async def main(door: str, repository: str, reference: str, candidates: str) -> N
         answer = await client.estimate_starts([(repository, reference, "")], candidates)
     for estimate in answer.estimates:
         seconds = estimate.expected_wait.p50.ToTimedelta().total_seconds()
-        print(f"{estimate.region} {seconds:.3f}")  # noqa: T201 - the point of it
+        print(f"{estimate.region} {seconds:.3f}")
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -132,6 +132,12 @@ PRIVATE: Final[Mapping[str, Reason]] = MappingProxyType(
             "read in the error whose fault it was; pull from another region meanwhile",
             5_000,
         ),
+        "SERVICE_UNREACHABLE": _own(
+            _Code.UNAVAILABLE,
+            "an agent's door cannot reach the service, which alone can answer this",
+            "repeat the call; RankSources and EstimateStarts by digest go on meanwhile",
+            1_000,
+        ),
         INTERNAL: _own(
             _Code.INTERNAL,
             "the service failed in a way that nobody expected",

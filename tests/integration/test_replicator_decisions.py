@@ -186,14 +186,13 @@ async def test_queue_outlives_its_server(
 
     found = ""
     async with asyncio.timeout(PATIENCE_S):
-        while not found:
+        while found != "r-2":  # r-1 may come again: its end was not kept
             with suppress(LogUnavailableError):
                 async with aclosing(decisions.assigned()) as assigned:
                     one = await anext(assigned)
                     found = one.duty.own_id
                     await one.done()
             await asyncio.sleep(0.1)
-    assert found == "r-2"
     await queue.close()
 
 

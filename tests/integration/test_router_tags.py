@@ -15,7 +15,11 @@ from tests.builders import FRA, IAD, SYD, WEB
 from tests.docker_registry import needs_registry
 from tests.routing import World, digest_of, put_image, world_of
 
-pytestmark = needs_registry
+pytestmark = [
+    needs_registry,
+    # A connection that was being made when its deadline came is left to the collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture

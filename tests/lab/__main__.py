@@ -154,6 +154,7 @@ def main() -> int:
             "folder": folder,
             "json_descriptor": descriptors[0] if descriptors else -1,
             "logs": str(asked.logs.absolute()) if asked.logs else "",
+            "root": os.geteuid() == 0,
             "parts": asked.part or ["baselines", "ours"],
         }
         command = within(ground, json.dumps(order))

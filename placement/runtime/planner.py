@@ -31,6 +31,11 @@ from placement.runtime.view import ServingState, View
 
 SLICE_SECONDS: Final = 0.001
 """Planning lets others in after so much work."""
+REST_SECONDS: Final = 0.003
+"""And then rests for so long where much is due, so that a sweep over all that there is
+takes a quarter of the service's time and no more."""
+HURRIED_MAX: Final = 100
+"""So much is decided without a rest: somebody may wait for it."""
 GATHER_SECONDS: Final = 0.002
 """What becomes due within so long is decided together."""
 FOLDED_SECONDS_MAX: Final = 5.0
@@ -234,10 +239,11 @@ class Planner:
         found: list[Want] = []
         clock = asyncio.get_running_loop().time
         began = clock()
+        rest_seconds = REST_SECONDS if len(due) > HURRIED_MAX else 0
         for each in due:
             found.extend(wants_of(desk, each))
             if clock() - began >= SLICE_SECONDS:
-                await asyncio.sleep(0)
+                await asyncio.sleep(rest_seconds)
                 if self._generation != self._view.generation:
                     return []
                 began = clock()

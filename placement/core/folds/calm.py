@@ -52,6 +52,11 @@ class Names:
         """Return the regions' rows; ABSENT for one that no event ever named."""
         return self.each(places, self._state.regions.find_each)
 
+    def regions_of_each(self, *columns: Codes) -> list[Numbers]:
+        """Return what ``regions`` returns of each of *columns*; -1 stands for none."""
+        found = self.regions(np.concatenate(columns))
+        return np.split(found, len(columns))
+
     def owners(self, places: Codes) -> tuple[Numbers, Numbers]:
         """Return the repositories' rows and their apps'; ABSENT where not known."""
         repositories = self._state.repositories
@@ -60,6 +65,8 @@ class Names:
 
     def among(self, places: Codes, names: Collection[str]) -> Mask:
         """Return which of the texts are among *names*."""
+        if not names:
+            return np.zeros(len(places), np.bool_)
         found = self.each(places, lambda texts: [text in names for text in texts])
         return found > 0
 

@@ -92,8 +92,8 @@ def calm_starts(
 
 def _rows(state: State, starts: Starts) -> _Rows:
     names = Names(state, starts.names)
-    region = names.regions(starts.region)
-    source = np.where(starts.source < 0, region, names.regions(starts.source))
+    region, source = names.regions_of_each(starts.region, starts.source)
+    source = np.where(starts.source < 0, region, source)
     repository, app = names.owners(starts.repository)
     digest = state.digests.find_many(starts.digests)
     placement = state.placements.find_many(pair_keys(repository, digest))

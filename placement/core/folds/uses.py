@@ -55,9 +55,10 @@ def calm_pulls(state: State, pulls: Pulls, around: Around, late_ns: int) -> Calm
     pulls themselves is not calm counts as such, too.
     """
     names = Names(state, pulls.names)
-    region = names.regions(pulls.region)
-    client = np.where(pulls.client < 0, region, names.regions(pulls.client))
-    source = np.where(pulls.source < 0, region, names.regions(pulls.source))
+    told = (pulls.region, pulls.client, pulls.source)
+    region, client, source = names.regions_of_each(*told)
+    client = np.where(pulls.client < 0, region, client)
+    source = np.where(pulls.source < 0, region, source)
     known = (region >= 0) & (client >= 0) & (source >= 0)
     known &= pulls.store_time_ns - pulls.time_ns <= late_ns
     demand = _DEMAND[pulls.client_kind]

@@ -29,6 +29,7 @@ from placement.core.topology import CatalogueRegion, Region, Topology
 from placement.runtime.view import ServingState
 from tests.builders import FRA, IAD, SYD
 from tests.docker_registry import DockerRegistry
+from tests.oci_layout import CONFIG, MANIFEST
 from tests.watched_link import WatchedLink
 
 SKOPEO: Final = shutil.which("skopeo")
@@ -157,7 +158,7 @@ class World:
 async def world_of(
     directory: Path,
     auth: dict[str, Any] | None = None,
-    own: dict[str, str] | None = None,
+    own: dict[str, Any] | None = None,
     regions: Sequence[Region] = (IAD, FRA, SYD),
 ) -> AsyncIterator[World]:
     """Run a registry in each region; iad is home. *own* is who the agent is."""
@@ -219,3 +220,24 @@ def manifest_of(image: Path) -> dict[str, Any]:
 def digest_of(body: bytes) -> Digest:
     """Return the digest of *body*."""
     return Digest(f"sha256:{hashlib.sha256(body).hexdigest()}")
+
+
+async def put_image(
+    client: httpx.AsyncClient, base: str, tag: str, word: str, name: str = "acme/web"
+) -> Digest:
+    """Push an image whose only content is *word*, as any client does; its digest."""
+    config = json.dumps({"word": word}).encode()
+    begun = await client.post(f"{base}/v2/{name}/blobs/uploads/")
+    assert begun.status_code == 202, begun.text
+    address = httpx.URL(base).join(begun.headers["Location"])
+    join = "&" if address.query else "?"
+    put = await client.put(f"{address}{join}digest={digest_of(config)}", content=config)
+    assert put.status_code == 201, put.text
+    described = {"mediaType": CONFIG, "digest": digest_of(config), "size": len(config)}
+    document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": described}
+    body = json.dumps({**document, "layers": []}).encode()
+    headers = {"Content-Type": MANIFEST}
+    path = f"{base}/v2/{name}/manifests/{tag}"
+    put = await client.put(path, content=body, headers=headers)
+    assert put.status_code == 201, put.text
+    return digest_of(body)

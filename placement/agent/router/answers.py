@@ -39,7 +39,8 @@ MESSAGES: Final = {
 }
 RELAYED_BYTES_MAX: Final = 1 << 20
 """Of a refusal or a receipt; content is never relayed whole."""
-NO_CONTENT: Final = (204, 304)
+NO_CONTENT: Final = (204, 304, 416)
+"""Of 416, Distribution tells the length of the content, not of its own message."""
 
 
 def oci_error(
@@ -86,24 +87,6 @@ def relayed_headers(response: httpx.Response) -> dict[str, str]:
 def headed(response: httpx.Response) -> Response:
     """Return the answer to a HEAD: the registry's headers, without a body."""
     return Response(b"", response.status_code, relayed_headers(response))
-
-
-async def relayed_whole(response: httpx.Response, *, head: bool = False) -> Response:
-    """Return a registry's answer as it is, its body read whole.
-
-    Raises httpx.HTTPError, and httpx.DecodingError for more than a receipt holds.
-    """
-    body = bytearray()
-    if not head:
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > RELAYED_BYTES_MAX:
-                message = f"{response.url} answered with more than a receipt"
-                raise httpx.DecodingError(message, request=response.request)
-    headers = relayed_headers(response)
-    if not head and response.status_code not in NO_CONTENT:
-        headers["Content-Length"] = str(len(body))
-    return Response(bytes(body), response.status_code, headers)
 
 
 class Streamed(Response):

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from placement.agent.router.answers import (
     API_VERSION,
+    NO_CONTENT,
     Streamed,
     headed,
     relayed_headers,
@@ -95,7 +96,7 @@ class Blobs:
                 return answer.response(UNKNOWN)
             return None
         self._counts["local"] += 1
-        return self._sent(client, wanted, answer)
+        return await self._sent(client, wanted, answer)
 
     async def _from_elsewhere(self, client: Client, wanted: Wanted) -> Response | None:
         """Return the answer of others; None: somebody fetches it by now, join them."""
@@ -146,7 +147,7 @@ class Blobs:
             self._counts["unknown"] += 1
             return answer.response(UNKNOWN)
         self._count_source(wanted, answer.region)
-        return self._sent(client, wanted, answer)
+        return await self._sent(client, wanted, answer)
 
     async def _refused(self, client: Client, wanted: Wanted) -> Response | None:
         """Return what a client is told that no registry gives the blob to."""
@@ -175,9 +176,12 @@ class Blobs:
         chunks = self._told(spool.chunks(), client, flight.wanted, source)
         return Streamed(chunks, 200, headers, ended)
 
-    def _sent(self, client: Client, wanted: Wanted, answer: Answer) -> Response:
+    async def _sent(self, client: Client, wanted: Wanted, answer: Answer) -> Response:
         """Return a registry's own answer; its body goes on from others if need be."""
         response = answer.response
+        if response.status_code in NO_CONTENT:
+            await response.aclose()
+            return headed(response)
         span = span_of(response)
         headers = relayed_headers(response)
         if span is None:

@@ -110,7 +110,7 @@ class Pushes:
                 continue
             if answer.status_code == httpx.codes.CREATED:
                 if not is_digest(reference):
-                    self._tags.seen(repository, Tag(reference), region)
+                    self._tags.pushed(repository, Tag(reference), region)
                 return answer
             refused = refused or answer
             if not any(code.encode() in answer.body for code in UNKNOWN_PARTS):

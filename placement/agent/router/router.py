@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from placement.agent.registry.client import Registry
+from placement.agent.registry.manifests import ACCEPT
 from placement.agent.reporting import Report
 from placement.agent.router.answers import oci_error
 from placement.agent.router.asking import Ask, Asker, Client, Refusal
@@ -233,9 +234,10 @@ class Router:
 def _client(request: Request) -> Client:
     """Return who asks, and what they say of the answer that they want."""
     passed = {n: request.headers[n] for n in PASSED if n in request.headers}
-    accepted = request.headers.getlist("Accept")
-    if accepted:
-        passed["Accept"] = ", ".join(accepted)
+    accepted = ", ".join(request.headers.getlist("Accept"))
+    anything = not accepted or "*/*" in accepted
+    # Registries take */* for none of their own types, and would convert or refuse.
+    passed["Accept"] = ACCEPT["Accept"] if anything else accepted
     return Client(
         request.headers.get("Authorization"),
         request.headers.get("User-Agent", ""),

@@ -10,7 +10,9 @@ Therefore the state only says whom to ask. The registries asked, all at once, ar
   and now there, each side is then asked;
 * the origin, if the state knows of no owner; and all others if none of these has it.
 
-What the owner says counts, unless another registry has a digest that no event has told
+If one registry alone says something else than when this router last looked, its word
+counts: that push came after the others'. If none does, nothing was pushed. Otherwise,
+what the owner says counts, unless another registry has a digest that no event has told
 of yet, anywhere in the repository: it was pushed after everything that the state knows,
 so it is newer. (A push event sets the tag and places the content at once, so a tag
 whose content is known has been weighed by the state already.) If the state moved
@@ -20,15 +22,15 @@ When the owner does not answer in time, the digest that is known counts while th
 is LIVE. From a STALE state no tag is answered: then the origin's word counts, or our
 own registry's.
 
-What this cannot know: a tag set back to an older, known image in a region that neither
-owns it, nor is ours, nor was seen with it, for as long as that event is on its way; and
-two pushes of one tag in two regions within that time, of which either is given.
+What this cannot know, for as long as the events are on their way: a tag that is pushed
+in a region that neither owns it, nor is ours, nor was seen with it; and which of two
+pushes in two regions was the later one, if this router looked at neither in between.
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
@@ -57,6 +59,34 @@ class Pointed:
     headed: Response | None = None
 
 
+@dataclass(slots=True)
+class _Look:
+    """What registries said of one tag when they were last asked."""
+
+    answers: dict[Region, Digest | None] = field(default_factory=dict)
+    """None: it was pushed there since."""
+    chosen: Region | None = None
+
+    def newest(self, found: dict[Region, Pointed]) -> Pointed | None:
+        """Return whose word is newer than all others', if that follows from this."""
+        if not found or not found.keys() <= self.answers.keys():
+            return None
+        moved = [p for p in found.values() if self.answers[p.region] != p.digest]
+        if len(moved) == 1:
+            return moved[0]
+        if moved or self.chosen is None:
+            return None
+        return found.get(self.chosen)
+
+    def keep(self, found: dict[Region, Pointed], chosen: Pointed | None) -> None:
+        """Remember what was said now."""
+        for region, pointed in found.items():
+            if region in self.answers or len(self.answers) < ASKED_MAX:
+                self.answers[region] = pointed.digest
+        if chosen is not None:
+            self.chosen = chosen.region
+
+
 class Tags:
     """Resolves tags for clients, with the clients' own rights."""
 
@@ -64,7 +94,7 @@ class Tags:
         """Ask by *asker* whom *places* names."""
         self._asker = asker
         self._places = places
-        self._seen: dict[tuple[Repository, Tag], tuple[Region, ...]] = {}
+        self._seen: dict[tuple[Repository, Tag], _Look] = {}
 
     async def resolve(
         self, client: Client, repository: Repository, tag: Tag
@@ -79,17 +109,20 @@ class Tags:
                 break
             if again is not None and again.digest == pointed.digest:
                 break
-        if isinstance(pointed, Pointed):
-            self.seen(repository, tag, pointed.region)
         return pointed
 
-    def seen(self, repository: Repository, tag: Tag, region: Region) -> None:
-        """Remember that *tag* was in *region*."""
-        before = self._seen.pop((repository, tag), ())
+    def pushed(self, repository: Repository, tag: Tag, region: Region) -> None:
+        """Remember that *tag* was set in *region* just now."""
+        look = self._look(repository, tag)
+        look.answers[region] = None
+
+    def _look(self, repository: Repository, tag: Tag) -> _Look:
+        """Return what is remembered of a tag, as the last of all to be forgotten."""
+        look = self._seen.pop((repository, tag), None) or _Look()
         while len(self._seen) >= SEEN_MAX:
             del self._seen[next(iter(self._seen))]
-        regions = (region, *(one for one in before if one != region))
-        self._seen[repository, tag] = regions[:ASKED_MAX]
+        self._seen[repository, tag] = look
+        return look
 
     async def _asked(
         self,
@@ -100,12 +133,14 @@ class Tags:
     ) -> Pointed | Refusal:
         places = self._places
         owner = places.origin if known is None else known.set_region
-        seen = [places.region, *self._seen.get((repository, tag), ())]
+        look = self._look(repository, tag)
+        seen = [places.region, *look.answers]
         asked = places.best_known(owner, seen)[:ASKED_MAX]
         refusal = Refusal()
         ask = Ask("HEAD", f"/v2/{repository}/manifests/{tag}", client)
         found = await self._heads(asked, ask, refusal)
-        chosen = self._chosen(repository, found, known)
+        chosen = look.newest(found) or self._chosen(repository, found, known)
+        look.keep(found, chosen)
         if chosen is not None and (owner in found or places.local.basis.live):
             return chosen
         if refusal.challenges and client.authorization is None:
@@ -115,7 +150,9 @@ class Tags:
         rest = [places.origin, *places.push_targets()]
         others = [one for one in places.well(rest) if one not in asked]
         found |= await self._heads(others[:ASKED_MAX], ask, refusal)
-        return self._chosen(repository, found, known) or refusal
+        chosen = self._chosen(repository, found, known)
+        look.keep(found, chosen)
+        return chosen or refusal
 
     def _chosen(
         self,

@@ -99,16 +99,16 @@ class Site:
 async def site(
     own: DockerRegistry,
     sources: dict[Region, str],
-    **settings: Any,  # noqa: ANN401 - the fields of ReplicatorSettings, and lookup
+    **settings: Any,  # noqa: ANN401 - the fields of ReplicatorSettings, lookup, who
 ) -> AsyncIterator[Site]:
     """Run a replicator beside *own*, which copies from *sources* (addresses)."""
-    lookup = settings.pop("lookup", None)
+    lookup, who = settings.pop("lookup", None), settings.pop("who", {})
     async with AsyncExitStack() as stack:
         registries = {
-            own.region: await stack.enter_async_context(opened(own.settings()))
+            own.region: await stack.enter_async_context(opened(own.settings(**who)))
         }
         for region, url in sources.items():
-            there = replace(own.settings(), region=region, url=url)
+            there = replace(own.settings(**who), region=region, url=url)
             registries[region] = await stack.enter_async_context(opened(there))
         orders, told = Orders(), Told()
         replicator = Replicator(

@@ -1,6 +1,7 @@
 """The replicator between two real registries: what moves, and what it tells of it."""
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +13,7 @@ import pytest
 from placement.agent.registry.client import Registry
 from placement.agent.registry.errors import NotThereError
 from placement.agent.registry.opening import opened
-from placement.agent.replicator.duties import Withdrawal
+from placement.agent.replicator.duties import Removal, Withdrawal
 from placement.agent.replicator.failures import CopyFailedError
 from placement.core.event import (
     ContentAnnounced,
@@ -22,13 +23,14 @@ from placement.core.event import (
     ReplicationStarted,
     TransferMeasured,
 )
-from placement.core.facts.values import FailureCause, TimeNs
+from placement.core.facts.values import FailureCause, Identifier, TimeNs
 from placement.core.oci import Digest, Repository
 from placement.core.topology import Region
 from tests.copiers import FRA, IAD, SYD, copy_of, site, until
-from tests.docker_registry import DockerRegistry, needs_registry
+from tests.docker_registry import DockerRegistry, needs_openssl, needs_registry
 from tests.link_proxy import LinkProxy
 from tests.registry_images import WEB, push_blob, push_image, push_index, read_blob
+from tests.token_service import TokenService, User
 
 pytestmark = needs_registry
 
@@ -399,3 +401,55 @@ async def test_long_copy_tells_how_far_it_is(
         assert len(told) in {2, 3, 4}
         assert told == sorted(told)
         assert told[-1] < 5 * MEGABYTE
+
+
+async def test_every_request_says_that_it_is_ours(
+    source: DockerRegistry, target: DockerRegistry
+) -> None:
+    """The feeds know our copies by the User-Agent, and count no use by them."""
+    async with client(source) as there:
+        image = await push_image(there, (1000,))
+    async with site(target, {IAD: source.url}) as here:
+        await here.copied(copy_of(image.descriptor.digest))
+
+    for registry in (source, target):
+        lines = (registry.directory / "log").read_text().splitlines()
+        requests = [json.loads(one) for one in lines if "http.request.useragent" in one]
+        assert requests
+        for one in requests:
+            assert one["http.request.useragent"].startswith("placement-replicator/")
+
+
+@needs_openssl
+async def test_guarded_registries_are_copied_between(tmp_path: Path) -> None:
+    """With tokens on both sides: pull there, push, mount and delete here."""
+    users = {"robot": User("beep")}
+    with (
+        TokenService(tmp_path / "tokens", users) as tokens,
+        DockerRegistry(
+            tmp_path / "source", "iad", {"auth": tokens.registry_section()}
+        ) as source,
+        DockerRegistry(
+            tmp_path / "target", "syd", {"auth": tokens.registry_section()}
+        ) as target,
+    ):
+        who = {"user": "robot", "password": "beep"}
+        async with (
+            opened(source.settings(**who)) as there,
+            site(target, {IAD: source.url}, who=who, evict=True) as here,
+        ):
+            web = await push_image(there, (MEGABYTE,))
+            api = await push_image(there, (MEGABYTE, 5000), API)
+            await here.copied(copy_of(web.descriptor.digest, "r-1"))
+            await here.copied(copy_of(api.descriptor.digest, "r-2", repository=API))
+
+            own = here.registries[SYD]
+            assert await own.manifest(API, api.descriptor.digest) == api
+            moved = [
+                one.transferred_bytes for one in here.told.facts(ReplicationCompleted)
+            ]
+            assert moved[1] < 10_000, "the large layer was mounted"
+            removal = Removal(Identifier("e-1"), API, api.descriptor.digest, SYD)
+            gone = here.orders.give(removal)
+            await until(gone.settled.is_set)
+            assert await own.find_manifest(API, api.descriptor.digest) is None

@@ -79,6 +79,9 @@ class WorkQueue:
         self._arrived: deque[Held] = deque()
         self._woken = asyncio.Event()
         self._lost = False
+        self._expected = 0
+        """Messages of the open request that did not come yet."""
+        self._open_until_s = 0.0
 
     async def held(self) -> AsyncGenerator[Held, None]:
         """Yield messages as they come, for ever; each is ours until it is settled.
@@ -89,7 +92,7 @@ class WorkQueue:
         await self._make_consumer()
         inbox = self._connection.new_inbox()
         subscription = await self._connection.subscribe(f"{inbox}.*", self._received)
-        self._lost = False
+        self._lost, self._expected = False, 0
         keeping = asyncio.create_task(self._keep_holding())
         try:
             while True:
@@ -136,19 +139,20 @@ class WorkQueue:
         )
 
     async def _request(self, inbox: str) -> None:
-        """Ask for messages, and return when some came or the request is over."""
+        """Ask for messages unless that is still open; return when anything came."""
         self._woken.clear()
+        loop = asyncio.get_running_loop()
         generation = self._connection.generation
-        if len(self._held) < HELD_MAX:
-            request = {
-                "batch": min(REQUEST_MESSAGES, HELD_MAX - len(self._held)),
-                "expires": int(REQUEST_EXPIRES_SECONDS * NANOSECONDS),
-            }
+        room = min(REQUEST_MESSAGES, HELD_MAX - len(self._held))
+        if room > 0 and (not self._expected or loop.time() >= self._open_until_s):
+            expires = int(REQUEST_EXPIRES_SECONDS * NANOSECONDS)
+            body = json.dumps({"batch": room, "expires": expires}).encode()
             subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._settings.name}"
-            reply = f"{inbox}.0"
-            await self._connection.publish(subject, json.dumps(request).encode(), reply)
+            self._expected = room
+            self._open_until_s = loop.time() + REQUEST_EXPIRES_SECONDS + 1
+            await self._connection.publish(subject, body, f"{inbox}.0")
         with suppress(TimeoutError):
-            async with asyncio.timeout(REQUEST_EXPIRES_SECONDS + 1):
+            async with asyncio.timeout_at(max(loop.time() + 1, self._open_until_s)):
                 await self._woken.wait()
         if self._lost or generation != self._connection.generation:
             message = f"the work queue {self._settings.name} has to be begun anew"
@@ -163,7 +167,9 @@ class WorkQueue:
             held = Held(self, taken, message.reply)
             self._held[held.reply] = held
             self._arrived.append(held)
+            self._expected = max(0, self._expected - 1)
         else:
+            self._expected = 0
             headers = message.headers or {}
             over = headers.get("Status") in {"404", "408", "409"}
             deleted = "Consumer" in headers.get("Description", "")

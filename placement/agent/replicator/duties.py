@@ -1,6 +1,6 @@
 """What a replicator is told to do, and the port that tells it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -89,7 +89,7 @@ class Assigned(Protocol):
 class Decisions(Protocol):
     """Where duties come from; see ``queue_decisions`` and ``watched_decisions``."""
 
-    def assigned(self) -> AsyncIterator[Assigned]:
+    def assigned(self) -> AsyncGenerator[Assigned, None]:
         """Yield duties for ever, those of the last run that were not settled as well.
 
         A duty may come twice. Raises PlacementError when they cannot be had now; then

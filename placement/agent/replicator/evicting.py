@@ -20,7 +20,9 @@ from placement.agent.registry.errors import (
     ContentDamagedError,
     NotThereError,
     RegistryError,
+    RegistryUnreachableError,
 )
+from placement.agent.replicator.copying import read_content
 from placement.agent.replicator.duties import Assigned, Removal
 from placement.agent.replicator.flights import ATTEMPTS_MAX, wait_seconds
 from placement.agent.replicator.quiet import Quiet
@@ -121,11 +123,13 @@ class Evictor:
     async def _remove(self, removal: Removal) -> None:
         repository, digest = removal.repository, removal.digest
         references: tuple[Descriptor, ...] = ()
+        is_blob = False
         with suppress(NotThereError, ContentDamagedError):
-            references = (await self._own.manifest(repository, digest)).references
-        there = await self._own.delete_manifest(
-            repository, digest
-        ) or await self._own.delete_blob(repository, digest)
+            manifest = await read_content(self._own, repository, Descriptor(digest))
+            is_blob = manifest is None
+            references = () if manifest is None else manifest.references
+        delete = self._own.delete_blob if is_blob else self._own.delete_manifest
+        there = await delete(repository, digest)
         fact = ContentEvicted(
             repository=repository,
             digests=(digest,),
@@ -210,12 +214,19 @@ class Evictor:
             await self._teller.tell([(name, fact)])
 
     async def _readable(self, removed: _Removed, digest: Digest) -> bool:
-        """Return whether the blob's bytes can be had, and not only its name."""
+        """Return whether the blob's bytes can be had, and not only its name.
+
+        In the trap docker-registry 2.8 answers a GET with 200 and hangs up.
+        """
         try:
-            async with self._own.open_blob(removed.repository, digest):
-                return True
+            async with self._own.open_blob(removed.repository, digest) as opened:
+                async for _ in opened.chunks:
+                    return True
         except NotThereError:
-            return False
+            pass
+        except RegistryUnreachableError:
+            await self._own.reachable()  # else it is simply gone
+        return False
 
 
 async def _end_of(stream: asyncio.StreamReader | None) -> str:

@@ -1,6 +1,7 @@
 """Decisions from the log itself, taken as a work queue: no service is needed."""
 
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from typing import Protocol
 
 import structlog
@@ -59,14 +60,15 @@ class QueueDecisions:
 
     async def assigned(self) -> AsyncGenerator["QueuedDuty", None]:
         """Yield duties as they come; see ``Decisions``."""
-        async for held in self._queue.held():
-            duties = list(self._duties(held))
-            if not duties:
-                await held.done()
-                continue
-            shared = _Shared(held, len(duties))
-            for duty in duties:
-                yield QueuedDuty(duty, shared)
+        async with aclosing(self._queue.held()) as messages:
+            async for held in messages:
+                duties = list(self._duties(held))
+                if not duties:
+                    await held.done()
+                    continue
+                shared = _Shared(held, len(duties))
+                for duty in duties:
+                    yield QueuedDuty(duty, shared)
 
     def _duties(self, held: Held) -> Iterator[Duty]:
         for item in decode_items(held.message):

@@ -5,7 +5,7 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,7 +25,7 @@ from placement.agent.replicator.duties import (
 )
 from placement.agent.replicator.evicting import Evictor
 from placement.agent.replicator.failures import CopyFailedError
-from placement.agent.replicator.flights import Crew, Flight, Request
+from placement.agent.replicator.flights import AGAIN_MAX_S, Crew, Flight, Request
 from placement.agent.replicator.moving import Mover
 from placement.agent.replicator.quiet import Quiet
 from placement.agent.replicator.telling import Teller
@@ -39,6 +39,7 @@ from placement.core.topology import Region
 URGENT_MAX: Final = 16
 """Copies that somebody waits for, beside the others, however many those are."""
 WAITING_MAX: Final = 4096
+"""Decisions beyond that come again later."""
 SETTLED_KEPT: Final = 4096
 """Decisions that are settled: should they come again, they are not looked into."""
 RETRY_SECONDS: Final = 2.0
@@ -130,8 +131,9 @@ class Replicator:
             await asyncio.Event().wait()
             return
         try:
-            async for assigned in self._decisions.assigned():
-                await self._hear(assigned)
+            async with aclosing(self._decisions.assigned()) as duties:
+                async for assigned in duties:
+                    await self._hear(assigned)
         except PlacementError as error:
             log.warning("decisions_not_heard", error=str(error))
 
@@ -143,6 +145,8 @@ class Replicator:
                 await assigned.done()
             case Removal() if self._settings.evict:
                 await self._evictor.add(assigned)
+            case Copy() if len(self._waiting) >= WAITING_MAX:
+                await assigned.again(AGAIN_MAX_S)
             case Copy() if self._is_due(duty):
                 key = (duty.subject.repository, duty.subject.digest)
                 self._waiting.add(key, max(1, duty.priority), Request(assigned))
@@ -154,10 +158,7 @@ class Replicator:
         """Return whether a copy is still to be made."""
         over = copy.expire_time_ns
         late = over is not None and over <= self._clock()
-        full = len(self._waiting) >= WAITING_MAX
-        if full:
-            log.warning("decision_dropped", replication_id=copy.own_id)
-        return not (late or full or copy.own_id in self._settled)
+        return not (late or copy.own_id in self._settled)
 
     async def _withdraw(self, own_id: str) -> None:
         """Leave what was called off, also when it has begun for nobody else."""
@@ -225,9 +226,7 @@ class Replicator:
         copy = request.copy
         if copy is None:
             return request.pull is None or request.pull.done()
-        over = copy.expire_time_ns
-        late = over is not None and over <= self._clock()
-        return late or copy.own_id in self._settled
+        return not self._is_due(copy)
 
     async def _stop(self, evicting: asyncio.Task[None]) -> None:
         self._stopping = True

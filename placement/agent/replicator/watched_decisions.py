@@ -1,8 +1,8 @@
 """Decisions from a placement service by WatchReplications: no broker is needed."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from typing import Final
 
 import structlog
@@ -86,17 +86,18 @@ class WatchedDecisions:
         asyncio.get_running_loop().call_later(delay_seconds, hand_out)
 
     async def _listen(self) -> None:
-        items: AsyncIterator[object] = self._client.watch_replications(
+        watch = self._client.watch_replications(
             self._region, include_removals=self._removals
         )
-        async for item in items:
-            try:
-                told = decode_assignment(item)  # type: ignore[arg-type]
-            except InputError as error:
-                log.warning("assignment_unreadable", error=str(error))
-                continue
-            if told is not None:
-                await self._hear(told)
+        async with aclosing(watch) as items:
+            async for item in items:
+                try:
+                    told = decode_assignment(item)
+                except InputError as error:
+                    log.warning("assignment_unreadable", error=str(error))
+                    continue
+                if told is not None:
+                    await self._hear(told)
 
     async def _hear(self, told: Told) -> None:
         match told:

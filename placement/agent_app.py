@@ -142,9 +142,9 @@ async def _around(
     stack.push_async_callback(spool.close)
     outlet: Outlet = ServiceOutlet(client)
     if config.nats.url:
-        event_log = JetStreamLog(nats_settings(config.nats))
-        stack.push_async_callback(event_log.close)
-        outlet = LogOutlet(event_log)
+        another = partial(JetStreamLog, nats_settings(config.nats))
+        outlet = LogOutlet(another(), another)
+        stack.push_async_callback(outlet.close)
     topology = load_topology(config)
     return Around(
         config=config,

@@ -1,6 +1,7 @@
 """Where the agent's events go: straight into the log, or through the service."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,6 +17,8 @@ from placement.wire.json import plain
 BATCH_EVENTS_MAX: Final = 512
 UNKNOWN: Final = (1 << 62) - 1
 """A sequence after all others: the service does not say where its log ends."""
+FAILURES_BORNE: Final = 3
+"""After so many in a row the log is opened anew."""
 FIELD_FAULT: Final = "INVALID_ARGUMENT"
 TRUSTED_STATES: Final = frozenset({"SERVING_STATE_DEGRADED", "SERVING_STATE_LIVE"})
 
@@ -53,9 +56,17 @@ class Outlet(Protocol):
 class LogOutlet:
     """Straight into the log, each batch under the hash of its events' ids."""
 
-    def __init__(self, log: EventLog) -> None:
-        """Append to *log*."""
+    def __init__(
+        self, log: EventLog, another: Callable[[], EventLog] | None = None
+    ) -> None:
+        """Append to *log*.
+
+        After some failures in a row the log is opened anew by *another*, which makes
+        the stream if there is none any more: a broker may come back without its disk.
+        """
         self._log = log
+        self._another = another
+        self._failures = 0
 
     async def publish(self, events: Sequence[Event]) -> Delivered:
         """Store *events* one region's batch after the other."""
@@ -64,7 +75,8 @@ class LogOutlet:
         rejected: list[Rejected] = []
         for batch, (subject, body, message_id) in encoded_batches(events):
             try:
-                stored = await self._log.append(subject, body, message_id)
+                async with self._counted():
+                    stored = await self._log.append(subject, body, message_id)
             except InputError as error:
                 rejected += [
                     Rejected(event, error.reason, str(error)) for event in batch
@@ -77,8 +89,26 @@ class LogOutlet:
 
     async def end(self) -> Position | None:
         """Return where the log ends."""
-        status = await self._log.status()
+        async with self._counted():
+            status = await self._log.status()
         return Position(status.epoch, status.last_sequence)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._log.close()
+
+    @asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
+        """Open the log anew if it fails within the block for the third time."""
+        try:
+            yield
+        except LogUnavailableError:
+            self._failures += 1
+            if self._another is not None and self._failures % FAILURES_BORNE == 0:
+                await self._log.close()
+                self._log = self._another()
+            raise
+        self._failures = 0
 
 
 class ServiceOutlet:

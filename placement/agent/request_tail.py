@@ -91,7 +91,8 @@ class RequestLogTail(Mapping[str, RequestRecord]):
         chunk = self._file.read(CHUNK_BYTES)
         if not chunk:
             return False
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        # A writer that does not append leaves a hole where its file was emptied.
+        *lines, self._rest = (self._rest + chunk).lstrip(b"\0").split(b"\n")
         for line in lines:
             if not self._skips:
                 self._note(line)

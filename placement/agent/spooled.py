@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Final
 
 import structlog
@@ -40,7 +40,7 @@ def spooled_report(spool: Spool, clock: Clock) -> Report:
 
 def spooled_messages(
     spool: Spool, feed: str, clock: Clock, chance: Callable[[], float] = random.random
-) -> Callable[[bytes], Awaitable[None]]:
+) -> Callable[[bytes], Coroutine[None, None, None]]:
     """Return what spools messages of *feed* that nobody would send again.
 
     It does not return before a message is taken, however long the spool is full.

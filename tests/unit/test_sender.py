@@ -16,7 +16,7 @@ from placement.agent.sender import Sender
 from placement.agent.spooled import EVENTS, spooled_messages, spooled_report
 from placement.agent.translators import at_once, from_bundle
 from placement.core.errors import InputError
-from placement.core.event import Event, Identifier
+from placement.core.event import Event, Identifier, TimeNs
 from placement.core.fold import fold
 from placement.core.state import State
 from placement.ports import LogUnavailableError, Message
@@ -47,7 +47,7 @@ def translate(body: bytes, _headers: object) -> Translation:
 def push(name: str) -> Event:
     """Return the push of a content of that name."""
     event = pushed(name, IAD)
-    return Event(Identifier(f"push-{name}"), IAD, event.fact, START_NS)
+    return Event(Identifier(f"push-{name}"), IAD, event.fact, TimeNs(START_NS))
 
 
 def note(*names: str, feed: str = "test") -> Note:
@@ -85,7 +85,7 @@ class World:
     async def published(self) -> list[str]:
         """Return the names of the pushes in the log, in order, repeats too."""
         return [
-            item.event.event_id.removeprefix("push-")
+            item.event.event_id.removeprefix("push-")  # type: ignore[union-attr]  # none is set aside
             for message in await self.messages()
             for item in decode_message(message).items
         ]
@@ -179,9 +179,9 @@ async def test_running_sender_waits_out_an_outage(
         trouble = world.sender.trouble
         world.log.resume()
         async with asyncio.timeout(10):
-            while world.spool.figures.waiting_count:
+            while world.spool.figures.waiting_count:  # noqa: ASYNC110 - polled by users, too
                 await asyncio.sleep(0.001)
-            while world.sender.trouble:
+            while world.sender.trouble:  # noqa: ASYNC110 - so too
                 await asyncio.sleep(0.001)
         running.cancel()
         with suppress(asyncio.CancelledError):
@@ -332,7 +332,7 @@ async def test_failed_flush_ends_the_sender() -> None:
     """Only another process can know what the disk holds."""
     world = World()
 
-    async def failed(count_max: int, patience_s: float) -> Sequence[object]:
+    async def failed(*_: float) -> Sequence[object]:
         message = "the disk failed to flush"
         raise SpoolFsyncError(message)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from placement import agent_app
 from placement.adapters.jetstream.work_queue import WorkQueue, WorkQueueSettings
+from placement.agent.replicator.local_lookup import LocalLookup
 from placement.agent.replicator.queue_decisions import QueueDecisions
 from placement.agent.replicator.replicator import Replicator, ReplicatorSettings
 from placement.agent.router.router import Router
@@ -18,48 +19,53 @@ from placement.nats_settings import nats_settings
 from placement.telemetry.logs import configure_logs
 
 
-def replicator(around: agent_app.Around) -> list[Part]:
-    """Return what carries out decisions."""
-    name = f"replicator-{around.region}"
-    queue = WorkQueue(
-        nats_settings(around.config.nats),
-        WorkQueueSettings(
-            subjects=f"placement.decisions.v1.{around.region}.>", name=name
-        ),
-    )
-    part = Replicator(
-        ReplicatorSettings(region=around.region),
-        around.registries,
-        around.report,
-        decisions=QueueDecisions(queue, around.region),
-    )
-    return [Part("replicator", part.run)]
-
-
-def router(around: agent_app.Around) -> list[Part]:
-    """Return the mirror."""
+def moving(around: agent_app.Around) -> list[Part]:
+    """Return what copies and what routes; both know what the service tells them."""
     chosen = around.config.agent
-    host, port = split_address(chosen.router.listen)
-    settings = RouterSettings(
-        region=around.region,
-        directory=chosen.state_dir / "router",
-        host=host,
-        port=port,
-        source_seconds=chosen.router.source_seconds,
-        redirect_user_agents=chosen.router.redirect_user_agents,
-    )
+    started: list[asyncio.Task[LocalPlacements]] = []
 
-    async def run() -> None:
-        async with await LocalPlacements.start(around.config.server) as local:
-            part = Router(settings, local, around.registries, around.report)
-            await part.run()
+    async def local() -> LocalPlacements:
+        if not started or (started[0].done() and started[0].exception()):
+            starting = LocalPlacements.start(around.config.server)
+            started[:] = [asyncio.create_task(starting)]
+        return await asyncio.shield(started[0])
 
-    return [Part("router", run)]
+    async def replicate() -> None:
+        queue = WorkQueue(
+            nats_settings(around.config.nats),
+            WorkQueueSettings(
+                subjects=f"placement.decisions.v1.{around.region}.>",
+                name=f"replicator-{around.region}",
+            ),
+        )
+        part = Replicator(
+            ReplicatorSettings(region=around.region),
+            around.registries,
+            around.report,
+            decisions=QueueDecisions(queue, around.region),
+            lookup=LocalLookup(await local(), around.region),
+        )
+        await part.run()
+
+    async def route() -> None:
+        host, port = split_address(chosen.router.listen)
+        settings = RouterSettings(
+            region=around.region,
+            directory=chosen.state_dir / "router",
+            host=host,
+            port=port,
+            source_seconds=chosen.router.source_seconds,
+            redirect_user_agents=chosen.router.redirect_user_agents,
+        )
+        part = Router(settings, await local(), around.registries, around.report)
+        await part.run()
+
+    return [Part("replicator", replicate), Part("router", route)]
 
 
 async def main() -> None:
     """Run it by the configuration that is named."""
-    agent_app.PARTS = (*agent_app.PARTS, replicator, router)  # type: ignore[misc]  # a trial
+    agent_app.PARTS = (*agent_app.PARTS, moving)  # type: ignore[misc]  # a trial
     config = load_config(Path(sys.argv[1]), {})
     configure_logs(config.log_format, config.log_level)
     async with PlacementClient(config.server) as client:

@@ -37,7 +37,7 @@ from tests.lab.registries import Registries, Users
 from tests.lab.rows import Row, table_of, write_json
 from tests.lab.story import Stage, brand_new, told
 
-WIDTH_WITHOUT_TERMINAL: Final = 130
+WIDTH_WITHOUT_TERMINAL: Final = 150
 
 
 @dataclass(frozen=True)
@@ -115,25 +115,25 @@ class Lab:
             operator = Operator(client)
             await product.whole()
             stage = Stage(self.plan, product, operator, clients, folder, self.say)
-            async for row in scenes(stage, self.checks):
-                self.rows.append(row)
+            for scene in scenes(stage, self.checks):
+                try:
+                    async for row in scene:
+                        self.rows.append(row)
+                except LabError as error:  # the next scene may do
+                    check = Check("every pull succeeds", str(error), kept=False)
+                    self.checks.append(check)
             self.checks.append(await own_work_is_no_demand(stage))
 
 
-async def scenes(stage: Stage, checks: list[Check]) -> AsyncIterator[Row]:
-    """Play everything that is planned; yield each row."""
+def scenes(stage: Stage, checks: list[Check]) -> list[AsyncIterator[Row]]:
+    """Return everything that is planned, to be played in this order."""
     plan = stage.plan
-    for mode in (OBSERVES, DECIDES):
-        for kind in plan.images:
-            async for row in told(stage, mode, kind):
-                yield row
-    async for row in brand_new(stage, plan.images[-1]):
-        yield row
-    async for row in crowd(stage, plan.small, plan.clients[0], checks):
-        yield row
+    played = [told(stage, OBSERVES), told(stage, DECIDES)]
+    played += [brand_new(stage, plan.images[-1])]
+    played += [crowd(stage, plan.small, plan.clients[0], checks)]
     if plan.complete:
-        async for row in failures(stage, checks):
-            yield row
+        played += [failures(stage, checks)]
+    return played
 
 
 @contextlib.asynccontextmanager

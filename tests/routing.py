@@ -16,6 +16,7 @@ import httpx
 
 from placement.agent.registry.client import Registry
 from placement.agent.registry.opening import opened
+from placement.agent.router.places import Placements
 from placement.agent.router.router import Router
 from placement.agent.router.settings import RouterSettings
 from placement.client.feed import LocalBasis
@@ -135,15 +136,21 @@ class World:
     async def router(
         self,
         region: Region = SYD,
+        local: Placements | None = None,
+        clock: Callable[[], int] = time.time_ns,
         **settings: Any,  # noqa: ANN401 - any of the settings
     ) -> AsyncIterator[tuple[Router, str]]:
-        """Run a router of *region*; give it and its HOST:PORT."""
+        """Run a router of *region*; give it and its HOST:PORT.
+
+        Without a *local* replica it knows what the test says.
+        """
         directory = self.directory / f"spool-{region}"
         router = Router(
             RouterSettings(region=region, directory=directory, **settings),
-            self.known,
+            local or self.known,
             self.registries,
             self.report,
+            clock=clock,
         )
         ports: asyncio.Queue[int] = asyncio.Queue()
         running = asyncio.create_task(router.run(ports.put_nowait))
@@ -165,8 +172,8 @@ async def world_of(
     async with AsyncExitStack() as stack:
         servers, links, registries = {}, {}, {}
         for region in regions:
-            sections = {"auth": auth} if auth else {}
-            server = DockerRegistry(directory / region, region, **sections)
+            sections = {"auth": auth} if auth else None
+            server = DockerRegistry(directory / region, region, sections)
             servers[region] = stack.enter_context(server)
             link = await stack.enter_async_context(WatchedLink(server.address))
             links[region] = link

@@ -27,6 +27,8 @@ class WatchedLink:
         """How long what comes back takes."""
         self.cut_bytes: int | None = None
         """After so many bytes from there all is cut, and connections are refused."""
+        self.hang_bytes: int | None = None
+        """After so many bytes from there it hangs."""
         self._server: asyncio.Server | None = None
         self._port = 0
         self._writers: set[asyncio.StreamWriter] = set()
@@ -87,7 +89,8 @@ class WatchedLink:
         finally:
             for way in ways:
                 way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(*ways, return_exceptions=True)
             self._writers -= {writer, there[1]}
             for one in (writer, there[1]):
                 with suppress(OSError):
@@ -111,6 +114,8 @@ class WatchedLink:
                 self.received_bytes += len(chunk)
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
+                if self.hang_bytes and self.received_bytes > self.hang_bytes:
+                    self.hangs, self.hang_bytes = True, None
                 while self.hangs:  # noqa: ASYNC110 - a test's switch, no event
                     await asyncio.sleep(0.05)
                 if self.cut_bytes is not None and self.received_bytes > self.cut_bytes:

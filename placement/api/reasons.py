@@ -276,6 +276,12 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
             "let that registry's storage be looked at; nothing of them was stored",
             5_000,
         ),
+        "COPY_FAILED": _own(
+            _Code.UNAVAILABLE,
+            "a copy into an agent's region failed",
+            "read in the error whose fault it was; pull from another region meanwhile",
+            5_000,
+        ),
         INTERNAL: _own(
             _Code.INTERNAL,
             "the service failed in a way that nobody expected",

@@ -164,6 +164,22 @@ class RouterConfig(Section):
         float,
         said("seconds for a source to begin its answer, 0.05 to 5", ge=0.05, le=5),
     ] = 0.4
+    stall_seconds: Annotated[
+        float,
+        said(
+            "seconds without a byte until another source goes on, 0.2 to 30",
+            ge=0.2,
+            le=30,
+        ),
+    ] = 1.0
+    fill: Annotated[
+        bool,
+        said("true or false: whether pulls from elsewhere fill this region's registry"),
+    ] = True
+    spool_bytes: Annotated[
+        int,
+        said("the most disk for content on its way, 1,000,000 or more", ge=1_000_000),
+    ] = 16 << 30
     redirect_user_agents: Annotated[
         tuple[str, ...],
         said("clients that follow a redirect with credentials of their own, prefixes"),

@@ -27,6 +27,7 @@ from placement.core.facts.values import Identifier
 from placement.wire.events import decode_items, encode_message
 from tests.copiers import IAD, SYD, copy_of, until
 from tests.docker_registry import DockerRegistry, needs_registry
+from tests.figures import tell
 from tests.link_proxy import LinkProxy
 from tests.nats_server import NatsServer, newest_server
 from tests.registry_images import WEB, push_image
@@ -173,6 +174,12 @@ async def test_killed_copier_goes_on_where_it_was(
 
         assert await own.manifest(WEB, image.descriptor.digest) == image
         moved = sum(LAYERS) - kept
+        tell(
+            "a copier killed in mid-copy",
+            whole_bytes=kept,
+            left_bytes=moved,
+            moved_bytes=link.received - before,
+        )
         assert moved < link.received - before < moved + 2 * MEGABYTE
         assert done.attempt == 2
         attempts = [
@@ -238,6 +245,7 @@ async def test_memory_stays_flat(
         done = await completed(log, 2)
 
         grown = copying.memory_kb("VmHWM") - before
+        tell("a copy of 100 MB", memory_growth_kb=grown, moved=done.transferred_bytes)
         assert done.transferred_bytes > sum(LAYERS)
         assert grown < MEMORY_GROWTH_MAX_KB, f"{grown} kB"
         copying.kill()

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,12 +12,16 @@ from structlog.testing import capture_logs
 from placement.agent.registry.client import Registry
 from placement.agent.registry.opening import opened
 from placement.agent.replicator.duties import Removal, Withdrawal
-from placement.core.event import ContentEvicted
+from placement.core.event import ContentEvicted, Event
 from placement.core.facts.values import Identifier, Text, TimeNs
 from placement.core.oci import Digest
+from placement.core.state import State
+from placement.core.tables.cells import ReplicaPhase
+from placement.wire.events import decode_event, encode_event
+from tests.builders import fold_in
 from tests.copiers import IAD, SYD, copy_of, site, until
 from tests.docker_registry import DockerRegistry, needs_registry
-from tests.registry_images import WEB, push_blob, push_image
+from tests.registry_images import WEB, push_blob, push_image, push_index
 
 pytestmark = needs_registry
 
@@ -83,6 +87,55 @@ async def test_state_of_a_removal_that_comes_again(own: DockerRegistry) -> None:
 
         assert len({event.event_id for event in here.told.events}) == 1
         assert len(here.told.events) == 2
+
+
+async def test_log_of_a_copy_and_its_removal_folds_to_the_truth(
+    own: DockerRegistry, tmp_path: Path
+) -> None:
+    """What we tell is believed: all is verified there, and gone after the removal."""
+    command = tuple(own.collect())
+    with DockerRegistry(tmp_path / "source", "iad") as source:
+        async with (
+            client(source) as there,
+            site(
+                own, {IAD: source.url}, evict=True, garbage_collect_command=command
+            ) as here,
+        ):
+            children = [await push_image(there, (2000 + n,), seed=n) for n in (1, 2)]
+            index = await push_index(there, children)
+            digests = {
+                content.digest
+                for manifest in (*children, index)
+                for content in (manifest.descriptor, *manifest.references)
+            }
+
+            await here.copied(copy_of(index.descriptor.digest))
+            copied = folded(here.told.events)
+            here.orders.give(removal_of(children[0].descriptor.digest))
+            await until(lambda: len(here.told.facts(ContentEvicted)) == 2)
+            left = folded(here.told.events)
+
+        assert phases(copied, digests) == {ReplicaPhase.VERIFIED}
+        gone = {children[0].descriptor.digest, children[0].references[1].digest}
+        assert phases(left, gone) == {ReplicaPhase.ABSENT}
+        assert phases(left, digests - gone) >= {ReplicaPhase.VERIFIED}
+
+
+def folded(events: Sequence[Event]) -> State:
+    """Return the state after *events*, which were written and read as the log does."""
+    state = fold_in(State(), *(decode_event(encode_event(one)) for one in events))
+    assert not len(state.set_aside), "nothing of what we tell is refused"
+    return state
+
+
+def phases(state: State, digests: Collection[Digest]) -> set[ReplicaPhase]:
+    """Return how far contents have come in syd."""
+    region = state.regions.find(SYD.encode())
+    found = set()
+    for digest in digests:
+        placement = state.find_placement(WEB, digest)
+        found.add(state.phase(placement, region))
+    return found
 
 
 async def test_layer_without_an_image_is_removed(own: DockerRegistry) -> None:

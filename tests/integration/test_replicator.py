@@ -4,8 +4,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -13,23 +13,33 @@ import pytest
 from placement.agent.registry.client import Registry
 from placement.agent.registry.errors import NotThereError
 from placement.agent.registry.opening import opened
-from placement.agent.replicator.duties import Removal, Withdrawal
+from placement.agent.replicator.duties import NothingKnown, Removal, Withdrawal
 from placement.agent.replicator.failures import CopyFailedError
+from placement.agent.replicator.replicator import Replicator, ReplicatorSettings
+from placement.agent.replicator.watched_decisions import WatchedDecisions
+from placement.client import PlacementClient
 from placement.core.event import (
     ContentAnnounced,
+    ContentPushed,
     ContentReplicated,
+    Event,
     ReplicationCompleted,
     ReplicationFailed,
+    ReplicationPlanned,
     ReplicationStarted,
+    ReplicationTrigger,
     TransferMeasured,
 )
 from placement.core.facts.values import FailureCause, Identifier, TimeNs
 from placement.core.oci import Digest, Repository
 from placement.core.topology import Region
+from placement.v1 import replication_service_pb2 as pb
+from tests.builders import event
 from tests.copiers import FRA, IAD, SYD, copy_of, site, until
 from tests.docker_registry import DockerRegistry, needs_openssl, needs_registry
 from tests.link_proxy import LinkProxy
 from tests.registry_images import WEB, push_blob, push_image, push_index, read_blob
+from tests.serving import serving
 from tests.token_service import TokenService, User
 
 pytestmark = needs_registry
@@ -359,6 +369,28 @@ async def test_pull_that_somebody_waits_for_goes_first(
             await here.replicator.fetch_now(API, ABSENT)
 
 
+async def test_layer_that_a_pull_waits_for_moves_at_its_rank(
+    source: DockerRegistry, target: DockerRegistry
+) -> None:
+    """A decided copy that holds a layer is not slower than who waits for that layer."""
+    budget = {IAD: 2 * MEGABYTE}
+    async with (
+        client(source) as there,
+        site(target, {IAD: source.url}, bytes_per_second=budget) as here,
+    ):
+        first = await push_image(there, (10 * MEGABYTE,), seed=1)
+        last = await push_image(there, (4 * MEGABYTE,), seed=2)
+        pulled = await push_image(there, (4 * MEGABYTE,), API, seed=2)
+        before = here.orders.give(copy_of(first.descriptor.digest, "r-1", priority=1))
+        here.orders.give(copy_of(last.descriptor.digest, "r-2", priority=4))
+        await until(lambda: len(here.told.facts(ReplicationStarted)) == 2)
+        await asyncio.sleep(0.5)
+
+        await here.replicator.fetch_now(API, pulled.descriptor.digest)
+
+        assert not before.settled.is_set()
+
+
 async def test_what_is_over_or_called_off_is_not_carried_out(
     source: DockerRegistry, target: DockerRegistry
 ) -> None:
@@ -453,3 +485,92 @@ async def test_guarded_registries_are_copied_between(tmp_path: Path) -> None:
             gone = here.orders.give(removal)
             await until(gone.settled.is_set)
             assert await own.find_manifest(API, api.descriptor.digest) is None
+
+
+@needs_openssl
+async def test_mount_that_is_not_allowed_is_an_ordinary_upload(tmp_path: Path) -> None:
+    """We may not read the repository that has the blob: then it crosses again."""
+
+    class Elsewhere(NothingKnown):
+        """Knows that a repository of somebody else has everything."""
+
+        def mountable(self, digest: Digest) -> tuple[Repository, ...]:
+            """Return it."""
+            del digest
+            return (Repository("other/private"),)
+
+    users = {"robot": User("beep", prefixes=("acme/",))}
+    with (
+        TokenService(tmp_path / "tokens", users) as tokens,
+        DockerRegistry(tmp_path / "source", "iad") as source,
+        DockerRegistry(
+            tmp_path / "target", "syd", {"auth": tokens.registry_section()}
+        ) as target,
+    ):
+        who = {"user": "robot", "password": "beep"}
+        async with (
+            client(source) as there,
+            site(target, {IAD: source.url}, who=who, lookup=Elsewhere()) as here,
+        ):
+            image = await push_image(there, (1000,))
+
+            await here.copied(copy_of(image.descriptor.digest))
+
+            [done] = here.told.facts(ReplicationCompleted)
+            assert done.attempt == 1
+            assert done.transferred_bytes > 1000
+
+
+async def test_service_sees_its_decision_through(
+    source: DockerRegistry, target: DockerRegistry
+) -> None:
+    """What a service decides is carried out, and it knows: it is there, verified."""
+    async with (
+        serving() as service,
+        PlacementClient(service.target) as asking,
+        client(source) as there,
+        opened(target.settings()) as here,
+    ):
+        image = await push_image(there, (MEGABYTE, 1000))
+        root = image.descriptor
+        stage = service.stage
+
+        async def report(events: Sequence[Event]) -> None:
+            await stage.happen(*events)
+
+        pushes = [ContentPushed(blob, WEB) for blob in image.references]
+        pushes.append(ContentPushed(root, WEB, references=image.references))
+        await stage.happen(*(event(IAD, fact) for fact in pushes))
+        planned = ReplicationPlanned(
+            copy_of(root.digest).subject,
+            IAD,
+            MEGABYTE,
+            ReplicationTrigger.PUSH,
+            trigger_sequence=1,
+            priority=1,
+        )
+        await stage.happen(event(SYD, planned))
+        replicator = Replicator(
+            ReplicatorSettings(region=SYD),
+            {SYD: here, IAD: there},
+            report,
+            decisions=WatchedDecisions(asking, SYD, removals=True),
+            clock=lambda: stage.now_ns,
+        )
+        running = asyncio.create_task(replicator.run())
+        try:
+            async with asyncio.timeout(30):
+                while True:
+                    told = (await asking.get_replication("r-1")).replication
+                    if told.status == pb.REPLICATION_STATUS_COMPLETED:
+                        break
+                    await asyncio.sleep(0.1)
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+        assert told.attempt == 1
+        ranking = await asking.rank_sources(WEB, root.digest, SYD)
+        assert ranking.sources[0].region == SYD
+        assert not len(stage.view.state.set_aside), "nothing was refused"

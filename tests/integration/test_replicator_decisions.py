@@ -32,12 +32,12 @@ PATIENCE_S = 15.0
 ACK_WAIT_S = 1.0
 
 
-def queue_of(nats: NatsServer) -> WorkQueue:
+def queue_of(nats: NatsServer, ack_wait_seconds: float = ACK_WAIT_S) -> WorkQueue:
     """Return the work queue of syd."""
     settings = WorkQueueSettings(
         subjects="placement.decisions.v1.syd.>",
         name="replicator-syd",
-        ack_wait_seconds=ACK_WAIT_S,
+        ack_wait_seconds=ack_wait_seconds,
     )
     return WorkQueue(nats.settings, settings)
 
@@ -144,6 +144,23 @@ async def test_who_is_gone_lets_go_of_what_it_held(
     assert again.duty.own_id == "r-2"
     assert isinstance(again.duty, Copy)
     assert again.duty.attempt == 2
+    await second.close()
+
+
+async def test_queue_takes_over_what_was_set_otherwise(
+    nats: NatsServer, nats_log: JetStreamLog
+) -> None:
+    """Another time to wait for acks goes on where the old one was."""
+    await store(nats_log, planned("r-1", "a"))
+    first = queue_of(nats)
+    async with hearing(QueueDecisions(first, SYD)) as heard:
+        await (await next_of(heard)).done()
+    await first.close()
+    await store(nats_log, planned("r-2", "b"))
+
+    second = queue_of(nats, ack_wait_seconds=7.0)
+    async with hearing(QueueDecisions(second, SYD)) as heard:
+        assert (await next_of(heard)).duty.own_id == "r-2"
     await second.close()
 
 

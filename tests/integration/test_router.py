@@ -95,3 +95,42 @@ async def test_fifty_at_once_move_each_layer_once(world: World, tmp_path: Path) 
 
     assert sizes == [layer["size"] for layer in manifest["layers"]] * 50
     assert sorted(world.links[FRA].gets("/blobs/").values()) == [1, 1]
+
+
+async def test_client_that_leaves_stops_nothing(world: World, tmp_path: Path) -> None:
+    """What it began is fetched to its end, and is here for the next one."""
+    write_image(tmp_path / "app", "v1", (3_000_000,), seed=1)
+    manifest = await world.push(FRA, tmp_path / "app")
+    path = f"/v2/{WEB}/blobs/{manifest['layers'][0]['digest']}"
+    world.links[FRA].delay_s = 0.02
+
+    async with world.router() as (router, address), httpx.AsyncClient(auth=AUTH) as one:
+        async with one.stream("GET", f"http://{address}{path}") as answer:
+            async for chunk in answer.aiter_raw():
+                assert chunk
+                break
+        await until(lambda: router.counts["filled"] == 1)
+        whole = await one.get(f"http://{address}{path}")
+
+    assert len(whole.content) == manifest["layers"][0]["size"]
+    assert router.counts["local"] == 1
+    assert world.links[FRA].gets("/blobs/") == {path: 1}
+
+
+async def test_region_that_stores_nothing_fetches_once_and_keeps_nothing(
+    world: World, tmp_path: Path
+) -> None:
+    """Without a registry of its own, a region's clients still share one fetch."""
+    write_image(tmp_path / "app", "v1", (3_000_000,), seed=1)
+    manifest = await world.push(FRA, tmp_path / "app")
+    path = f"/v2/{WEB}/blobs/{manifest['layers'][0]['digest']}"
+    world.links[FRA].delay_s = 0.01
+    del world.registries[SYD]
+
+    async with world.router() as (router, address), httpx.AsyncClient(auth=AUTH) as one:
+        gets = [one.get(f"http://{address}{path}") for _ in range(5)]
+        sizes = {len(answer.content) for answer in await asyncio.gather(*gets)}
+
+    assert sizes == {manifest["layers"][0]["size"]}
+    assert world.links[FRA].gets("/blobs/") == {path: 1}
+    assert router.counts["filled"] == 0

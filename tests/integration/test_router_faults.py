@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -113,6 +114,24 @@ async def test_body_goes_on_from_another_source_where_the_first_died(
     assert f"sha256:{hashlib.sha256(body).hexdigest()}" == big(world)
     assert router.counts["source_broke"] == 1
     assert world.links[IAD].received_bytes < BIG_BYTES * 0.6
+
+
+async def test_body_that_stands_still_goes_on_from_another_source(
+    world: World,
+) -> None:
+    """A second without a byte in the middle is as good as a broken connection."""
+    link = world.links[FRA]
+    link.hang_bytes = BIG_BYTES // 2
+
+    async with world.router() as (router, address):
+        began = time.monotonic()
+        body = await big_blob(world, address)
+        took = time.monotonic() - began
+
+        link.hangs = False
+    assert f"sha256:{hashlib.sha256(body).hexdigest()}" == big(world)
+    assert router.counts["source_broke"] == 1
+    assert took < 2.0
 
 
 async def test_local_body_goes_on_from_elsewhere(world: World) -> None:

@@ -2,17 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from dataclasses import dataclass
 from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
 from placement.core.topology import Region
 
 BURST_SECONDS: Final = 0.25
 """What was not taken is kept for so long: a link that was quiet may burst a little."""
-FIRST: Final = 0
-"""The rank of a pull that somebody waits for; a decision's is its priority."""
 
 
 class Bucket:
@@ -41,16 +38,30 @@ class Bucket:
         self._filled_s = now_s
 
 
-@dataclass(order=True, slots=True)
-class _Waiter:
+class Ranked(Protocol):
+    """Whoever waits: *rank* may be lowered as they wait, 0 is the first."""
+
     rank: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiter:
+    who: Ranked
     order: int
-    size_bytes: int = field(compare=False)
-    admitted: asyncio.Future[None] = field(compare=False)
+    size_bytes: int
+    admitted: asyncio.Future[None]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """By what they are let in now: the least is the first."""
+        return self.who.rank, self.order
 
 
 class Gate:
-    """One region's bucket and who waits for it: lowest rank first, then first come."""
+    """One region's bucket and who waits for it: lowest rank first, then first come.
+
+    There are no more waiters than blobs on their way.
+    """
 
     def __init__(self, bucket: Bucket, clock: Callable[[], float]) -> None:
         """Admit by *bucket*; *clock* is the event loop's, in seconds."""
@@ -60,11 +71,11 @@ class Gate:
         self._order = count()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def admitted(self, size_bytes: int, rank: int) -> bool:
+    async def admitted(self, size_bytes: int, who: Ranked) -> bool:
         """Return once *size_bytes* may move; whether that had to be waited for."""
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(rank, next(self._order), size_bytes, loop.create_future())
-        heappush(self._waiters, waiter)
+        waiter = _Waiter(who, next(self._order), size_bytes, loop.create_future())
+        self._waiters.append(waiter)
         self._admit()
         waited = not waiter.admitted.done()
         await waiter.admitted
@@ -73,16 +84,15 @@ class Gate:
     def _admit(self) -> None:
         """Let go on who may, and come back when the next one may."""
         while self._waiters:
-            if self._waiters[0].admitted.done():  # it was cancelled
-                heappop(self._waiters)
-                continue
             wait_s = self._bucket.wait_s(self._clock())
             if wait_s > 0:
                 self._come_back(wait_s)
                 return
-            waiter = heappop(self._waiters)
-            self._bucket.take(waiter.size_bytes, self._clock())
-            waiter.admitted.set_result(None)
+            waiter = min(self._waiters, key=lambda one: one.place)
+            self._waiters.remove(waiter)
+            if not waiter.admitted.done():  # it was cancelled
+                self._bucket.take(waiter.size_bytes, self._clock())
+                waiter.admitted.set_result(None)
 
     def _come_back(self, wait_s: float) -> None:
         if self._timer is None:
@@ -107,7 +117,7 @@ class Budgets:
             if rate > 0
         }
 
-    async def admitted(self, region: Region, size_bytes: int, rank: int) -> bool:
+    async def admitted(self, region: Region, size_bytes: int, who: Ranked) -> bool:
         """Return once *size_bytes* may come from *region*; whether it had to wait."""
         gate = self._gates.get(region)
-        return await gate.admitted(size_bytes, rank) if gate else False
+        return await gate.admitted(size_bytes, who) if gate else False

@@ -95,13 +95,8 @@ class Copier:
         depth: int,
     ) -> None:
         """Add *content* and all that it refers to, children first, to *image*."""
-        if depth > DEPTH_MAX or len(image.manifests) > MANIFESTS_MAX:
-            message = (
-                f"{wanted.digest} refers to more than {MANIFESTS_MAX} manifests, or "
-                f"{DEPTH_MAX} deep"
-            )
-            cause = FailureCause.CONTENT_CORRUPT
-            raise CopyFailedError(message, cause, retryable=False)
+        if depth > DEPTH_MAX:
+            raise _too_large(wanted)
         async with limit:
             manifest = await self._manifest(wanted, content)
         if manifest is None:
@@ -113,6 +108,8 @@ class Copier:
                 inner.append(self._look_into(image, wanted, child, limit, depth + 1))
             elif not any(word in child.media_type for word in ELSEWHERE):
                 image.blobs.setdefault(child.digest, child)
+        if len(inner) + len(image.manifests) > MANIFESTS_MAX:
+            raise _too_large(wanted)
         await _all_of(inner)
         image.manifests[content.digest] = manifest
 
@@ -155,6 +152,16 @@ class Copier:
         if found is None or found.digest != digest:
             message = f"our registry took the manifest {digest} and does not have it"
             raise CopyFailedError(message, FailureCause.TARGET)
+
+
+def _too_large(wanted: Wanted) -> CopyFailedError:
+    """Return the refusal of an image that nobody has built in good faith."""
+    message = (
+        f"{wanted.digest} refers to more than {MANIFESTS_MAX} manifests, or more than "
+        f"{DEPTH_MAX} deep"
+    )
+    cause = FailureCause.CONTENT_CORRUPT
+    return CopyFailedError(message, cause, retryable=False)
 
 
 def worse(one: CopyFailedError | None, other: CopyFailedError) -> CopyFailedError:

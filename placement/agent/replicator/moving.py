@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
 from weakref import WeakValueDictionary
@@ -48,6 +48,8 @@ class Mover:
         self._lanes = Lanes()
         self._origins: OrderedDict[Digest, Repository] = OrderedDict()
         self._flights: WeakValueDictionary[Digest, asyncio.Lock] = WeakValueDictionary()
+        self._holders: dict[Digest, Progress] = {}
+        """The copy that moves a blob just now, where one does."""
 
     async def ensure(
         self,
@@ -58,7 +60,10 @@ class Mover:
     ) -> None:
         """Return once *blob* is in *repository*, verified; raises CopyFailedError."""
         lock = self._flights.setdefault(blob.digest, asyncio.Lock())
-        async with lock:
+        holder = self._holders.get(blob.digest)
+        if holder is not None:  # it must not be slower than who waits for it
+            holder.rank = min(holder.rank, progress.rank)
+        async with lock, self._held(blob.digest, progress):
             with at_target():
                 size = await self._target.find_blob(repository, blob.digest)
             if size is None:
@@ -71,6 +76,14 @@ class Mover:
                 blob = replace(blob, size_bytes=size)
             self._remember(repository, blob.digest)
             progress.arrived.append(blob)
+
+    @asynccontextmanager
+    async def _held(self, digest: Digest, progress: Progress) -> AsyncIterator[None]:
+        self._holders[digest] = progress
+        try:
+            yield
+        finally:
+            del self._holders[digest]
 
     async def _sized(
         self, repository: Repository, blob: Descriptor, sources: Sequence[Registry]

@@ -210,6 +210,9 @@ class Replicator:
         finally:
             self._waiting.finished(flight.key)
             del self._flying[flight.key]
+            for one in flight.requests:  # who came when all was over already
+                if one.pull is not None and not one.pull.done():
+                    self._waiting.add(flight.key, FIRST, one)
             if not self._stopping:
                 self._take_up()
 

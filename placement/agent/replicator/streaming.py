@@ -25,8 +25,10 @@ from placement.core.oci import Descriptor, Repository
 
 CUTS_MAX: Final = 12
 """Of one blob in one attempt."""
-CUTS_AT_A_SOURCE_MAX: Final = 4
+CUTS_AT_A_SOURCE_MAX: Final = 2
 """In a row and without a byte between them; then the next source is asked."""
+CUTS_AT_THE_LAST_MAX: Final = 4
+"""The same of the last source; then the attempt has failed."""
 WAIT_FIRST_S: Final = 0.1
 WAIT_MAX_S: Final = 5.0
 
@@ -102,8 +104,8 @@ class BlobStream:
         """Count and verify *chunk*; raises ContentDamagedError."""
         supply, blob = self._supply, self._blob
         region = self.source.settings.region
-        rank = supply.progress.rank
-        self.waited |= await supply.budgets.admitted(region, len(chunk), rank)
+        waited = await supply.budgets.admitted(region, len(chunk), supply.progress)
+        self.waited |= waited
         self.position += len(chunk)
         self._hash.update(chunk)
         over = self.position > blob.size_bytes
@@ -122,7 +124,8 @@ class BlobStream:
             raise error
         self.cut_count += 1
         self._silent_cuts = 1 if progressed else self._silent_cuts + 1
-        lasting = not error.retryable or self._silent_cuts >= CUTS_AT_A_SOURCE_MAX
+        others = len(self._sources) > 1
+        most = CUTS_AT_A_SOURCE_MAX if others else CUTS_AT_THE_LAST_MAX
         log.info(
             "blob_cut",
             digest=self._blob.digest,
@@ -131,8 +134,8 @@ class BlobStream:
             cut_count=self.cut_count,
             error=str(error),
         )
-        if lasting:
-            if len(self._sources) == 1:
+        if not error.retryable or self._silent_cuts >= most:
+            if not others:
                 raise error
             del self._sources[0]
             self._silent_cuts = 0

@@ -25,12 +25,17 @@ from placement.core.topology import Region
 
 OWN_USER_AGENT: Final = "placement-replicator/router"
 """What other regions' registries are told: they must not count it as a use there."""
-SEARCH_SECONDS_MAX: Final = 2.5
+SEARCH_SECONDS_MAX: Final = 10.0
+"""While nobody has answered anything: all are slow, and no other is left to ask."""
+LATE_SECONDS: Final = 2.0
+"""For those that are late, when all others have said no."""
+SECOND_LOOK_SECONDS: Final = 0.02
 GIVEN: Final = (200, 206, 304, 416)
 """Statuses that end a search: whoever says so has the content."""
+REFUSED_MAX: Final = 2
 ABSENT: Final = (403, 404)
 """Not there, or not for this client: nobody is told which."""
-CONNECT_SECONDS: Final = 2.0
+READ_TIMEOUT: Final = httpx.Timeout(SEARCH_SECONDS_MAX, connect=2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +70,26 @@ class Answer:
 class Refusal:
     """Nobody gave it: what they said, for the client to be told the one same thing."""
 
-    challenges: dict[Region, Response] = field(default_factory=dict)
+    challenge: Response | None = None
+    """Our own region's, if it was asked: the same whoever else was."""
+    refused_count: int = 0
+    no_count: int = 0
+    """Answers of any kind that were not the content."""
     silent: bool = False
     """Whether somebody who might have it did not answer."""
 
+    def final(self, client: Client) -> bool:
+        """Say whether to ask others is in vain: who has no credentials needs some.
+
+        Those that two registries refused are most likely too old.
+        """
+        most = 1 if client.authorization is None else REFUSED_MAX
+        return self.refused_count >= most
+
     def response(self, code: str) -> Response:
         """Return what the client is told; *code* names the kind of what is unknown."""
-        if self.challenges:
-            return self.challenges[min(self.challenges)]
+        if self.challenge is not None:
+            return self.challenge
         return unavailable() if self.silent else unknown(code)
 
 
@@ -91,7 +108,7 @@ class Asker:
         self._places = places
         self._registries = registries
         self._health = health
-        self._timeout = httpx.Timeout(stall_seconds, connect=CONNECT_SECONDS)
+        self.stall_seconds = stall_seconds
         self._counts = counts
         self._dropping: set[asyncio.Task[None]] = set()
 
@@ -100,10 +117,13 @@ class Asker:
         regions: Sequence[Region],
         ask: Ask,
         given: tuple[int, ...] = GIVEN,
+        *,
+        waits: bool = True,
     ) -> Answer | Refusal:
         """Return the first answer of *regions*, in order, that is one of *given*.
 
-        A client without credentials is told at once that some are wanted; one whose
+        When all were asked, *waits* says whether to wait for those that are late. A
+        client without credentials is told at once that some are wanted; one whose
         credentials are refused may still be known to the next registry.
         """
         waiting, refusal = deque(regions), Refusal()
@@ -116,10 +136,15 @@ class Asker:
                         latest = waiting.popleft()
                         asking = asyncio.create_task(self.ask(latest, ask))
                         running[asking] = latest
+                    count = len(running)
                     found = await self._heard(running, latest, refusal, given)
                     if found is not None:
                         return found
-                    if refusal.challenges and ask.client.authorization is None:
+                    last_wait = not waiting and (latest is None or not waits)
+                    if last_wait and len(running) == count:
+                        refusal.silent = True
+                        break
+                    if refusal.final(ask.client):
                         break
         except TimeoutError:
             refusal.silent = True
@@ -137,8 +162,33 @@ class Asker:
             headers["User-Agent"] = client.user_agent
         if client.authorization is not None:
             headers["Authorization"] = client.authorization
-        relayed = Relayed(ask.method, ask.path, headers, None, self._timeout)
-        return await self._registries[region].relay(relayed)
+        relayed = Relayed(ask.method, ask.path, headers, None, READ_TIMEOUT)
+        response = await self._registries[region].relay(relayed)
+        self._health.hear(region)
+        return response
+
+    async def one(
+        self, region: Region, ask: Ask, seconds: float
+    ) -> httpx.Response | None:
+        """Return the answer of one registry; None, and it is a suspect, if it fails."""
+        asking = asyncio.create_task(self.ask(region, ask))
+        try:
+            async with asyncio.timeout(SEARCH_SECONDS_MAX):
+                if await self._done({asking: region}, region, seconds):
+                    return asking.result()
+        except RegistryUnreachableError:
+            self.suspect(region, "unreachable")
+            return None
+        except TimeoutError:
+            self.suspect(region, "silent")
+        finally:
+            if not asking.done():
+                self._drop({asking: region})
+        return None
+
+    def hear(self, region: Region) -> None:
+        """Know that *region* gave bytes just now."""
+        self._health.hear(region)
 
     def suspect(self, region: Region, why: str) -> None:
         """Count that *region* failed a client, and have it asked by ourselves."""
@@ -160,12 +210,11 @@ class Asker:
 
         *latest* was asked just now; it has its time, unless others answer no before.
         """
-        seconds = None if latest is None else self._places.answer_seconds(latest)
-        done, _ = await asyncio.wait(
-            running, timeout=seconds, return_when="FIRST_COMPLETED"
-        )
-        if not done and latest is not None:
-            self.suspect(latest, "slow")
+        if latest is None:
+            seconds = LATE_SECONDS if refusal.no_count else None
+        else:
+            seconds = self._places.answer_seconds(latest)
+        done = await self._done(running, latest, seconds)
         found: Answer | None = None
         for task in done:
             region = running.pop(task)
@@ -177,6 +226,29 @@ class Asker:
             else:
                 found = answer
         return found
+
+    async def _done(
+        self,
+        running: Mapping[asyncio.Task[httpx.Response], Region],
+        latest: Region | None,
+        seconds: float | None,
+    ) -> set[asyncio.Task[httpx.Response]]:
+        """Return what was answered; nothing once *latest* has had its *seconds*.
+
+        A registry that answers others meanwhile is busy, and has some more.
+        """
+        done, _ = await asyncio.wait(
+            running, timeout=seconds, return_when="FIRST_COMPLETED"
+        )
+        while not done and latest is not None:
+            # First hear all that came while we ourselves were busy.
+            done, _ = await asyncio.wait(
+                running, timeout=SECOND_LOOK_SECONDS, return_when="FIRST_COMPLETED"
+            )
+            if not done and not self._health.busy(latest):
+                self.suspect(latest, "slow")
+                break
+        return done
 
     async def _judged(
         self,
@@ -201,8 +273,11 @@ class Asker:
         self, region: Region, response: httpx.Response, refusal: Refusal
     ) -> None:
         """Take in an answer that is not the content."""
+        refusal.no_count += 1
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            refusal.challenges[region] = challenged(response)
+            refusal.refused_count += 1
+            if refusal.challenge is None or region == self._places.region:
+                refusal.challenge = challenged(response)
         elif response.status_code not in ABSENT:
             refusal.silent = True
             self._counts[f"source_status_{response.status_code}"] += 1

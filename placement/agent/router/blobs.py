@@ -27,6 +27,7 @@ from placement.agent.router.spool import Spool
 from placement.core.topology import Region
 
 UNKNOWN: Final = "BLOB_UNKNOWN"
+NOT_FOUND: Final = (404, 503)
 JOINS_MAX: Final = 3
 """How often one client joins or begins a flight of one blob."""
 
@@ -60,7 +61,7 @@ class Blobs:
         So only the registry that takes pushes is asked: what only others have must be
         uploaded, or the manifest that comes after it would be refused.
         """
-        targets = self._places.push_targets()[:1]
+        targets = self._places.push_targets(wanted.repository)[:1]
         answer = await self._asker.first(targets, Ask("HEAD", path_of(wanted), client))
         if isinstance(answer, Refusal):
             return answer.response(UNKNOWN)
@@ -69,6 +70,7 @@ class Blobs:
 
     async def get(self, client: Client, wanted: Wanted) -> Response:
         """Answer with the blob, or with where it is."""
+        own = self._places.region
         for _ in range(JOINS_MAX):
             flight = self._flights.find(wanted)
             if flight is not None and "Range" not in client.passed:
@@ -76,25 +78,31 @@ class Blobs:
             else:
                 found = await self._from_here(client, wanted)
                 found = found or await self._from_elsewhere(client, wanted)
-            if found is not None:
-                return found
+            if found is None:
+                continue
+            if found.status_code in NOT_FOUND and not self._places.is_well(own):
+                suspected = await self._from_here(client, wanted, suspected=True)
+                found = suspected or found
+            return found
         return unavailable()
 
-    async def _from_here(self, client: Client, wanted: Wanted) -> Response | None:
+    async def _from_here(
+        self, client: Client, wanted: Wanted, *, suspected: bool = False
+    ) -> Response | None:
         """Return our own registry's answer, or None where others are to be asked."""
-        own = self._places.candidates(wanted)[:1]
-        if own != [self._places.region]:
-            return None  # there is none, or it is under suspicion
+        if not self._places.is_well(self._places.region) and not suspected:
+            return None
+        own = self._places.known([self._places.region])
         path = path_of(wanted)
         redirect = await self._redirects.redirected(client, path, own)
         if redirect is not None:
             self._counts["redirected"] += 1
             return redirect
-        answer = await self._asker.first(own, Ask("GET", path, client))
+        ask = Ask("GET", path, client)
+        answer = await self._asker.first(own, ask, waits=suspected)
         if isinstance(answer, Refusal):
-            if answer.challenges and client.authorization is None:
-                return answer.response(UNKNOWN)
-            return None
+            final = answer.challenge is not None and client.authorization is None
+            return answer.response(UNKNOWN) if final else None
         self._counts["local"] += 1
         return await self._sent(client, wanted, answer)
 

@@ -3,6 +3,7 @@
 Source of the ranges: RFC 9110, section 14.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,19 @@ def span_of(response: httpx.Response) -> tuple[int, int] | None:
     return 0, count_of(length)
 
 
+async def flowing(
+    response: httpx.Response, stall_seconds: float
+) -> AsyncGenerator[bytes, None]:
+    """Give the bytes of *response*; raises TimeoutError when they stand still."""
+    chunks = response.aiter_raw()
+    while True:
+        async with asyncio.timeout(stall_seconds):
+            chunk = await anext(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
+
+
 @dataclass
 class Body:
     """The bytes of a content from *start* to *end*, begun by one registry's answer."""
@@ -63,14 +77,15 @@ class Body:
             try:
                 span = span_of(answer.response)
                 skipped = at - span[0] if span else 0
-                async for raw in answer.response.aiter_raw():
+                async for raw in flowing(answer.response, self.asker.stall_seconds):
+                    self.asker.hear(answer.region)
                     chunk = raw[skipped:]
                     skipped = max(0, skipped - len(raw))
                     chunk = chunk[: self.end - at]
                     at += len(chunk)
                     if chunk:
                         yield chunk
-            except (httpx.HTTPError, httpx.StreamError):
+            except (httpx.HTTPError, httpx.StreamError, TimeoutError):
                 pass  # the next source goes on
             finally:
                 await answer.response.aclose()

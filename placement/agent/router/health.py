@@ -15,6 +15,7 @@ from placement.core.topology import Region
 PROBE_FIRST_SECONDS: Final = 1.0
 PROBE_LAST_SECONDS: Final = 15.0
 PROBE_ANSWER_SECONDS: Final = 2.0
+BUSY_SECONDS: Final = 0.5
 FORGIVEN_SECONDS: Final = 60.0
 """A registry that was well for so long is suspected as if for the first time."""
 
@@ -41,10 +42,19 @@ class Health:
         self._probes: dict[Region, asyncio.Task[None]] = {}
         self._waits: dict[Region, tuple[float, float]] = {}
         """How long the last suspicion waited, and when it ended."""
+        self._heard: dict[Region, float] = {}
 
     def well(self, region: Region) -> bool:
         """Say whether *region* is not under suspicion."""
         return region not in self._probes
+
+    def hear(self, region: Region) -> None:
+        """Know that *region* gave something just now."""
+        self._heard[region] = self._clock()
+
+    def busy(self, region: Region) -> bool:
+        """Say whether *region* answers others: then it is slow, and does not hang."""
+        return self._clock() - self._heard.get(region, -BUSY_SECONDS) < BUSY_SECONDS
 
     def suspect(self, region: Region, why: str) -> None:
         """Ask *region* by ourselves before another client has to."""

@@ -41,7 +41,7 @@ class Listing:
         stated = int(given) if given.isascii() and given.isdigit() else PAGE_COUNT_MAX
         count, last = min(stated, PAGE_COUNT_MAX), query.get("last", "")
         places, refusal = self._places, Refusal()
-        near = [places.region, places.origin, *places.push_targets()]
+        near = [places.region, places.origin, *places.near()]
         path = f"/v2/{repository}/tags/list?n={count}"
         path += f"&last={quote(last)}" if last else ""
         found = await self._lists(places.well(near), Ask("GET", path, client), refusal)
@@ -66,22 +66,23 @@ class Listing:
     async def _list(
         self, region: Region, ask: Ask, refusal: Refusal
     ) -> list[str] | None:
-        response: httpx.Response | None = None
+        seconds = self._places.answer_seconds(region)
+        response = await self._asker.one(region, ask, seconds)
+        if response is None:
+            refusal.silent = True
+            return None
         try:
-            async with asyncio.timeout(self._places.answer_seconds(region)):
-                response = await self._asker.ask(region, ask)
-                if response.status_code != httpx.codes.OK:
-                    self._asker.hear_refusal(region, response, refusal)
-                    return None
-                body = await whole(response, LISTING_BYTES_MAX)
+            if response.status_code != httpx.codes.OK:
+                self._asker.hear_refusal(region, response, refusal)
+                return None
+            body = await whole(response, LISTING_BYTES_MAX)
             listed = json.loads(body).get("tags") or []
             return [name for name in listed if isinstance(name, str)]
-        except (RegistryError, TimeoutError, httpx.HTTPError):
-            refusal.silent = True
-            self._asker.suspect(region, "slow")
+        except (RegistryError, httpx.HTTPError):
+            self._asker.suspect(region, "broke")
         except (ValueError, AttributeError, TypeError, RecursionError):
-            refusal.silent = True
+            pass  # it answered, and not with a list
         finally:
-            if response is not None:
-                await response.aclose()
+            await response.aclose()
+        refusal.silent = True
         return None

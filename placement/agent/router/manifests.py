@@ -1,5 +1,6 @@
 """Answers GET and HEAD of manifests: tags are resolved first, then read by digest."""
 
+import asyncio
 from collections import Counter
 from contextlib import suppress
 from typing import Final
@@ -98,8 +99,9 @@ class Manifests:
         try:
             if response.request.method == "HEAD" or response.status_code != 200:  # noqa: PLR2004 - HTTP
                 return headed(response)
-            body = await whole(response, MANIFEST_BYTES_MAX)
-        except (httpx.HTTPError, httpx.StreamError, RegistryError):
+            async with asyncio.timeout(2 * self._asker.stall_seconds):
+                body = await whole(response, MANIFEST_BYTES_MAX)
+        except (httpx.HTTPError, httpx.StreamError, RegistryError, TimeoutError):
             self._asker.suspect(answer.region, "broke")
             return None
         finally:

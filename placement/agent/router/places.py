@@ -1,6 +1,7 @@
 """Whom to ask for what, in which order: worked out from memory, without a call."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -22,6 +23,8 @@ ROUND_TRIPS: Final = 2.5
 ANSWER_SECONDS_MAX: Final = 0.8
 TAG_SECONDS: Final = 0.7
 DAMAGED_KEPT: Final = 1024
+PUSHED_KEPT: Final = 1024
+PUSHED_SECONDS: Final = 600.0
 
 
 class Placements(Protocol):
@@ -63,6 +66,8 @@ class Places:
         local: Placements,
         registries: Mapping[Region, Registry],
         health: Health,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Answer from *local*, of those regions that have a registry."""
         self.region = settings.region
@@ -71,6 +76,8 @@ class Places:
         self._registries = registries
         self._health = health
         self._damaged: dict[tuple[Region, Wanted], None] = {}
+        self._pushed: dict[str, tuple[Region, float]] = {}
+        self._clock = clock
 
     @property
     def origin(self) -> Region:
@@ -102,7 +109,7 @@ class Places:
         """
         order = [self.region]
         order += [hint] if hint is not None else []
-        order += [*self.sources(wanted), self.origin, *self._near()]
+        order += [*self.sources(wanted), self.origin, *self.near()]
         trusted = [one for one in order if (one, wanted) not in self._damaged]
         return self.well(trusted)[:ASKED_MAX]
 
@@ -110,10 +117,29 @@ class Places:
         """Return whom to ask besides our own registry."""
         return [one for one in self.candidates(wanted, hint) if one != self.region]
 
-    def push_targets(self) -> list[Region]:
-        """Return where to push, best first: here, if our region stores."""
-        own = [self.region] if self.stores else []
-        return self.well([*own, *self._near()])
+    def push_targets(self, repository: str) -> list[Region]:
+        """Return where to push, best first: here, if our region stores.
+
+        A push that went elsewhere since we were down goes on there: a manifest and its
+        layers belong into one registry.
+        """
+        region, ends_s = self._pushed.get(repository, (self.region, 0.0))
+        order = [region] if ends_s > self._clock() else []
+        order += [self.region] if self.stores else []
+        return self.known([*order, *self.near()])
+
+    def pushed(self, repository: str, region: Region) -> None:
+        """Remember where a push to *repository* goes."""
+        self._pushed.pop(repository, None)
+        if region == self.region:
+            return
+        while len(self._pushed) >= PUSHED_KEPT:
+            del self._pushed[next(iter(self._pushed))]
+        self._pushed[repository] = (region, self._clock() + PUSHED_SECONDS)
+
+    def is_well(self, region: Region) -> bool:
+        """Say whether *region* has a registry that is no suspect."""
+        return region in self._registries and self._health.well(region)
 
     def well(self, regions: Iterable[Region]) -> list[Region]:
         """Return each of *regions* that has a registry once, the suspects last."""
@@ -167,7 +193,8 @@ class Places:
             del self._damaged[next(iter(self._damaged))]
         self._damaged.update({(region, wanted): None for region in regions})
 
-    def _near(self) -> list[Region]:
+    def near(self) -> list[Region]:
+        """Return every region's registry, the nearest first."""
         topology = self.local.topology
         if self.region not in topology.regions:
             return list(self._registries)

@@ -60,25 +60,29 @@ class Pushes:
         self._tags = tags
         self._counts = counts
 
-    async def begin(self, request: Request) -> Response:
+    async def begin(self, request: Request, repository: Repository) -> Response:
         """Begin an upload, or mount a blob."""
         streams = request.headers.get("Content-Length", "0") != "0"
-        for region in self._places.push_targets()[:TARGETS_MAX]:
+        for region in self._places.push_targets(repository)[:TARGETS_MAX]:
             content = request.stream() if streams else b""
             timeout = WRITE_TIMEOUT if streams else BEGIN_TIMEOUT
             try:
-                return await self._sent(request, region, content, timeout)
+                answer = await self._sent(request, region, content, timeout)
             except RegistryUnreachableError:
                 self._asker.suspect(region, "unreachable")
                 if streams:
                     break  # the bytes are gone
+            else:
+                if answer.status_code in (201, 202):
+                    self._places.pushed(repository, region)
+                return answer
         return unavailable()
 
-    async def go_on(self, request: Request) -> Response:
+    async def go_on(self, request: Request, repository: Repository) -> Response:
         """Send on a part of an upload, its end, or what is asked of it."""
         query = dict(parse_qsl(request.url.query))
         named = Region(query.get(REGION_KEY, ""))
-        targets = self._places.push_targets()
+        targets = self._places.push_targets(repository)
         region = named if named in self._registries else (targets or [named])[0]
         content: AsyncIterator[bytes] | bytes | None = None
         if request.method in {"PATCH", "PUT"}:
@@ -86,9 +90,9 @@ class Pushes:
             content = b"" if empty else request.stream()
         return await self._to(request, region, content)
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: Request, repository: Repository) -> Response:
         """Remove a manifest or a blob where pushes go."""
-        targets = self._places.push_targets()
+        targets = self._places.push_targets(repository)
         return await self._to(request, targets[0], None) if targets else unavailable()
 
     async def manifest(
@@ -102,7 +106,7 @@ class Pushes:
                 message = f"a manifest has at most {MANIFEST_BYTES_MAX} bytes"
                 return oci_error(413, "SIZE_INVALID", message)
         refused: Response | None = None
-        for region in self._places.push_targets()[:TARGETS_MAX]:
+        for region in self._places.push_targets(repository)[:TARGETS_MAX]:
             try:
                 answer = await self._sent(request, region, bytes(body), WRITE_TIMEOUT)
             except RegistryUnreachableError:

@@ -57,6 +57,7 @@ _NAMED: Final = re.compile(
     r"(?:manifests/(?P<reference>[^/]+)|blobs/uploads/(?P<session>.*)"
     r"|blobs/(?P<digest>[^/]+)|(?P<tags>tags/list))"
 )
+_OTHER: Final = re.compile(r"/v2/(?:_catalog|[a-z0-9._/-]+/referrers/[a-z0-9:]+)")
 
 log = structlog.get_logger(__name__)
 
@@ -179,11 +180,11 @@ class Router:
         if named["session"] is not None:
             begins = request.method == "POST"
             push = self._pushes.begin if begins else self._pushes.go_on
-            return await push(request)
+            return await push(request, repository)
         if request.method in {"GET", "HEAD"}:
             return await self._read(request, repository, named)
         if request.method == "DELETE":
-            return await self._pushes.delete(request)
+            return await self._pushes.delete(request, repository)
         if request.method == "PUT" and named["reference"]:
             reference = parse_reference(named["reference"])
             return await self._pushes.manifest(request, repository, reference)
@@ -209,7 +210,7 @@ class Router:
     async def _version(self, request: Request) -> Response:
         """Say whether the API is spoken here, or what to log in with."""
         ask = Ask("GET", "/v2/", _client(request))
-        regions = [self._settings.region, *self._places.push_targets()]
+        regions = [self._settings.region, *self._places.near()]
         answer = await self._asker.first(self._places.well(regions), ask, (200,))
         if isinstance(answer, Refusal):
             return answer.response("NAME_UNKNOWN")
@@ -217,6 +218,8 @@ class Router:
 
     async def _other(self, request: Request) -> Response:
         """Pass on a read that is about no one content: the catalogue, referrers."""
+        if not _OTHER.fullmatch(request.url.path):
+            return oci_error(404, "UNSUPPORTED", "the operation is unsupported")
         if request.method not in {"GET", "HEAD"}:
             return oci_error(405, "UNSUPPORTED", "the operation is unsupported")
         ask = Ask(request.method, path_asked(request), _client(request))

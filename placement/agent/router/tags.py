@@ -36,7 +36,6 @@ from typing import Final
 import httpx
 from starlette.responses import Response
 
-from placement.agent.registry.errors import RegistryUnreachableError
 from placement.agent.router.answers import headed
 from placement.agent.router.asking import Ask, Asker, Client, Refusal
 from placement.agent.router.places import ASKED_MAX, Places, Wanted
@@ -143,11 +142,11 @@ class Tags:
         look.keep(found, chosen)
         if chosen is not None and (owner in found or places.local.basis.live):
             return chosen
-        if refusal.challenges and client.authorization is None:
+        if refusal.final(client):
             return refusal
-        if places.local.basis.live and known is not None and not refusal.challenges:
+        if places.local.basis.live and known and refusal.challenge is None:
             return Pointed(known.digest, known.set_region)
-        rest = [places.origin, *places.push_targets()]
+        rest = [places.origin, *places.near()]
         others = [one for one in places.well(rest) if one not in asked]
         found |= await self._heads(others[:ASKED_MAX], ask, refusal)
         chosen = self._chosen(repository, found, known)
@@ -186,16 +185,10 @@ class Tags:
         return {pointed.region: pointed for pointed in found if pointed is not None}
 
     async def _head(self, region: Region, ask: Ask, refusal: Refusal) -> Pointed | None:
-        try:
-            async with asyncio.timeout(self._places.tag_seconds(region)):
-                response = await self._asker.ask(region, ask)
-        except RegistryUnreachableError:
+        seconds = self._places.tag_seconds(region)
+        response = await self._asker.one(region, ask, seconds)
+        if response is None:
             refusal.silent = True
-            self._asker.suspect(region, "unreachable")
-            return None
-        except TimeoutError:
-            refusal.silent = True
-            self._asker.suspect(region, "slow")
             return None
         await response.aclose()
         if response.status_code != httpx.codes.OK:

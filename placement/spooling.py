@@ -104,6 +104,8 @@ class SpoolLimits:
     """Of bodies that were sent; beyond, the oldest are forgotten."""
     kept_ns_max: int = 3 * 86_400 * 1_000_000_000
     """How long they are kept after they came."""
+    reserve_bytes: int = 32 << 20
+    """Of the disk, held back for writing down what was sent when there is no room."""
     aside_count_max: int = 10_000
     """What was set aside; beyond, the oldest is forgotten, and stays counted."""
 

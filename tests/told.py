@@ -15,7 +15,8 @@ def described(translation: Translation) -> Iterator[str]:
             value = getattr(event.fact, item.name)
             values = value if isinstance(value, tuple) else (value,)
             for part in filter(None, values):
-                shown = astuple(part) if is_dataclass(part) else (part,)
+                whole = is_dataclass(part) and not isinstance(part, type)
+                shown = astuple(part) if whole else (part,)
                 yield f"    {item.name}: {' '.join(map(str, filter(None, shown)))}"
     for ignored in translation.ignored:
         yield f"ignored {ignored.event_id} {ignored.reason}"

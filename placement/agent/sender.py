@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -19,7 +19,7 @@ from placement.agent.pauses import Pauses
 from placement.agent.spooled import EVENTS
 from placement.agent.translators import Translate
 from placement.core.errors import PlacementError
-from placement.core.event import Event
+from placement.core.event import Event, TimeNs
 from placement.faults import FaultPoint, reach
 from placement.spooling import (
     Aside,
@@ -184,7 +184,7 @@ class Sender:
                     value=fault.value,
                     remedy=fault.remedy,
                 )
-        round_.events += translation.events
+        round_.events += (_dated(event, note) for event in translation.events)
         (round_.sent if translation.events else round_.dropped).append(entry.number)
 
     def _reject(self, delivered: Delivered, round_: _Round, now_ns: int) -> None:
@@ -223,3 +223,13 @@ class Sender:
             log.info("sending_again_possible", attempts=self._pauses.count)
         self.trouble = ""
         self._pauses.reset()
+
+
+def _dated(event: Event, note: Note) -> Event:
+    """Return *event* with a time: without one of its own, it happened when it came.
+
+    Else what waited here for an hour would count as if it had happened just now.
+    """
+    if event.occur_time_ns is not None:
+        return event
+    return replace(event, occur_time_ns=TimeNs(note.received_ns))

@@ -9,6 +9,7 @@ import structlog
 
 from placement.agent.pauses import Pauses
 from placement.agent.reporting import Report
+from placement.core.errors import LimitInvalidError
 from placement.core.event import Event
 from placement.ports import Clock
 from placement.spooling import (
@@ -32,6 +33,10 @@ def spooled_report(spool: Spool, clock: Clock) -> Report:
     async def report(events: Sequence[Event]) -> None:
         now_ns = clock()
         notes = [Note(EVENTS, body, now_ns) for body in encode_bundles(events)]
+        for note in notes:
+            if len(note.body) > NOTE_BYTES_MAX:  # an event alone
+                remedy = f"report events of at most {NOTE_BYTES_MAX} bytes"
+                raise LimitInvalidError("events", f"{len(note.body)} bytes", remedy)
         if notes:
             await spool.put(notes)
 

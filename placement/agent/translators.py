@@ -4,15 +4,13 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final, Protocol
 
+from placement.agent.feeds.catalogue import Feed
 from placement.agent.feeds.request_log import pulls_in
 from placement.agent.feeds.translation import Malformed, Translation
 from placement.core.errors import InputError
 from placement.ports import Clock
 from placement.spooling import Note
 from placement.wire.bundles import decode_bundle
-
-Feed = Callable[[bytes, Mapping[str, str]], Translation]
-"""What a body and its headers mean, whatever they are: pure, and never raises."""
 
 Translate = Callable[[Note], Awaitable[Translation]]
 """Returns what a note means. Raises nothing; may wait a second for what belongs to it.
@@ -34,6 +32,17 @@ def at_once(feed: Feed) -> Translate:
 
     async def translated(note: Note) -> Translation:
         return feed(note.body, note.headers)
+
+    return translated
+
+
+def in_time(
+    feed: Callable[[bytes, Mapping[str, str]], Awaitable[Translation]],
+) -> Translate:
+    """Return what has *feed*, which may ask others, say what a note means."""
+
+    async def translated(note: Note) -> Translation:
+        return await feed(note.body, note.headers)
 
     return translated
 

@@ -222,6 +222,12 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
             "let an operator look at the service's log",
             None,
         ),
+        "SCHEDULER_UNAVAILABLE": _own(
+            _Code.UNAVAILABLE,
+            "a scheduler's API did not do what an agent asked of it",
+            "look at the scheduler; the agent goes on asking by itself",
+            1_000,
+        ),
         "SPOOL_FULL": _own(
             _Code.RESOURCE_EXHAUSTED,
             "an agent's spool holds as much as it may, and refuses more",

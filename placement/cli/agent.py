@@ -62,8 +62,9 @@ def agent(  # noqa: PLR0913 - one for each option
     What it took is on disk in agent.state_dir until the log has it. All else that it
     can be told is in the table `[agent]` of the configuration.
     """
-    from placement.agent_app import run_agent  # noqa: PLC0415 - costs 0.5 s
-    from placement.agent_settings import read_secret  # noqa: PLC0415 - as above
+    from placement.agent_app.around import ServiceAddress  # noqa: PLC0415 - as below
+    from placement.agent_app.running import run_agent  # noqa: PLC0415 - costs 0.5 s
+    from placement.agent_app.settings import read_secret  # noqa: PLC0415 - as above
     from placement.telemetry.logs import configure_logs  # noqa: PLC0415 - and this
 
     _check(listen, client_regions)
@@ -82,11 +83,7 @@ def agent(  # noqa: PLR0913 - one for each option
         raise InputError("--region", "", remedy)
     configure_logs(config.log_format, config.log_level)
 
-    async def running() -> None:
-        async with session.client() as client:
-            await run_agent(config, client)
-
-    asyncio.run(running())
+    asyncio.run(run_agent(config, ServiceAddress(session.target, session.tls)))
 
 
 def _check(listen: str | None, client_regions: tuple[str, ...]) -> None:

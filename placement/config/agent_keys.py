@@ -62,6 +62,14 @@ class ReceiverConfig(Section):
     proxy: Annotated[
         bool, said("true or false: whether the registry is a pull-through cache")
     ] = False
+    own_accounts: Annotated[
+        tuple[str, ...],
+        said("accounts of our replicators, where a registry names accounts (Harbor)"),
+    ] = ()
+    peer_regions: Annotated[
+        dict[str, str],
+        said("our regions by what the registry calls them, such as us-east-1 (ECR)"),
+    ] = Field(default_factory=dict)
     zot_subject: Annotated[
         str, said("the NATS subject that zot publishes to; empty: none")
     ] = ""
@@ -112,9 +120,25 @@ class StartsConfig(Section):
         float,
         said("seconds between counts of all machines, 10 to 86,400", ge=10, le=86_400),
     ] = 300.0
+    counts: Annotated[
+        bool,
+        said("true or false: whether machines are counted; one agent a region may"),
+    ] = True
     region_label: Annotated[
         str, said("the label of nodes that holds their region; empty: all are here")
     ] = ""
+    regions: Annotated[
+        dict[str, str],
+        said("our regions by what the schedulers call them; others' machines are left"),
+    ] = Field(default_factory=dict)
+    registries: Annotated[
+        tuple[str, ...],
+        said("hosts whose images count, as image names write them; empty: all"),
+    ] = ()
+    images: Annotated[
+        dict[str, str],
+        said("for Fly.io: an image by app or machine; * is for all others"),
+    ] = Field(default_factory=dict)
 
 
 class InventoryConfig(Section):

@@ -12,9 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
+from nats.aio.client import Client
 
 from placement.adapters.jetstream.log import JetStreamLog
-from placement.core.event import ContentPulled
+from placement.core.event import ContentPulled, ContentPushed, Fact, MachineStarted
 from placement.core.fold import fold
 from placement.core.state import State
 from placement.faults import FaultPoint
@@ -26,6 +27,7 @@ from tests.real_agent import RealAgent
 from tests.real_service import POLL_SECONDS
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+GOLDEN = Path(__file__).parents[1] / "golden"
 STOP_SECONDS_MAX = 5.0
 TIMEOUT_S = 1.0
 """As long as docker-registry waits by default."""
@@ -279,7 +281,7 @@ async def test_registry_keeps_what_a_full_spool_refuses(
     async with httpx.AsyncClient() as client:
         assert (await client.post(agent.notifications, content=body)).is_success
         with DockerRegistry(
-            tmp_path / "registry", notifications=notifying(agent)
+            tmp_path / "registry", sections={"notifications": notifying(agent)}
         ) as registry:
             await push_blob(client, registry.url, b"x" * 5_000)
             refused = await client.post(agent.notifications, content=envelope(2))
@@ -311,7 +313,7 @@ async def test_pulls_carry_what_the_registrys_log_tells(
     body = b"y" * 300_000
     async with httpx.AsyncClient() as client:
         with DockerRegistry(
-            tmp_path / "registry", notifications=notifying(agent)
+            tmp_path / "registry", sections={"notifications": notifying(agent)}
         ) as registry:
             url = await push_blob(client, registry.url, body)
             if rotated:  # as logrotate's copytruncate
@@ -324,17 +326,8 @@ async def test_pulls_carry_what_the_registrys_log_tells(
                 while len((await folded(server))[0]) < 4:  # noqa: ASYNC110 - so too
                     await asyncio.sleep(POLL_SECONDS)
 
-    opened = await JetStreamLog.connect(server.settings)
-    pulls: list[ContentPulled] = []
-    async for batch in opened.read(0):
-        for message in batch:
-            for item in decode_message(message).items:
-                fact = item.event.fact  # type: ignore[union-attr]  # none is set aside
-                if isinstance(fact, ContentPulled):
-                    pulls.append(fact)
-        if len(pulls) == 3:
-            break
-    await opened.close()
+    facts = await facts_in(server)
+    pulls = [fact for fact in facts if isinstance(fact, ContentPulled)]
     assert [pull.transferred_bytes for pull in pulls] == [300_000] * 3
     assert all(pull.pull_duration_ns for pull in pulls)
 
@@ -347,3 +340,64 @@ async def push_blob(client: httpx.AsyncClient, url: str, body: bytes) -> str:
     done = await client.put(f"{at}&digest={digest}", content=body)
     assert done.status_code == 201
     return f"{url}/v2/acme/web/blobs/{digest}"
+
+
+async def test_schedulers_and_other_registries_come_through_the_same_door(
+    agent: RealAgent, server: NatsServer
+) -> None:
+    """Fly's lines, a plain start, a zot over HTTP, and one over NATS."""
+    agent.start(
+        AGENT__RECEIVER__ZOT_SUBJECT="zot.events",
+        AGENT__STARTS__IMAGES=json.dumps({"*": f"acme/fly@sha256:{8:064x}"}),
+    )
+    await agent.ready()
+    lines = (GOLDEN / "starts" / "fly.log").read_bytes()
+    document = json.loads((GOLDEN / "zot" / "04-nats-index-updated.json").read_text())
+    posted = json.loads((GOLDEN / "zot" / "02-http-image-updated.json").read_text())
+    image = f"acme/web@sha256:{7:064x}"
+    started = {"machine_id": "m-1", "image": image, "time": "2026-11-23T15:40:00Z"}
+
+    async with httpx.AsyncClient(base_url=agent.url) as client:
+        fly = await client.post("/v1/starts/fly", content=lines)
+        plain = await client.post("/v1/starts/machines", json={"started": started})
+        zot = await client.post(
+            "/v1/notifications/zot",
+            content=json.dumps(posted["body"]),
+            headers=posted["headers"],
+        )
+    publisher = Client()
+    await publisher.connect(server.url)
+    async with asyncio.timeout(30):
+        while (await agent.health())["sent"] < 4:  # until it listens
+            await publisher.publish("zot.events", json.dumps(document["body"]).encode())
+            await publisher.flush()
+            await asyncio.sleep(0.1)
+    await publisher.close()
+    await agent.until(waiting=0)
+
+    assert {fly.status_code, plain.status_code, zot.status_code} == {200}
+    facts = await facts_in(server)
+    started_by = [fact.repository for fact in facts if isinstance(fact, MachineStarted)]
+    waits_s = {
+        round(fact.image_wait_ns / 1e9, 2)
+        for fact in facts
+        if isinstance(fact, MachineStarted) and fact.image_wait_ns
+    }
+    assert sorted(started_by) == ["acme/fly", "acme/fly", "acme/web"]
+    assert waits_s == {53.55, 0.33}
+    assert sum(isinstance(fact, ContentPushed) for fact in facts) >= 2
+    assert (await agent.health())["set_aside"] == 0
+
+
+async def facts_in(server: NatsServer) -> list[Fact]:
+    """Return the facts that the log holds."""
+    log = await JetStreamLog.connect(server.settings)
+    found: list[Fact] = []
+    end = (await log.status()).last_sequence
+    async for batch in log.read(0):
+        for message in batch:
+            found += [item.event.fact for item in decode_message(message).items]  # type: ignore[union-attr]  # none is set aside
+        if batch and batch[-1].sequence >= end:
+            break
+    await log.close()
+    return found

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 
 import httpx
 import pytest
@@ -271,3 +272,24 @@ async def test_listing_that_fails_half_way_says_so(
 
     with pytest.raises(SchedulerError, match="answered 500"):
         _ = [machine async for machine in listed]
+
+
+async def test_token_is_read_anew_for_every_request_and_never_shown(
+    twin: KubernetesTwin, tmp_path: Path
+) -> None:
+    """A service account's token is renewed while the agent runs; a lost one is told."""
+    token_file = tmp_path / "token"
+    token_file.write_text("first")
+
+    async with served(twin.app) as url, httpx.AsyncClient() as http:
+        settings = ApiSettings(url=url, token=token_file.read_text)
+        api = Api(settings, http)
+        await api.get("/api/v1/nodes", {"limit": 1})
+        token_file.write_text("second")
+        await api.get("/api/v1/nodes", {"limit": 1})
+        token_file.unlink()
+        with pytest.raises(SchedulerError, match="token cannot be read"):
+            await api.get("/api/v1/nodes", {"limit": 1})
+
+    assert twin.tokens == {"Bearer first", "Bearer second"}
+    assert "first" not in repr(settings)

@@ -303,6 +303,17 @@ async def test_health_tells_what_became_of_everything(
     }
 
 
+def test_answers_are_sent_at_once() -> None:
+    """A registry posts one by one: 40 ms more for each would be all that it waits."""
+    with (
+        open_listener("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+    ):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 async def test_server_serves_until_cancelled_and_finishes_what_it_began(
     spool: MemorySpool,
 ) -> None:

@@ -60,25 +60,50 @@ async def put_for_ever(path: Path) -> None:
 
 
 async def fill_disk(path: Path) -> None:
-    """On a disk of 2 MiB: put until it is full; what was taken is there."""
-    spool = await opened(path)
-    taken = 0
+    """On a disk of 64 MiB: put until it is full, send all, and so again.
+
+    What was taken is there, also for a process that finds the disk full.
+    """
+    for size in (600, 200_000, 1_000_000):
+        spool = await opened(path)
+        taken = await put_until_full(spool, size)
+        assert taken > 5
+        assert spool.figures.waiting_count == taken
+        await spool.close()
+
+        spool = await opened(path)
+        assert spool.figures.waiting_count == taken
+        sent = await send_all(spool)
+        assert sent == taken
+        await spool.put([note(0, size)])  # there is room again
+        await send_all(spool)
+        await spool.close()
+
+
+async def put_until_full(spool: SqliteSpool, size: int) -> int:
+    """Return how many notes of *size* bytes were taken before one was refused."""
+    for taken in range(100_000):
+        try:
+            await spool.put([note(taken, size)])
+        except SpoolUnwritableError:
+            return taken
+    raise AssertionError
+
+
+async def send_all(spool: SqliteSpool) -> int:
+    """Settle all that waits, as a sender that tries again; return how many."""
+    sent, failures = 0, 0
     while True:
         try:
-            await spool.put([note(taken, 10_000)])
+            entries = await spool.waiting(256, 0)
+            if not entries:
+                return sent
+            numbers = [entry.number for entry in entries]
+            await spool.settle(Settled(numbers, Position("e", 1)))
+            sent += len(numbers)
         except SpoolUnwritableError:
-            break
-        taken += 1
-    assert taken > 50
-    assert spool.figures.waiting_count == taken
-    with pytest.raises(SpoolUnwritableError):
-        await spool.put([note(0, 10_000)])
-    assert len(await spool.waiting(10_000, 0)) == taken
-    await spool.close()
-    path.with_name("ballast").unlink(missing_ok=True)
-    spool = await opened(path)
-    assert spool.figures.waiting_count == taken
-    await spool.close()
+            failures += 1
+            assert failures < 5
 
 
 async def put_until_flush_fails(path: Path) -> None:
@@ -149,9 +174,9 @@ async def test_killed_writer_loses_nothing_that_was_taken(tmp_path: Path) -> Non
     assert taken_count > KILLS
 
 
-def test_full_disk_refuses_and_keeps_what_was_taken(tmp_path: Path) -> None:
-    """A file system of its own that is really full."""
-    mount = f"mount -t tmpfs -o size=2m tmpfs {tmp_path} && exec "
+def test_full_disk_refuses_keeps_what_was_taken_and_recovers(tmp_path: Path) -> None:
+    """A file system that the spool itself filled: only its reserve is left to write."""
+    mount = f"mount -t tmpfs -o size=64m tmpfs {tmp_path} && exec "
     shell = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
     if subprocess.run(
         [*shell, f"{mount} true"], capture_output=True, check=False

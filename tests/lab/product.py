@@ -143,7 +143,7 @@ class Product:
                 },
             },
         )
-        command = [sys.executable, "-m", "tests.lab.composed_agent", str(file)]
+        command = [sys.executable, "-m", "placement", "agent", "--config", str(file)]
         self.agent_of[region] = self._started(region, "agent", command)
 
     def _registry_keys(self, region: str, seen_from: str) -> dict[str, object]:

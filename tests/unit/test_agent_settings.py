@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from placement.agent_settings import (
+from placement.agent_app.settings import (
     feed_settings,
     read_secret,
     receiver_settings,

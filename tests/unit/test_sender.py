@@ -149,6 +149,21 @@ async def test_whatever_a_note_is_the_next_one_goes_on(
     assert [(a.note, a.reason) for a in world.spool.asides] == [(stray, reason)]
 
 
+async def test_event_without_a_time_happened_when_it_came() -> None:
+    """However long it waits for the log, and whichever run sends it."""
+    world = World()
+    undated = pushed("a", IAD)
+    feeds = {"test": at_once(lambda _body, _headers: Translation(events=(undated,)))}
+    came_ns = START_NS - 3_600_000_000_000
+    await world.spool.put([Note("test", b"", came_ns)])
+
+    await Sender(world.spool, LogOutlet(world.log), feeds, lambda: 0.0).send()
+
+    [message] = await world.messages()
+    [item] = decode_message(message).items
+    assert item.event.occur_time_ns == came_ns  # type: ignore[union-attr]  # it is not set aside
+
+
 async def test_unreachable_log_leaves_everything_waiting() -> None:
     """Once it is back all of it is sent, in the order it came."""
     world = World()
@@ -328,7 +343,7 @@ async def test_rejected_event_is_set_aside_and_the_others_are_sent() -> None:
     assert world.spool.figures.waiting_count == 0
 
 
-async def test_failed_flush_ends_the_sender() -> None:
+async def test_failed_flush_ends_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only another process can know what the disk holds."""
     world = World()
 
@@ -336,7 +351,7 @@ async def test_failed_flush_ends_the_sender() -> None:
         message = "the disk failed to flush"
         raise SpoolFsyncError(message)
 
-    world.spool.waiting = failed  # type: ignore[method-assign,assignment]  # a broken disk
+    monkeypatch.setattr(world.spool, "waiting", failed)
 
     with pytest.raises(SpoolFsyncError):
         await world.sender.run()

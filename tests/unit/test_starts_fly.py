@@ -6,6 +6,7 @@ from pathlib import Path
 
 from placement.agent.feeds.translation import IgnoredReason
 from placement.agent.starts import fly
+from placement.agent.starts.catalogue import starts
 from placement.agent.starts.images import parse_image
 from placement.agent.starts.settings import StartSettings
 from placement.agent.starts.sightings import Found, resolved
@@ -131,3 +132,14 @@ def test_broken_line_is_malformed_and_the_others_are_not() -> None:
 
     assert [fault.index for fault in found.malformed] == [0, 1]
     assert len(found.sightings) == 2
+
+
+async def test_posted_lines_are_resolved_by_whoever_is_asked() -> None:
+    """As the receiver serves them: ``/v1/starts/fly``."""
+
+    async def find(_repository: Repository, _tag: Tag) -> Digest:
+        return DIGEST
+
+    translation = await starts(SETTINGS, find)["fly"](LOG.read_bytes(), {})
+
+    assert [event.region for event in translation.events] == ["lax", "ams"]

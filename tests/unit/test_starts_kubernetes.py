@@ -13,6 +13,7 @@ from placement.agent.starts.sightings import Found
 from placement.core.event import (
     CacheKind,
     DurationNs,
+    Identifier,
     MachineStopped,
     Name,
     StartCause,
@@ -153,6 +154,20 @@ def test_restart_is_a_start_after_the_stop_before_it(pods: Pods) -> None:
     assert (start.cause, start.request_time_ns) == (StartCause.RESTART, None)
 
 
+def test_run_whose_end_nobody_saw_is_told_before_the_next(pods: Pods) -> None:
+    """A fast restart between two updates: two starts, of which the first waited."""
+    pods.pod(pod(container()), NOW_NS)
+
+    again = pods.pod(
+        pod(container(run=2, restarts=1, started="2026-08-01T10:00:12Z")), NOW_NS
+    )
+
+    assert [one.cause for one in again.sightings] == [StartCause.UNSPECIFIED]
+    assert [one.cause for one in pods.due(NOW_NS + PULL_TOLD_NS).sightings] == [
+        StartCause.RESTART
+    ]
+
+
 def test_run_too_short_to_be_seen_running_is_a_start_and_a_stop(pods: Pods) -> None:
     """An init container may be over before anybody looks."""
     found = pods.pod(pod(container(ended="2026-08-01T10:00:11Z")), NOW_NS)
@@ -170,6 +185,31 @@ def test_deleted_pod_stops_what_ran_in_it(pods: Pods) -> None:
 
     assert len(gone.sightings) == len(gone.events) == 2
     assert again == Found()
+
+
+def test_deleted_pod_that_names_no_container_stops_what_ran_in_it(pods: Pods) -> None:
+    """A node that is lost takes the statuses with it."""
+    pods.pod(pod(container(), container("proxy")), NOW_NS)
+    pods.due(NOW_NS + PULL_TOLD_NS)
+
+    gone = pods.pod(pod(), NOW_NS + 1, deleted=True)
+
+    stopped = [one.fact for one in gone.events]
+    assert stopped == [
+        MachineStopped(Identifier(f"{UID}/{name}")) for name in ("web", "proxy")
+    ]
+
+
+def test_container_of_a_registry_that_does_not_count_neither_starts_nor_stops() -> None:
+    """What was not told running is not told gone."""
+    pods = Pods(replace(SETTINGS, registries=("other.example.com",)), {})
+    pods.event(pulled(PRESENT))
+
+    started = pods.pod(pod(container()), NOW_NS)
+    gone = pods.pod(pod(container()), NOW_NS, deleted=True)
+
+    assert len(started.sightings) == 1  # for the count of what is ignored, and why
+    assert gone == Found()
 
 
 def test_run_that_began_long_ago_is_no_news_but_its_end_is(pods: Pods) -> None:

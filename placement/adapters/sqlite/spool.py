@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Final, Self
@@ -20,6 +21,7 @@ import structlog
 from placement.adapters.sqlite import spool_rows
 from placement.adapters.sqlite.failures import is_flush_failure
 from placement.adapters.sqlite.file import put_aside, sync
+from placement.adapters.sqlite.reserve import Reserve, give_back, move_wal
 from placement.faults import FaultPoint, reach
 from placement.ports import Clock
 from placement.spooling import (
@@ -40,7 +42,8 @@ APPLICATION_ID: Final = 0x504C5350  # "PLSP"
 FLUSH_BYTES_MAX: Final = 8 << 20
 """So much is written by one transaction; of more, the rest waits for the next."""
 _WAL_BYTES_MAX: Final = 8 << 20  # about as much is written before the WAL is moved
-_VACUUMED_PAGES: Final = 512  # given back to the system whenever the WAL is moved
+_PAGE_BYTES: Final = 4_096  # a row that changes costs about as much in the WAL
+_RESERVE_SECONDS: Final = 1.0  # between looks whether there is room for the reserve
 
 _PRAGMAS: Final = (
     "PRAGMA auto_vacuum = INCREMENTAL;"
@@ -73,6 +76,8 @@ class SqliteSpool:
         self._unmoved_bytes = 0
         self._checked = False
         self._flush_failure = ""
+        self._reserve = Reserve(path.with_suffix(".reserve"), limits.reserve_bytes)
+        self._looked_s = float("-inf")
 
     @classmethod
     async def open(cls, path: Path, limits: SpoolLimits, clock: Clock) -> Self:
@@ -85,12 +90,15 @@ class SqliteSpool:
             await spool._connect()
         except sqlite3.OperationalError as error:
             await spool.close()
-            raise spool._unwritable(error) from error
+            if not spool._reserve.release():
+                raise spool._unwritable(error) from error
+            return await cls.open(path, limits, clock)
         except sqlite3.DatabaseError as error:
             await spool.close()
             aside = await asyncio.to_thread(put_aside, path, str(error))
             log.exception("spool_damaged", moved_to=str(aside))
             await spool._connect()
+        await asyncio.to_thread(spool._reserve.take)
         return spool
 
     @property
@@ -103,6 +111,8 @@ class SqliteSpool:
         assert all(len(note.body) <= NOTE_BYTES_MAX for note in notes), "a note's limit"
         if self._flush_failure:
             raise SpoolFsyncError(self._flush_failure)
+        if not self._reserve.held and not await self._regained():
+            raise self._unwritable(OSError("there is no room on the disk"))
         added = _size(notes)
         held = self._figures.waiting_bytes + self._queued_bytes
         if held + added > self._limits.waiting_bytes_max:
@@ -126,10 +136,19 @@ class SqliteSpool:
 
     async def settle(self, settled: Settled) -> None:
         """Send these entries no more, and keep what was set aside."""
+        limits = self._limits
+        if not self._reserve.held:  # what was sent gives way to what was not
+            limits = replace(limits, kept_bytes_max=0)
         async with self._transaction() as connection:
             await spool_rows.settle(connection, settled)
-            await spool_rows.forget(connection, self._limits, self._clock())
-        self._unmoved_bytes += _size(aside.note for aside in settled.asides)
+            await spool_rows.forget(connection, limits, self._clock())
+            rows = len(settled.sent) + len(settled.dropped)
+            self._unmoved_bytes += 2 * rows * _PAGE_BYTES
+            self._unmoved_bytes += _size(aside.note for aside in settled.asides)
+        if not self._reserve.held and not self._figures.waiting_count:
+            async with self._turn:
+                if self._connection is not None and await give_back(self._connection):
+                    await asyncio.to_thread(self._reserve.take)
 
     async def resend(self, position: Position) -> int:
         """Let all wait again that is kept, but not in the log before *position*."""
@@ -174,18 +193,29 @@ class SqliteSpool:
     async def _written(self, notes: Sequence[Note]) -> SpoolUnwritableError | None:
         """Write *notes* in one transaction; return why that failed, if it did."""
         try:
-            async with self._transaction() as connection:
+            async with self._transaction(adds=True) as connection:
                 await spool_rows.put_notes(connection, notes)
-                self._unmoved_bytes += _size(notes)
+                self._unmoved_bytes += _size(notes) + len(notes) * _PAGE_BYTES
         except SpoolUnwritableError as error:
             return error
         return None
 
+    async def _regained(self) -> bool:
+        """Return whether there is room again for the reserve; look now and then."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._looked_s < _RESERVE_SECONDS:
+            return False
+        self._looked_s = now_s
+        return await asyncio.to_thread(self._reserve.take)
+
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def _transaction(
+        self, *, adds: bool = False
+    ) -> AsyncIterator[aiosqlite.Connection]:
         """Do all within the block or nothing of it; it is on the disk afterwards.
 
-        After any failure the connection is dropped, and made anew for the next.
+        After any failure the connection is dropped, and made anew for the next. Unless
+        it *adds* to the spool, a full disk is given the reserve: then that can succeed.
         """
         if self._flush_failure:
             raise SpoolFsyncError(self._flush_failure)
@@ -198,9 +228,12 @@ class SqliteSpool:
                 reach(FaultPoint.BEFORE_SPOOLED)
                 await connection.commit()
                 self._figures = figures
-                await self._move_wal(connection)
+                if self._unmoved_bytes >= _WAL_BYTES_MAX and await move_wal(connection):
+                    self._unmoved_bytes = 0
             except BaseException as error:
                 self._drop()
+                if not adds and getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+                    self._reserve.release()
                 if isinstance(error, (sqlite3.Error, OSError)):
                     raise self._unwritable(error) from error
                 raise
@@ -229,20 +262,6 @@ class SqliteSpool:
         await asyncio.to_thread(sync, self._path.parent)  # the WAL's name, too
         self._figures = await spool_rows.read_figures(connection)
         return connection
-
-    async def _move_wal(self, connection: aiosqlite.Connection) -> None:
-        """Move the WAL into the file when it has grown long."""
-        if self._unmoved_bytes < _WAL_BYTES_MAX:
-            return
-        try:
-            await connection.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
-            await connection.execute(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})")
-        except sqlite3.OperationalError as error:
-            if is_flush_failure(error):
-                raise
-            log.warning("spool_wal_kept", reason=str(error))
-        else:
-            self._unmoved_bytes = 0
 
     def _drop(self) -> None:
         """Let the connection finish what it was given, roll back and close."""

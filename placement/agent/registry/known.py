@@ -1,5 +1,6 @@
 """The registries that an agent knows: its own, and those that it copies from."""
 
+import ssl
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Final
@@ -20,9 +21,12 @@ Registries = Mapping[Region, Registry]
 
 def known_registry(settings: RegistrySettings) -> tuple[Registry, httpx.AsyncClient]:
     """Return a registry, and its connections, to be closed in the end."""
+    verify: ssl.SSLContext | bool = True
+    if settings.ca_file is not None:
+        verify = ssl.create_default_context(cafile=settings.ca_file)
     http = httpx.AsyncClient(
         headers={"User-Agent": USER_AGENT},
-        verify=str(settings.ca_file) if settings.ca_file else True,
+        verify=verify,
         limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
         trust_env=False,
     )

@@ -44,6 +44,8 @@ class _Run:
     run_id: str
     running: bool
     stopped_ns: int = 0
+    told: bool = True
+    """Whether its image is one that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Pods:
         self._nodes = nodes
         self._runs: Memory[Identifier, _Run] = Memory(MACHINES_MAX)
         self._pulls: Memory[Identifier, Pull] = Memory(PULLS_MAX)
+        self._pods: Memory[str, tuple[Identifier, ...]] = Memory(MACHINES_MAX)
         self._waiting: Memory[Identifier, _Waiting] = Memory(WAITING_MAX)
 
     def event(self, document: object) -> Found:
@@ -105,13 +108,18 @@ class Pods:
         except InputError as error:
             return _malformed(error)
         if region is None:
-            ids = [container.machine_id for container in pod.containers]
             reason = IgnoredReason.OTHER_REGION
-            return Found(ignored=tuple(Ignored(one, reason) for one in ids))
+            ignored = [Ignored(one.machine_id, reason) for one in pod.containers]
+            return Found(ignored=tuple(ignored))
         at = _At(region, pod.created_ns, now_ns)
         found = [self._told(container, at) for container in pod.containers]
         if deleted:
             found += [self._stopped(container, at) for container in pod.containers]
+            known = self._pods.pop(pod.uid) or ()
+            found += [self._vanished(machine_id, at) for machine_id in known]
+        elif pod.containers:
+            ids = tuple(container.machine_id for container in pod.containers)
+            self._pods.put(pod.uid, ids)
         return joined(found)
 
     def due(self, now_ns: int) -> Found:
@@ -136,46 +144,61 @@ class Pods:
         started_ns = container.started_ns
         news = started_ns is not None and started_ns >= at.now_ns - AGE_NS_MAX
         running = container.running or news
-        run = _Run(container.run_id, running, stopped_ns)
+        image = container.image
+        told = image is not None and self._settings.minds(image)
+        run = _Run(container.run_id, running, stopped_ns, told)
         self._runs.put(container.machine_id, run)
         if started_ns is None or not news:
             return Found()
         event_id = hashed_id("pod-start", container.machine_id, container.run_id)
-        if container.image is None:
+        if image is None:
             return Found(ignored=(Ignored(event_id, IgnoredReason.IMAGE_UNKNOWN),))
         again = container.restart_count > 0
         sighting = Sighting(
             event_id=event_id,
             machine_id=container.machine_id,
             region=at.region,
-            image=container.image,
+            image=image,
             # Times are of whole seconds: a restart comes after the stop before it.
             time_ns=TimeNs(max(started_ns, stopped_ns + 1)),
             request_time_ns=None if again else at.created_ns,
             cause=StartCause.RESTART if again else StartCause.UNSPECIFIED,
         )
+        earlier = self._waiting.pop(container.machine_id)  # a run that ended unseen
         pull = self._pulls.pop(container.machine_id)
         if pull is not None:
-            return Found((_pulled(sighting, pull),))
+            released = (earlier.sighting,) if earlier else ()
+            return Found((*released, _pulled(sighting, pull)))
         waiting = _Waiting(sighting, at.now_ns + PULL_TOLD_NS)
         pushed_out = self._waiting.put(container.machine_id, waiting)
-        return Found((pushed_out.sighting,)) if pushed_out else Found()
+        return Found(tuple(one.sighting for one in (earlier, pushed_out) if one))
 
     def _stopped(self, container: Container, at: _At) -> Found:
         """Return the stop of a run that was running, after its start if that waited."""
-        run = self._runs.get(container.machine_id)
+        image = container.image
+        fact = MachineStopped(
+            container.machine_id,
+            image.digest if image else None,
+            image.repository if image else None,
+        )
+        return self._ended(fact, container.ended_ns, at)
+
+    def _vanished(self, machine_id: Identifier, at: _At) -> Found:
+        """Return the stop of a machine that its pod no longer names."""
+        return self._ended(MachineStopped(machine_id), None, at)
+
+    def _ended(self, fact: MachineStopped, ended_ns: TimeNs | None, at: _At) -> Found:
+        run = self._runs.get(fact.machine_id)
         if run is None or not run.running:
             return Found()
-        waiting = self._waiting.pop(container.machine_id)
+        waiting = self._waiting.pop(fact.machine_id)
         released = (waiting.sighting,) if waiting else ()
-        time_ns = container.ended_ns or TimeNs(at.now_ns)
-        ended = _Run(container.run_id, running=False, stopped_ns=time_ns)
-        self._runs.put(container.machine_id, ended)
-        image = container.image
-        if image is None or not self._settings.minds(image):
+        time_ns = ended_ns or TimeNs(at.now_ns)
+        ended = _Run(run.run_id, running=False, stopped_ns=time_ns)
+        self._runs.put(fact.machine_id, ended)
+        if not run.told:
             return Found(released)
-        event_id = hashed_id("pod-stop", container.machine_id, container.run_id)
-        fact = MachineStopped(container.machine_id, image.digest, image.repository)
+        event_id = hashed_id("pod-stop", fact.machine_id, run.run_id)
         event = Event(event_id, at.region, fact, time_ns, self._settings.publisher)
         return Found(released, (event,))
 

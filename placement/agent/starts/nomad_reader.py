@@ -61,7 +61,8 @@ class NomadReader:
                 lines = self._api.lines(STREAM, _since(index), SILENT_SECONDS_MAX)
                 async with aclosing(lines) as documents:
                     async for line in documents:
-                        index = max(index, await self._line(line))
+                        # Not the highest: a cluster that was rebuilt begins low again.
+                        index = await self._line(line) or index
                         backoff.reset()
             except SchedulerError as error:
                 log.warning("stream_broken", path=STREAM, error=str(error))

@@ -116,16 +116,15 @@ class Api:
         params: Params | None,
         silent_seconds_max: float,
     ) -> AsyncIterator[httpx.Response]:
-        settings = self._settings
-        headers = {"Accept": "application/json"}
         timeout = httpx.Timeout(silent_seconds_max, connect=CONNECT_SECONDS_MAX)
+        headers = self._headers(path)
         try:
-            if settings.token is not None:
-                token = settings.scheme + settings.token()
-                headers[settings.header] = token
-            url = settings.url.rstrip("/") + path
             async with self._http.stream(
-                "GET", url, params=params, headers=headers, timeout=timeout
+                "GET",
+                self._settings.url.rstrip("/") + path,
+                params=params,
+                headers=headers,
+                timeout=timeout,
             ) as response:
                 if response.status_code != HTTPStatus.OK:
                     raise await _unexpected(path, response)
@@ -133,9 +132,19 @@ class Api:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             message = f"{path}: {error!r}"
             raise SchedulerError(message, path=path) from error
-        except OSError as error:  # the token's file
-            message = f"the token cannot be read: {error.strerror}"
+
+    def _headers(self, path: str) -> dict[str, str]:
+        """Return what every request says; raises SchedulerError without its token."""
+        settings = self._settings
+        headers = {"Accept": "application/json"}
+        if settings.token is None:
+            return headers
+        try:
+            headers[settings.header] = settings.scheme + settings.token()
+        except (OSError, PlacementError) as error:
+            message = f"the token cannot be read: {type(error).__name__}"
             raise SchedulerError(message, path=path) from error
+        return headers
 
 
 async def _unexpected(path: str, response: httpx.Response) -> SchedulerError:

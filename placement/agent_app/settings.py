@@ -11,8 +11,14 @@ from placement.agent.feeds.networks import parse_networks
 from placement.agent.feeds.translation import FeedSettings
 from placement.agent.receiver import ReceiverSettings
 from placement.agent.registry.settings import RegistrySettings
-from placement.config import AgentConfig, RegistryConfig
-from placement.config.agent_keys import ReceiverConfig, SpoolConfig
+from placement.agent.replicator.replicator import ReplicatorSettings
+from placement.agent.router.settings import RouterSettings
+from placement.config import AgentConfig, RegistryConfig, split_address
+from placement.config.agent_keys import (
+    ReceiverConfig,
+    ReplicatorConfig,
+    SpoolConfig,
+)
 from placement.core.errors import InputError
 from placement.core.event import Name
 from placement.core.topology import Region, Topology, parse_region
@@ -43,6 +49,44 @@ def receiver_settings(
         token=read_secret(chosen.token_file, "agent.receiver.token_file"),
         signature_key=key.encode(),
     )
+
+
+def replicator_settings(chosen: ReplicatorConfig, region: Region) -> ReplicatorSettings:
+    """Return how much is copied at once, and how fast; raises InputError."""
+    where = "agent.replicator.bytes_per_second"
+    return ReplicatorSettings(
+        region=region,
+        copies=chosen.copies,
+        blobs=chosen.blobs,
+        bytes_per_second={
+            parse_region(code, f"{where}.{code}"): most
+            for code, most in chosen.bytes_per_second.items()
+        },
+        evict=chosen.evict,
+        garbage_collect_command=chosen.garbage_collect_command,
+    )
+
+
+def router_settings(agent: AgentConfig, region: Region) -> RouterSettings:
+    """Return how the mirror of *region* answers."""
+    chosen = agent.router
+    host, port = split_address(chosen.listen)
+    return RouterSettings(
+        region=region,
+        directory=agent.state_dir / "router",
+        host=host,
+        port=port,
+        source_seconds=chosen.source_seconds,
+        redirect_user_agents=chosen.redirect_user_agents,
+        cert_file=chosen.cert_file,
+        key_file=chosen.key_file,
+        publisher=PUBLISHER,
+    )
+
+
+def asks_locally(agent: AgentConfig) -> bool:
+    """Say whether any part asks a local replica."""
+    return bool(agent.router.listen) or agent.replicator.source != "none"
 
 
 def spool_limits(chosen: SpoolConfig) -> SpoolLimits:

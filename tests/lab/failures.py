@@ -1,7 +1,7 @@
 """Pulls while something that helps is gone: each succeeds, and costs little more.
 
 Each failure is begun right before the pull: nothing has noticed it yet. Its overhead is
-what the pull took beyond an undisturbed one over the same way.
+what the pull took beyond an undisturbed one of an image that the same regions have.
 """
 
 import statistics
@@ -23,13 +23,12 @@ OVERHEAD_SECONDS_MAX: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something that ends or hangs; the way that is left, by where the image is."""
+    """Something that ends or hangs, and where the image is that is pulled then."""
 
     name: str
     begin: Callable[[Product], None]
     end: Callable[[Product], None]
     holders: tuple[str, ...] = (IAD,)
-    left: tuple[str, ...] = (IAD,)
 
 
 def _restarted(child: Child) -> None:
@@ -52,14 +51,12 @@ FAILURES: Final = (
         lambda product: product.registry_of[IAD].kill(),
         lambda product: _restarted(product.registry_of[IAD]),
         holders=(IAD, FRA),
-        left=(FRA,),
     ),
     Failure(
         "best source hung",
         lambda product: product.registry_of[IAD].pause(),
         lambda product: product.registry_of[IAD].go_on(),
         holders=(IAD, FRA),
-        left=(FRA,),
     ),
 )
 
@@ -73,10 +70,10 @@ async def failures(stage: Stage, checks: list[Check]) -> AsyncIterator[Row]:
             continue
         stage.say(f"pulls with the {failure.name}")
         for client in stage.plan.clients:
-            way = (failure.left, client)
+            way = (failure.holders, client)
             if way not in known:
-                name = f"undisturbed, from {', '.join(failure.left)}"
-                rows = await _repeated(stage, name, failure.left, client, None)
+                name = f"undisturbed, held by {' and '.join(failure.holders)}"
+                rows = await _repeated(stage, name, failure.holders, client, None)
                 known[way] = _median(rows)
                 for row in rows:
                     yield row

@@ -82,11 +82,7 @@ class Telling:
 
 
 async def told(stage: Stage, mode: str) -> AsyncIterator[Row]:
-    """Tell the story of every image; yield a row for each start in syd.
-
-    First starts are told where no copies are decided: elsewhere they are no figures of
-    routing alone.
-    """
+    """Tell the story of every image; yield a row for each start in syd."""
     await stage.operator.plan(mode)
     stage.say(f"the story, {ROUTES[mode]}")
     apps = []
@@ -96,8 +92,7 @@ async def told(stage: Stage, mode: str) -> AsyncIterator[Row]:
             await stage.push(app.first)
             await stage.operator.complete_in(app.first, [IAD])
             pulled = await stage.start(app.first, SYD, client)
-            if mode == OBSERVES:
-                yield _row("first start", app.first, mode, pulled, client)
+            yield _row("first start", app.first, mode, pulled, client)
             await stage.operator.complete_in(app.first, [IAD, SYD])
             apps.append(app)
     stage.say("and the second versions")

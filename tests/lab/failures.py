@@ -12,6 +12,7 @@ from typing import Final
 from tests.lab.checks import Check
 from tests.lab.children import Child
 from tests.lab.clients import PullError
+from tests.lab.network import quiet
 from tests.lab.operator import OBSERVES
 from tests.lab.places import FRA, IAD, SYD
 from tests.lab.product import Product
@@ -125,6 +126,7 @@ async def _pulled(
     for region in holders:
         await stage.push(version, region)
     await stage.operator.complete_in(version, holders)
+    await quiet(stage.product.network, SYD)
     if failure is not None:
         failure.begin(stage.product)
     try:

@@ -91,6 +91,7 @@ async def told(stage: Stage, mode: str) -> AsyncIterator[Row]:
             app = Telling(*stage.app(kind, "story"), client, wait_s)
             await stage.push(app.first)
             await stage.operator.complete_in(app.first, [IAD])
+            await quiet(stage.product.network, SYD)
             pulled = await stage.start(app.first, SYD, client)
             yield _row("first start", app.first, mode, pulled, client)
             await stage.operator.complete_in(app.first, [IAD, SYD])

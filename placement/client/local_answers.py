@@ -33,10 +33,6 @@ from placement.v1 import placement_service_pb2 as pb
 from placement.wire.estimate_requests import decode_starts
 from placement.wire.requests import SOURCE_COUNT_DEFAULT, SOURCE_COUNT_MAX
 
-REPOSITORIES_MAX: Final = 8
-SHARERS_MAX: Final = 256
-"""So many repositories of a content are looked at."""
-
 _PREFIX: Final = "sha256:"
 _LENGTH: Final = 71
 MOUNTS_TOLD: Final = 4
@@ -101,6 +97,16 @@ class LocalAnswers:
         return self._topology
 
     @property
+    def mirror(self) -> Mirror:
+        """Return what is known, to be read until the next ``await`` at the latest."""
+        return self._mirror
+
+    @property
+    def sources(self) -> Sources:
+        """Return what ranks by ``mirror`` and ``topology``."""
+        return self._sources
+
+    @property
     def placement_count(self) -> int:
         """Return how many placements are or were known: contents in repositories."""
         return self._mirror.placements.count
@@ -129,22 +135,6 @@ class LocalAnswers:
         if placements.words == 1:
             return bool(placements.complete[0].cells[row] >> bit & 1)
         return bool(placements.mask(row) >> bit & 1)
-
-    def repositories_with(self, digest: str, region: str) -> tuple[Repository, ...]:
-        """Return at most REPOSITORIES_MAX repositories that have a content in a region.
-
-        From each of them it can be mounted into another one there.
-        """
-        mirror = self._mirror
-        bit = mirror.region_rows.get(region)
-        if bit is None:
-            return ()
-        placements = mirror.placements
-        rows = islice(mirror.sharers.of(_key(digest)), SHARERS_MAX)
-        there = (row for row in rows if placements.mask(row) >> bit & 1)
-        names = mirror.repositories
-        owners = placements.owners.cells
-        return tuple(names[owners[row]] for row in islice(there, REPOSITORIES_MAX))
 
     def phase(self, repository: str, digest: str, region: str) -> ReplicaPhase:
         """Return how far a content has come in a region, in that repository."""

@@ -150,6 +150,10 @@ class InventoryConfig(Section):
     requests_per_second: Annotated[
         float, said("requests to the registry, 0.1 to 10,000", ge=0.1, le=10_000)
     ] = 50.0
+    check_blobs: Annotated[
+        bool,
+        said("true or false: ask for each blob, or take the manifests' word for it"),
+    ] = True
 
 
 class ReplicatorConfig(Section):

@@ -45,12 +45,15 @@ def namespaces() -> Ground:
     tried = (
         "mount -t tmpfs tmpfs /run && ip netns add tried && ip tuntap add t mode tun"
     )
-    done = subprocess.run(
-        [*command, "sh", "-c", tried],
-        check=False,
-        capture_output=True,
-        timeout=TRIED_SECONDS,
-    )
+    try:
+        done = subprocess.run(
+            [*command, "sh", "-c", tried],
+            check=False,
+            capture_output=True,
+            timeout=TRIED_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return Ground((), f"unshare did nothing for {TRIED_SECONDS:.0f} s")
     if done.returncode:
         return Ground((), f"unshare refused: {done.stderr.decode().strip()}")
     return Ground(command)
@@ -154,6 +157,7 @@ def main() -> int:
             "folder": folder,
             "json_descriptor": descriptors[0] if descriptors else -1,
             "logs": str(asked.logs.absolute()) if asked.logs else "",
+            "root": os.geteuid() == 0,
             "parts": asked.part or ["baselines", "ours"],
         }
         command = within(ground, json.dumps(order))

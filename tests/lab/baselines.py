@@ -11,7 +11,13 @@ from typing import Final
 
 from tests.lab.clients import Clients, Place
 from tests.lab.images import Version, made
-from tests.lab.network import CACHE_PORT, REGISTRY_PORT, SINGLE_FETCH_PORT, Network
+from tests.lab.network import (
+    CACHE_PORT,
+    REGISTRY_PORT,
+    SINGLE_FETCH_PORT,
+    Network,
+    quiet,
+)
 from tests.lab.places import IAD, SYD, Plan
 from tests.lab.registries import Registries
 from tests.lab.rows import Row, row_of
@@ -59,13 +65,15 @@ class Baselines:
         if plan.complete:
             await self._registries.cache(SYD, IAD)
             await self._registries.single_fetch(SYD, IAD)
-        ways = [way for way in WAYS if plan.complete or way.port == REGISTRY_PORT]
+        plain = [way for way in WAYS if way.port == REGISTRY_PORT]
         number = 0
         for kind in plan.images:
             for client in plan.pullers(kind):
                 number += 1
                 repository = f"baseline/{kind}-{number}"
                 say(f"{SCENARIO}: {kind} by {client}")
+                compares = plan.complete and client == plan.clients[0]
+                ways = WAYS if compares else plain
                 for version in made(
                     self._folder, kind, repository, FIRST_SEED + number
                 ):
@@ -82,6 +90,7 @@ class Baselines:
         for way in ways:
             address = f"{self._network.reached(way.region, SYD)}:{way.port}"
             for time in range(way.times):
+                await quiet(self._network, SYD)
                 pulled = await self._clients.pull(client, SYD, Place(address), image)
                 route = way.name
                 if way.times > 1:

@@ -50,6 +50,11 @@ class Place:
     mirror: str = ""
 
 
+def has(client: str) -> bool:
+    """Return whether the program is here."""
+    return shutil.which("ctr" if client == "containerd" else client) is not None
+
+
 class PullError(LabError):
     """A client did not get the image; the message has what it printed."""
 
@@ -66,10 +71,6 @@ class Clients:
         self._folder = folder
         self._users = users
         self._number = 0
-
-    def has(self, client: str) -> bool:
-        """Return whether the program is here."""
-        return shutil.which("ctr" if client == "containerd" else client) is not None
 
     async def pull(self, client: str, region: str, place: Place, image: str) -> Pulled:
         """Pull *image* (REPOSITORY:TAG) in *region*, from nothing.

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from tests.lab.checks import Check
-from tests.lab.network import moved_into
+from tests.lab.network import moved_into, quiet
 from tests.lab.operator import OBSERVES
 from tests.lab.places import IAD, SYD
 from tests.lab.rows import Row, row_of
@@ -26,6 +26,7 @@ async def crowd(
     await stage.push(version)
     await stage.operator.complete_in(version, [IAD])
     network = stage.product.network
+    await quiet(network, SYD)
     before = moved_into(network, SYD)
     starts = (stage.start(version, SYD, client) for _ in range(count))
     pulled = await asyncio.gather(*starts)

@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +25,7 @@ from tests.lab import places
 from tests.lab.baselines import Baselines
 from tests.lab.checks import Check, ratios, table_of_checks
 from tests.lab.children import Children, LabError
-from tests.lab.clients import Clients
+from tests.lab.clients import Clients, has
 from tests.lab.crowd import crowd
 from tests.lab.demand import own_work_is_no_demand
 from tests.lab.failures import failures
@@ -37,7 +37,7 @@ from tests.lab.registries import Registries, Users
 from tests.lab.rows import Row, table_of, write_json
 from tests.lab.story import Stage, brand_new, told
 
-WIDTH_WITHOUT_TERMINAL: Final = 130
+WIDTH_WITHOUT_TERMINAL: Final = 150
 
 
 @dataclass(frozen=True)
@@ -50,20 +50,32 @@ class Order:
     json_descriptor: int
     """Where to write every row; below 0: nowhere."""
     parts: tuple[str, ...] = ("baselines", "ours")
+    root: bool = True
+    """Whether we are, and not only in a namespace of our own."""
     logs: str = ""
     """Where to keep the programs' logs; empty: nowhere."""
 
     @property
     def planned(self) -> Plan:
-        """What is to be run."""
-        return places.QUICK if self.plan == "quick" else places.FULL
+        """What is to be run, with the clients that can be."""
+        plan = places.QUICK if self.plan == "quick" else places.FULL
+        usable = [client for client in plan.clients if self.lacks(client) is None]
+        return replace(plan, clients=usable)
+
+    def lacks(self, client: str) -> str | None:
+        """Return why a client cannot be used; None: it can."""
+        if not has(client):
+            return "not installed"
+        if client != "skopeo" and not self.root:
+            return "it needs root"
+        return None
 
 
 @dataclass
 class Lab:
     """Everything that runs, and the rows so far."""
 
-    order: Order
+    plan: Plan
     screen: Console
     network: Network
     children: Children
@@ -85,13 +97,8 @@ class Lab:
         registries = Registries(self.network, children, folder, self.users)
         clients = Clients(self.network, children, folder, self.users)
         parts = Baselines(self.network, registries, clients, folder)
-        plan = self.order.planned
-        known = [client for client in plan.clients if clients.has(client)]
-        for client in plan.clients:
-            if client not in known:
-                self.say(f"{client} is not installed: left out")
         try:
-            async for row in parts.run(plan, self.say):
+            async for row in parts.run(self.plan, self.say):
                 self.rows.append(row)
         finally:
             children.stop()
@@ -104,30 +111,29 @@ class Lab:
         clients = Clients(self.network, self.children, folder, self.users)
         product = Product(self.network, registries, self.children, folder / "program")
         await product.start()
-        plan = self.order.planned
         async with PlacementClient(product.target, timeout_s=CALL_SECONDS) as client:
             operator = Operator(client)
             await product.whole()
-            stage = Stage(plan, product, operator, clients, folder, self.say)
-            async for row in scenes(stage, self.checks):
-                self.rows.append(row)
+            stage = Stage(self.plan, product, operator, clients, folder, self.say)
+            for scene in scenes(stage, self.checks):
+                try:
+                    async for row in scene:
+                        self.rows.append(row)
+                except LabError as error:  # the next scene may do
+                    check = Check("every pull succeeds", str(error), kept=False)
+                    self.checks.append(check)
             self.checks.append(await own_work_is_no_demand(stage))
 
 
-async def scenes(stage: Stage, checks: list[Check]) -> AsyncIterator[Row]:
-    """Play everything that is planned; yield each row."""
+def scenes(stage: Stage, checks: list[Check]) -> list[AsyncIterator[Row]]:
+    """Return everything that is planned, to be played in this order."""
     plan = stage.plan
-    for mode in (OBSERVES, DECIDES):
-        for kind in plan.images:
-            async for row in told(stage, mode, kind):
-                yield row
-    async for row in brand_new(stage, plan.images[-1]):
-        yield row
-    async for row in crowd(stage, plan.small, plan.clients[0], checks):
-        yield row
+    played = [told(stage, OBSERVES), told(stage, DECIDES)]
+    played += [brand_new(stage, plan.images[-1])]
+    played += [crowd(stage, plan.small, plan.clients[0], checks)]
     if plan.complete:
-        async for row in failures(stage, checks):
-            yield row
+        played += [failures(stage, checks)]
+    return played
 
 
 @contextlib.asynccontextmanager
@@ -141,8 +147,9 @@ async def lab(order: Order) -> AsyncIterator[Lab]:
     children = Children(logs)
     joined = TunNetwork if order.tun else ProxyNetwork
     try:
-        network = await joined.started(order.planned.regions, children, folder)
-        yield Lab(order, screen, network, children, folder)
+        plan = order.planned
+        network = await joined.started(plan.regions, children, folder)
+        yield Lab(plan, screen, network, children, folder)
     finally:
         children.stop()
         if order.logs:
@@ -153,6 +160,10 @@ async def lab(order: Order) -> AsyncIterator[Lab]:
 async def run(order: Order) -> int:
     """Run everything that was ordered; returns the exit code."""
     async with lab(order) as running:
+        for client in ("podman", "containerd"):
+            lacking = order.lacks(client)
+            if lacking is not None and order.plan == "full":
+                running.say(f"without {client}: {lacking}")
         try:
             if "baselines" in order.parts:
                 await running.baselines()

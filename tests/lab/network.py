@@ -1,5 +1,6 @@
 """Between the regions: namespaces joined by the ocean, or loopback proxies instead."""
 
+import asyncio
 import json
 import mmap
 import os
@@ -10,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from tests.lab.children import Child, Children
+from tests.lab.children import Child, Children, LabError
 from tests.lab.places import link_between
 from tests.lab.wan import COUNT, SEAT_OF_THE_LAB, address_of
 
 NO_LIMIT_BITS: Final = 1e11
+QUIET_BYTES: Final = 20_000
+QUIET_SECONDS: Final = 0.3
+QUIET_LOOKS_MAX: Final = 300
 
 REGISTRY_PORT: Final = 5000
 TOKENS_PORT: Final = 5001
@@ -65,6 +69,19 @@ def moved_into(network: Network, region: str) -> int:
     """Return the bytes that came to *region* from all others so far."""
     others = (other for other in network.regions if other != region)
     return sum(network.moved_bytes(other, region) for other in others)
+
+
+async def quiet(network: Network, region: str) -> None:
+    """Return once little comes to *region* any more: what fills a cache has ended."""
+    before = moved_into(network, region)
+    for _ in range(QUIET_LOOKS_MAX):
+        await asyncio.sleep(QUIET_SECONDS)
+        now = moved_into(network, region)
+        if now - before < QUIET_BYTES:
+            return
+        before = now
+    message = f"bytes do not cease to come to {region}"
+    raise LabError(message)
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,15 @@ class Plan:
 
     def pullers(self, image: str) -> list[str]:
         """Return who pulls an image without us, in order; several times, perhaps."""
-        first, *others = self.clients
-        again = [first] * self.rounds_of[image]
-        return [*again, *others] if image == self.small else again
+        return [self.clients[0]] * self.rounds_of[image] + self.others(image)
+
+    def others(self, image: str) -> list[str]:
+        """Return who pulls an image once, to show that it works with them."""
+        return list(self.clients[1:]) if image == self.small else []
+
+    def story_rounds(self, image: str) -> int:
+        """Return how often the story is told of an image: it takes longer."""
+        return max(1, self.rounds_of[image] - 1)
 
     @property
     def images(self) -> list[str]:

@@ -62,7 +62,7 @@ def table_of(title: str, rows: Iterable[Row]) -> Table:
     """Return the rows as a table: the same pull repeated is one line."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("scenario", "image", "version", "route", "client"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("seconds", "least to most", "runs", "over the ocean", "local"):
         table.add_column(name, justify="right")
     grouped: dict[tuple[str, ...], list[Row]] = {}

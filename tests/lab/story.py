@@ -15,6 +15,7 @@ from typing import Final
 from tests.lab.checks import PREDICTED
 from tests.lab.clients import Clients, Place, Pulled
 from tests.lab.images import Version, made
+from tests.lab.network import quiet
 from tests.lab.operator import DECIDES, OBSERVES, Operator
 from tests.lab.places import FRA, IAD, SYD, Plan
 from tests.lab.product import Product
@@ -23,8 +24,8 @@ from tests.lab.rows import Row, row_of
 ROUTING: Final = "ours, routing only"
 ROUTES: Final = {OBSERVES: ROUTING, DECIDES: PREDICTED}
 FIRST_SEED: Final = 100_000
-APART_SECONDS: Final = 4.0
-"""Between the last push that others wait for and one that is started at once."""
+BETWEEN_SECONDS: Final = 20.0
+"""Apps that wait longer are started after those that do not wait at all."""
 
 
 @dataclass
@@ -80,31 +81,22 @@ class Telling:
     wait_s: float
 
 
-async def told(stage: Stage, mode: str, kind: str) -> AsyncIterator[Row]:
-    """Tell the story with apps of one *kind*; yield a row for each start in syd.
-
-    First starts are told apart from second ones, and only where no copies are decided:
-    elsewhere they are made all together, and are no figures.
-    """
+async def told(stage: Stage, mode: str) -> AsyncIterator[Row]:
+    """Tell the story of every image; yield a row for each start in syd."""
     await stage.operator.plan(mode)
-    stage.say(f"the story: {kind}, {ROUTES[mode]}")
-    apps = [
-        Telling(*stage.app(kind, "story"), client, wait_s)
-        for client, wait_s in _pulls(stage.plan, kind)
-    ]
-    for app in apps:
-        await stage.push(app.first)
-    if mode == OBSERVES:
-        for app in apps:
+    stage.say(f"the story, {ROUTES[mode]}")
+    apps = []
+    for kind in stage.plan.images:
+        for client, wait_s in _pulls(stage.plan, kind):
+            app = Telling(*stage.app(kind, "story"), client, wait_s)
+            await stage.push(app.first)
             await stage.operator.complete_in(app.first, [IAD])
-            pulled = await stage.start(app.first, SYD, app.client)
-            yield _row("first start", app.first, mode, pulled, app.client)
+            await quiet(stage.product.network, SYD)
+            pulled = await stage.start(app.first, SYD, client)
+            yield _row("first start", app.first, mode, pulled, client)
             await stage.operator.complete_in(app.first, [IAD, SYD])
-    else:
-        first = stage.plan.clients[0]
-        await asyncio.gather(*(stage.start(app.first, SYD, first) for app in apps))
-        for app in apps:
-            await stage.operator.complete_in(app.first, [IAD, SYD])
+            apps.append(app)
+    stage.say("and the second versions")
     async for app, pulled in second_starts(stage, apps):
         scenario = f"{app.wait_s:.0f} s after its push"
         yield _row(scenario, app.second, mode, pulled, app.client)
@@ -112,12 +104,10 @@ async def told(stage: Stage, mode: str, kind: str) -> AsyncIterator[Row]:
 
 def _pulls(plan: Plan, kind: str) -> list[tuple[str, float]]:
     """Return who pulls second versions, and how long after the push."""
-    first, *others = plan.clients
-    waits = sorted(plan.waits_s)
-    pulls = [(first, wait) for wait in waits for _ in range(plan.rounds_of[kind])]
-    if kind == plan.small:
-        pulls += [(client, waits[-1]) for client in others]
-    return pulls
+    first, waits = plan.clients[0], sorted(plan.waits_s)
+    rounds = range(plan.story_rounds(kind))
+    pulls = [(first, wait) for wait in waits for _ in rounds]
+    return [*pulls, *((client, waits[-1]) for client in plan.others(kind))]
 
 
 def _row(
@@ -131,21 +121,23 @@ async def second_starts(
 ) -> AsyncIterator[tuple[Telling, Pulled]]:
     """Push each second version and start it in syd, its wait later.
 
-    Those with a wait are pushed together. One without is pushed when nothing moves.
+    Those with a wait are pushed one after the other, at once. Those without are pushed
+    when nothing moves.
     """
     waiting = sorted((app for app in apps if app.wait_s), key=lambda app: app.wait_s)
     pushed_s = {}
     for app in waiting:
         await stage.push(app.second)
         pushed_s[app.second] = time.monotonic()
-    if waiting:
-        await asyncio.sleep(APART_SECONDS)
     at_once = [app for app in apps if not app.wait_s]
-    for app in [*at_once, *waiting]:
+    between = [app for app in waiting if app.wait_s < BETWEEN_SECONDS]
+    after = [app for app in waiting if app.wait_s >= BETWEEN_SECONDS]
+    for app in [*between, *at_once, *after]:
         if app.wait_s:
             due_s = pushed_s[app.second] + app.wait_s
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
         else:
+            await quiet(stage.product.network, SYD)
             await stage.push(app.second)
         yield app, await stage.start(app.second, SYD, app.client)
 
@@ -159,7 +151,7 @@ async def brand_new(stage: Stage, kind: str) -> AsyncIterator[Row]:
     stage.say(f"a brand-new app: {kind}, its start announced before its push")
     builder = FRA if FRA in stage.plan.regions else IAD
     client = stage.plan.clients[0]
-    for _ in range(stage.plan.rounds_of[kind]):
+    for _ in range(stage.plan.story_rounds(kind)):
         version, _ = stage.app(kind, "new")
         await stage.operator.announced(version.repository, version.tag, SYD)
         await stage.push(version, IAD, by=builder)

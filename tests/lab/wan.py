@@ -81,7 +81,7 @@ class Wan:
                 packet = os.read(device, PACKET_BYTES_MAX)
             except BlockingIOError:
                 return
-            target = _target(packet, len(self.devices))
+            target = target_of(packet, len(self.devices))
             if target is None or target == source:
                 continue
             way, now = self.ways[source][target], time.monotonic()
@@ -110,7 +110,7 @@ class Wan:
         COUNT.pack_into(self.counts, offset, before + size)
 
 
-def _target(packet: bytes, seats: int) -> int | None:
+def target_of(packet: bytes, seats: int) -> int | None:
     """Return the seat that an IPv4 packet is for; None: it is for nobody here."""
     ip = VNET_HEADER_BYTES
     if len(packet) < ip + 20 or packet[ip] >> 4 != 4:

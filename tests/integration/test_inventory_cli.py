@@ -77,7 +77,8 @@ def test_command_without_a_service_or_a_registry(tmp_path: Path) -> None:
     with DockerRegistry(tmp_path) as registry:
         asyncio.run(push(registry))
         untold = run(target, "inventory", "--region", "iad", "--registry", registry.url)
-    unread = run(target, "inventory", "--region", "iad", "--registry", nowhere)
+    dry = ("inventory", "--region", "iad", "--dry-run", "--registry", nowhere)
+    unread = run(target, *dry)
     unnamed = run(target, "inventory", "--registry", nowhere)
 
     assert (untold.exit_code, unread.exit_code, unnamed.exit_code) == (4, 1, 2)

@@ -1,11 +1,12 @@
 """What the parts of an agent are built from, opened once and shared."""
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from placement.agent.feeds.translation import FeedSettings
 from placement.agent.outlets import Outlet
-from placement.agent.registry.known import Registries
+from placement.agent.registry.client import Registry
 from placement.agent.reporting import Report
 from placement.agent.request_tail import RequestLogTail
 from placement.agent.starts.settings import StartSettings
@@ -14,6 +15,9 @@ from placement.client import ClientTls, LocalPlacements, PlacementClient
 from placement.config import Config
 from placement.core.topology import Region, Topology
 from placement.spooling import Spool
+
+Registries = Mapping[Region, Registry]
+"""Each region's registry; a region without one is not there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The parts that act in the agent's region: schedulers, scans, copies, the mirror."""
+"""The parts that act in the agent's region: scans, copies, the mirror, the door."""
 
 import random
 import time
@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from placement.adapters.jetstream.work_queue import WorkQueue, WorkQueueSettings
+from placement.agent.door.door import Door
 from placement.agent.inventory.inventory import Inventory
 from placement.agent.inventory.known import ServiceKnown
 from placement.agent.replicator.duties import Decisions
@@ -21,6 +22,7 @@ from placement.agent.starts.nomad_reader import NomadReader
 from placement.agent.supervision import Part
 from placement.agent_app.around import Around
 from placement.agent_app.settings import (
+    door_settings,
     inventory_settings,
     replicator_settings,
     router_settings,
@@ -115,6 +117,17 @@ def router(around: Around) -> list[Part]:
     settings = router_settings(agent, around.region)
     part = Router(settings, around.local, around.registries, around.report)
     return [Part("router", part.run)]
+
+
+def door(around: Around) -> list[Part]:
+    """Return what answers on this machine, if it is to listen."""
+    settings = door_settings(around.config.agent.door)
+    if settings is None:
+        return []
+    assert around.local is not None, "a door asks locally"
+    service = around.service
+    part = Door(settings, around.local, service.target, service.tls)
+    return [Part("door", part.run)]
 
 
 def _check_own_registry(around: Around, field: str, value: str) -> None:

@@ -22,13 +22,14 @@ from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.sqlite.spool import SqliteSpool
 from placement.agent.finding import Finder, asking_registry, asking_service
 from placement.agent.outlets import LogOutlet, Outlet, ServiceOutlet
-from placement.agent.registry.known import Registries, known_registry
+from placement.agent.registry.client import Registry
+from placement.agent.registry.opening import opened
 from placement.agent.request_tail import RequestLogTail
 from placement.agent.spooled import spooled_report
 from placement.agent.supervision import Part, supervise
-from placement.agent_app.around import Around, ServiceAddress
+from placement.agent_app.around import Around, Registries, ServiceAddress
 from placement.agent_app.delivery import delivery, request_log, zot
-from placement.agent_app.regional import inventory, replicator, router, schedulers
+from placement.agent_app.regional import door, inventory, replicator, router, schedulers
 from placement.agent_app.settings import (
     asks_locally,
     feed_settings,
@@ -43,6 +44,8 @@ from placement.core.topology import Region, Topology, parse_region
 from placement.nats_settings import nats_settings
 from placement.ports import LogConfigurationError
 
+CONNECTIONS_MAX: Final = 1_024
+"""To each registry: the mirror has one for each client that it reads for."""
 CALL_SECONDS: Final = 5.0
 """For a call to the service; who waits for it tries again."""
 
@@ -57,6 +60,7 @@ PARTS: Final[tuple[Callable[[Around], list[Part]], ...]] = (
     inventory,
     replicator,
     router,
+    door,
 )
 """What builds the parts of an agent; each returns those that the configuration asks."""
 
@@ -103,7 +107,7 @@ async def _around(
     if asks_locally(agent):
         local = LocalPlacements.follow(service.target, topology, tls=service.tls)
         await stack.enter_async_context(local)
-    known = _registries(config, region, topology, stack)
+    known = await _registries(config, region, topology, stack)
     ask = asking_registry(known[region]) if region in known else asking_service(client)
     return Around(
         config=config,
@@ -136,14 +140,14 @@ def _own(directory: Path, stack: AsyncExitStack) -> None:
     stack.callback(os.close, lock)
 
 
-def _registries(
+async def _registries(
     config: Config, region: Region, topology: Topology, stack: AsyncExitStack
 ) -> Registries:
     """Return each region's registry, as far as its address is known."""
-    found = {}
+    found: dict[Region, Registry] = {}
     for settings in registries(config.agent, region, topology):
-        found[settings.region], http = known_registry(settings)
-        stack.push_async_callback(http.aclose)
+        opening = opened(settings, CONNECTIONS_MAX)
+        found[settings.region] = await stack.enter_async_context(opening)
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
+from placement.agent.door.door import DoorSettings
 from placement.agent.feeds.networks import parse_networks
 from placement.agent.feeds.translation import FeedSettings
 from placement.agent.inventory.settings import InventorySettings
@@ -16,6 +17,7 @@ from placement.agent.replicator.replicator import ReplicatorSettings
 from placement.agent.router.settings import RouterSettings
 from placement.config import AgentConfig, RegistryConfig, split_address
 from placement.config.agent_keys import (
+    DoorConfig,
     ReceiverConfig,
     ReplicatorConfig,
     SpoolConfig,
@@ -91,6 +93,9 @@ def router_settings(agent: AgentConfig, region: Region) -> RouterSettings:
         host=host,
         port=port,
         source_seconds=chosen.source_seconds,
+        stall_seconds=chosen.stall_seconds,
+        fills=chosen.fill,
+        spool_bytes_max=chosen.spool_bytes,
         redirect_user_agents=chosen.redirect_user_agents,
         cert_file=chosen.cert_file,
         key_file=chosen.key_file,
@@ -100,7 +105,18 @@ def router_settings(agent: AgentConfig, region: Region) -> RouterSettings:
 
 def asks_locally(agent: AgentConfig) -> bool:
     """Say whether any part asks a local replica."""
-    return bool(agent.router.listen) or agent.replicator.source != "none"
+    asked = agent.router.listen or agent.door.listen or agent.door.http_listen
+    return bool(asked) or agent.replicator.source != "none"
+
+
+def door_settings(chosen: DoorConfig) -> DoorSettings | None:
+    """Return where the door is; None: nowhere."""
+    if not chosen.listen and not chosen.http_listen:
+        return None
+    return DoorSettings(
+        split_address(chosen.listen) if chosen.listen else None,
+        split_address(chosen.http_listen) if chosen.http_listen else None,
+    )
 
 
 def spool_limits(chosen: SpoolConfig) -> SpoolLimits:

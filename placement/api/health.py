@@ -6,14 +6,13 @@ of a name when one of them leaves, and then never tells them that the service st
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import grpc
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1.health_pb2_grpc import HealthServicer
 
 from placement.api.reading import Context
-from placement.runtime.view import View
 from placement.wire.service_answers import SERVICE_NAMES
 
 NAMES: Final = frozenset({"", *SERVICE_NAMES})
@@ -23,13 +22,21 @@ LOOK_EVERY_S: Final = 0.1
 Status = Literal["SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"]
 
 
+class Readiness(Protocol):
+    """What is looked at: a view, or a replica."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether all was known at least once."""
+
+
 class Health(HealthServicer):
     """SERVING once the log was folded up to its end, until the server stops.
 
     A log that is out of reach or was replaced changes nothing: answers go on.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Readiness) -> None:
         """Look at *view* to tell."""
         self._view = view
         self._stopping = asyncio.Event()

@@ -132,10 +132,10 @@ PRIVATE: Final[Mapping[str, Reason]] = MappingProxyType(
             "read in the error whose fault it was; pull from another region meanwhile",
             5_000,
         ),
-        "SPOOL_BROKEN": _own(
+        "SERVICE_UNREACHABLE": _own(
             _Code.UNAVAILABLE,
-            "content on its way through an agent's mirror broke, or was not its own",
-            "pull it again; it comes from elsewhere",
+            "an agent's door cannot reach the service, which alone can answer this",
+            "repeat the call; RankSources and EstimateStarts by digest go on meanwhile",
             1_000,
         ),
         INTERNAL: _own(

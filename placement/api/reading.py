@@ -15,6 +15,7 @@ from placement.core.state import State
 from placement.core.topology import Topology
 from placement.core.ways import Ways
 from placement.runtime.view import Basis, View
+from placement.wire.answers import Basis as AnyBasis
 from placement.wire.requests import ANY, Consistency
 
 ANSWER_MARGIN_S: Final = 0.025
@@ -30,7 +31,7 @@ class StateBehindError(PlacementError):
 
     reason = "STATE_BEHIND"
 
-    def __init__(self, basis: Basis) -> None:
+    def __init__(self, basis: AnyBasis) -> None:
         """Keep how far the state is, for the caller."""
         super().__init__(
             f"the state is at sequence {basis.sequence} of epoch {basis.epoch} and "

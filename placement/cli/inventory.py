@@ -115,7 +115,7 @@ async def taken(
     )
     from placement.agent.inventory.known import ServiceKnown  # noqa: PLC0415 - as above
     from placement.agent.outlets import ServiceOutlet  # noqa: PLC0415 - as above
-    from placement.agent.registry.known import known_registry  # noqa: PLC0415 - and this
+    from placement.agent.registry.opening import opened  # noqa: PLC0415 - and this
 
     outlet = ServiceOutlet(client)
 
@@ -125,8 +125,7 @@ async def taken(
         for refused in (await outlet.publish(events)).rejected:
             raise InputError("inventory_taken", refused.event.event_id, refused.detail)
 
-    registry, http = known_registry(chosen)
-    async with http:
+    async with opened(chosen) as registry:
         scanning = Inventory(
             settings,
             registry,

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from placement.core.errors import TokenInvalidError
 from placement.core.mirror.mirror import Mirror
 from placement.core.packed import Packed
+from placement.runtime.tokens import make_token
 from placement.runtime.view import ServingState
-from placement.runtime.watcher import TRUSTED
+from placement.runtime.watcher import TRUSTED, parse_watch_token
 from placement.v1 import basis_pb2 as basis_pb
 from placement.v1 import placement_service_pb2 as pb
 from placement.wire.packed_reading import decode_packed
@@ -37,6 +39,8 @@ class LocalBasis:
     staleness_ns: int
     """For how long the replica may lack what was stored in the log."""
     answer_time_ns: int
+    token: str = ""
+    """Stands for what is known, wherever a token is asked for."""
 
     @property
     def live(self) -> bool:
@@ -68,6 +72,7 @@ class Feed:
         self._heard_ns = self._current_ns = clock()
         """When anything was heard, and what is known to have been all there is."""
         self._sequence = self._store_time_ns = 0
+        self._token = ""
 
     def basis(self) -> LocalBasis:
         """Return what an answer given now rests on."""
@@ -79,6 +84,7 @@ class Feed:
             self._state(now_ns),
             max(0, now_ns - self._current_ns),
             now_ns,
+            self._token,
         )
 
     def _state(self, now_ns: int) -> ServingState:
@@ -135,6 +141,7 @@ class Feed:
                 self.mirror.apply(packed)
             self._held.clear()
         self.resume_token = bookmark.resume_token
+        self._token = _token(self._epoch, bookmark)
         self._sequence = bookmark.sequence
         self._store_time_ns = bookmark.store_time.ToNanoseconds()
         if self._served in TRUSTED:
@@ -145,3 +152,12 @@ class Feed:
         self._connected = False
         self._building = None
         self._held.clear()
+
+
+def _token(epoch: str, bookmark: pb.WatchBookmark) -> str:
+    """Return what stands for what a bookmark reached."""
+    try:
+        told = parse_watch_token(bookmark.resume_token)
+    except TokenInvalidError:  # nobody can go on from it
+        return make_token(epoch, bookmark.sequence)
+    return make_token(told.epoch, told.sequence, told.mark)

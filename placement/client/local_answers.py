@@ -97,6 +97,16 @@ class LocalAnswers:
         return self._topology
 
     @property
+    def mirror(self) -> Mirror:
+        """Return what is known, to be read until the next ``await`` at the latest."""
+        return self._mirror
+
+    @property
+    def sources(self) -> Sources:
+        """Return what ranks by ``mirror`` and ``topology``."""
+        return self._sources
+
+    @property
     def placement_count(self) -> int:
         """Return how many placements are or were known: contents in repositories."""
         return self._mirror.placements.count

@@ -5,9 +5,11 @@ may lack its prefix (``"cache": "host"``), an event without an id gets one made 
 content, and every error names the field. On the way out 64-bit numbers are numbers.
 """
 
+from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from hashlib import blake2b
+from math import inf, isfinite
 from typing import Any, Final, cast
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -30,6 +32,8 @@ _TEXTUAL: Final = {
     TIMESTAMP: "give an RFC 3339 time such as 2026-11-23T15:40:00Z",
     DURATION: 'give seconds with their unit, such as "1.5s"',
 }
+_NOT_FINITE: Final = {inf: "Infinity", -inf: "-Infinity"}
+"""Numbers that JSON has no digits for, as protobuf's mapping names them."""
 _SCALARS: Final = {
     FieldDescriptor.CPPTYPE_STRING: "give a text",
     FieldDescriptor.CPPTYPE_BOOL: "give true or false",
@@ -67,6 +71,16 @@ def event_to_json(event: Event) -> Plain:
     return plain(encode_event(event), defaults=False)
 
 
+def fill(message: ProtoMessage, value: object) -> None:
+    """Write a decoded JSON *value* into *message*; raises InputError, naming the field.
+
+    A field's name may be as in the proto or in camelCase.
+    """
+    if not isinstance(value, Mapping):
+        raise InputError("request", _kind(value), "give a JSON object")
+    _fill(message, value, "")
+
+
 def plain(message: ProtoMessage, *, defaults: bool = True) -> Plain:
     """Return *message* as a JSON object, in the order of its fields.
 
@@ -97,6 +111,10 @@ def _plain_value(
     if field.enum_type is not None:
         known = field.enum_type.values_by_number.get(value)
         return known.name if known else value
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, float) and not isfinite(value):
+        return _NOT_FINITE.get(value, "NaN")
     return value
 
 
@@ -107,6 +125,7 @@ def _fill(message: ProtoMessage, values: Mapping[str, Any], where: str) -> None:
         name = f"{where}.{key}" if where else str(key)
         field = fields.get(_snake(str(key)))
         if field is None:
+            name = name.encode(errors="backslashreplace").decode()
             raise InputError(name, _kind(value), _no_such_field(str(key), fields))
         if value is None:
             continue
@@ -130,13 +149,24 @@ def _put(message: ProtoMessage, field: FieldDescriptor, value: Any, name: str) -
         target.SetInParent()
         _fill(target, value, name)
         return
+    if isinstance(value, str) and not _is_unicode(value):
+        raise InputError(name, value, "give whole characters of Unicode")
     leaf = _whole_name(field, value)
     parsed = type(message)()  # ParseDict empties a repeated field before it fills it
     try:
         ParseDict({field.name: [leaf] if field.is_repeated else leaf}, parsed)
-    except ParseError:
+    except (ParseError, OverflowError):  # of a whole number beyond any double
         raise InputError(name, _kind(value), _remedy(field)) from None
     message.MergeFrom(parsed)
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether *text* holds no half of a character, on which protobuf crashes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _whole_name(field: FieldDescriptor, value: Any) -> Any:  # noqa: ANN401

@@ -25,18 +25,18 @@ from placement.wire.answers import (
 from placement.wire.fields import IDENTIFIER_LENGTH_MAX, encode_time
 from placement.wire.requests import LIMITS
 
-_SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
+SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
     service
     for module in (pb, replication_pb, operations_pb, report_pb, event_pb)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 
-SERVICE_NAMES: Final = tuple(str(service.full_name) for service in _SERVICES)
+SERVICE_NAMES: Final = tuple(str(service.full_name) for service in SERVICES)
 """Every service of the contract, such as ``placement.v1.PlacementService``."""
 
 CAPABILITIES: Final = tuple(
     f"{service.name}.{method.name}"
-    for service in _SERVICES
+    for service in SERVICES
     for method in service.methods
 )
 """Every RPC of the contract, such as ``PlacementService.RankSources``."""

@@ -98,12 +98,12 @@ async def folded(server: NatsServer) -> tuple[set[str], State]:
 @pytest.mark.parametrize(
     ("point", "count"),
     [
-        (FaultPoint.BEFORE_SPOOLED, 4),
+        pytest.param(FaultPoint.BEFORE_SPOOLED, 4, marks=pytest.mark.long),
         (FaultPoint.BEFORE_SPOOLED, 25),
-        (FaultPoint.AFTER_SPOOLED, 1),
+        pytest.param(FaultPoint.AFTER_SPOOLED, 1, marks=pytest.mark.long),
         (FaultPoint.AFTER_SPOOLED, 17),
-        (FaultPoint.BEFORE_SENT, 2),
-        (FaultPoint.AFTER_SENT, 1),
+        pytest.param(FaultPoint.BEFORE_SENT, 2, marks=pytest.mark.long),
+        pytest.param(FaultPoint.AFTER_SENT, 1, marks=pytest.mark.long),
         (FaultPoint.AFTER_SENT, 3),
     ],
 )
@@ -207,7 +207,9 @@ async def test_what_means_nothing_holds_up_nothing(
     assert "placement_spool_sent_total 2.0" in metrics
 
 
-@pytest.mark.parametrize("broker", ["there", "gone", "hung"])
+@pytest.mark.parametrize(
+    "broker", [pytest.param("there", marks=pytest.mark.long), "gone", "hung"]
+)
 async def test_agent_stops_in_time_when_it_is_told_to(
     agent: RealAgent, server: NatsServer, broker: str
 ) -> None:
@@ -299,7 +301,7 @@ async def test_registry_keeps_what_a_full_spool_refuses(
 
 
 @needs_registry
-@pytest.mark.parametrize("rotated", [False, True])
+@pytest.mark.parametrize("rotated", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_pulls_carry_what_the_registrys_log_tells(
     agent: RealAgent,
     server: NatsServer,

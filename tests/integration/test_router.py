@@ -1,6 +1,7 @@
 """The router between real registries and real clients, while all is well."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -134,3 +135,16 @@ async def test_region_that_stores_nothing_fetches_once_and_keeps_nothing(
     assert sizes == {manifest["layers"][0]["size"]}
     assert world.links[FRA].gets("/blobs/") == {path: 1}
     assert router.counts["filled"] == 0
+
+
+async def test_small_answers_do_not_wait_for_acknowledgements(world: World) -> None:
+    """Each would take 40 ms more if the router's sockets gathered small writes."""
+    async with world.router() as (_, address), httpx.AsyncClient(auth=AUTH) as client:
+        took = []
+        for _ in range(20):
+            began = time.monotonic()
+            answer = await client.get(f"http://{address}/v2/")
+            took.append(time.monotonic() - began)
+            assert answer.status_code == 200
+
+    assert min(took) < 0.035

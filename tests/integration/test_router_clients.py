@@ -188,7 +188,7 @@ async def test_containerd_pulls_a_private_image_through_its_mirror(
     async with world.router(region) as (router, address):
         (hosts / "hosts.toml").write_text(
             'server = "http://127.0.0.1:1"\n'
-            f'[host."http://{address}"]\ncapabilities = ["pull", "resolve"]\n'
+            f'[host."http://{address}"]\ncapabilities = ["pull", "resolve", "push"]\n'
         )
         with containerd(tmp_path) as socket:
             await run(
@@ -196,6 +196,16 @@ async def test_containerd_pulls_a_private_image_through_its_mirror(
                 *("reader:secret", "--hosts-dir", f"{tmp_path}/hosts"),
                 f"images.test/{WEB}:v1",
             )
+
+            if region == SYD:
+                pushed = f"images.test/{WEB}:pushed"
+                await run(
+                    *(str(CTR), "--address", socket, "images", "push", "--user"),
+                    *("alice:wonder", "--hosts-dir", f"{tmp_path}/hosts"),
+                    *(pushed, f"images.test/{WEB}:v1"),
+                )
+                tags = world.servers[SYD].directory.glob("store/**/tags/pushed")
+                assert len(list(tags)) == 1
 
     assert bool(router.counts["redirected"]) == (region == FRA)
     assert router.counts["streamed"] + router.counts["local"] >= 3

@@ -168,6 +168,21 @@ async def test_damaged_bytes_are_never_stored_nor_a_whole_answer(
     assert router.counts["corrupted"] == 1
 
 
+async def test_damaged_bytes_break_a_stream_without_a_spool_too(world: World) -> None:
+    """Where there is no room on disk, the client is protected all the same."""
+    layer = big(world)
+    path = world.servers[FRA].blob_path(layer)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+    async with world.router(spool_bytes_max=1_000) as (router, address):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await big_blob(world, address)
+        body = await big_blob(world, address)
+
+    assert f"sha256:{hashlib.sha256(body).hexdigest()}" == layer
+    assert (router.counts["corrupted"], router.counts["spool_full"]) == (1, 2)
+
+
 async def test_pulls_go_on_without_the_service(world: World) -> None:
     """STALE: the tag is asked at its owner, and content is where it was."""
     world.known.state = ServingState.STALE

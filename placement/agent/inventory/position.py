@@ -8,18 +8,12 @@ from typing import Final
 
 import structlog
 
-from placement.core.errors import PlacementError
+from placement.spooling import SpoolUnwritableError
 
 FORMAT: Final = 1
 FILE_BYTES_MAX: Final = 65_536
 
 log = structlog.get_logger(__name__)
-
-
-class PositionUnwritableError(PlacementError):
-    """The position of a scan could not be written."""
-
-    reason = "SPOOL_UNWRITABLE"
 
 
 @dataclass
@@ -72,7 +66,7 @@ class PositionFile:
     def write(self, position: Position) -> None:
         """Keep *position*: all of it, or what was there before.
 
-        Raises PositionUnwritableError.
+        Raises SpoolUnwritableError.
         """
         self._kept = replace(position)
         if self._path is None:
@@ -87,7 +81,7 @@ class PositionFile:
             beside.replace(self._path)
         except OSError as error:
             message = f"{self._path} cannot be written: {error}"
-            raise PositionUnwritableError(message) from error
+            raise SpoolUnwritableError(message) from error
 
     def _parsed(self, kept: object) -> Position | None:
         if not isinstance(kept, dict):

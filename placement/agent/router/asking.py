@@ -9,16 +9,15 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
-from starlette.responses import Response
 
 from placement.agent.registry.client import Registry
 from placement.agent.registry.errors import RegistryError, RegistryUnreachableError
 from placement.agent.registry.relaying import Relayed
-from placement.agent.router.answers import challenged, unavailable, unknown
+from placement.agent.router.answers import challenged
+from placement.agent.router.asks import Answer, Ask, Refusal
 from placement.agent.router.health import Health
 from placement.agent.router.places import Places
 from placement.core.topology import Region
@@ -29,68 +28,14 @@ SEARCH_SECONDS_MAX: Final = 10.0
 """While nobody has answered anything: all are slow, and no other is left to ask."""
 LATE_SECONDS: Final = 2.0
 """For those that are late, when all others have said no."""
-SECOND_LOOK_SECONDS: Final = 0.02
+LOOK_SECONDS: Final = 0.01
+LOOKS_LEAST: Final = 10
+"""An answer that has come takes our own loop several turns to be known."""
 GIVEN: Final = (200, 206, 304, 416)
 """Statuses that end a search: whoever says so has the content."""
-REFUSED_MAX: Final = 2
 ABSENT: Final = (403, 404)
 """Not there, or not for this client: nobody is told which."""
 READ_TIMEOUT: Final = httpx.Timeout(SEARCH_SECONDS_MAX, connect=2.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who asks: their rights, what they are, and what they say of the answer."""
-
-    authorization: str | None = field(repr=False)
-    user_agent: str
-    passed: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What is asked of any registry for *client*."""
-
-    method: str
-    path: str
-    client: Client
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Instead of those that the client passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A registry's open answer; whoever has it closes it."""
-
-    region: Region
-    response: httpx.Response
-
-
-@dataclass(slots=True)
-class Refusal:
-    """Nobody gave it: what they said, for the client to be told the one same thing."""
-
-    challenge: Response | None = None
-    """Our own region's, if it was asked: the same whoever else was."""
-    refused_count: int = 0
-    no_count: int = 0
-    """Answers of any kind that were not the content."""
-    silent: bool = False
-    """Whether somebody who might have it did not answer."""
-
-    def final(self, client: Client) -> bool:
-        """Say whether to ask others is in vain: who has no credentials needs some.
-
-        Those that two registries refused are most likely too old.
-        """
-        most = 1 if client.authorization is None else REFUSED_MAX
-        return self.refused_count >= most
-
-    def response(self, code: str) -> Response:
-        """Return what the client is told; *code* names the kind of what is unknown."""
-        if self.challenge is not None:
-            return self.challenge
-        return unavailable() if self.silent else unknown(code)
 
 
 class Asker:
@@ -240,12 +185,14 @@ class Asker:
         done, _ = await asyncio.wait(
             running, timeout=seconds, return_when="FIRST_COMPLETED"
         )
+        looks = 0
         while not done and latest is not None:
             # First hear all that came while we ourselves were busy.
             done, _ = await asyncio.wait(
-                running, timeout=SECOND_LOOK_SECONDS, return_when="FIRST_COMPLETED"
+                running, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED"
             )
-            if not done and not self._health.busy(latest):
+            looks += 1
+            if not done and looks >= LOOKS_LEAST and not self._health.busy(latest):
                 self.suspect(latest, "slow")
                 break
         return done

@@ -17,8 +17,9 @@ from placement.agent.router.answers import (
     relayed_headers,
     unavailable,
 )
-from placement.agent.router.asking import Answer, Ask, Asker, Client, Refusal
-from placement.agent.router.bodies import Body, span_of
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Answer, Ask, Client, Refusal
+from placement.agent.router.bodies import Body, span_of, verified
 from placement.agent.router.flights import Flight, Flights, path_of
 from placement.agent.router.places import Places, Wanted
 from placement.agent.router.redirects import Redirects
@@ -204,8 +205,16 @@ class Blobs:
         )
         chunks = body.chunks()
         if answer.region != self._places.region:
+            if response.status_code == httpx.codes.OK:
+                chunks = verified(
+                    chunks, wanted.digest, lambda: self._damaged(body, wanted)
+                )
             chunks = self._told(chunks, client, wanted, answer.region)
         return Streamed(chunks, response.status_code, headers, response.aclose)
+
+    def _damaged(self, body: Body, wanted: Wanted) -> None:
+        self._counts["corrupted"] += 1
+        self._places.damaged(body.used, wanted)
 
     async def _told(
         self,

@@ -4,8 +4,10 @@ Source of the ranges: RFC 9110, section 14.
 """
 
 import asyncio
+import hashlib
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,7 +15,9 @@ import httpx
 
 from placement.agent.registry.asking import count_of
 from placement.agent.registry.errors import RegistryUnreachableError
-from placement.agent.router.asking import Answer, Ask, Asker, Client, Refusal
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Answer, Ask, Client, Refusal
+from placement.core.oci import Digest
 from placement.core.topology import Region
 
 SOURCES_TRIED_MAX: Final = 6
@@ -51,6 +55,29 @@ async def flowing(
         if chunk is None:
             return
         yield chunk
+
+
+async def verified(
+    chunks: AsyncGenerator[bytes, None], digest: Digest, damaged: Callable[[], None]
+) -> AsyncGenerator[bytes, None]:
+    """Give *chunks*, the last one only if all are those of *digest*.
+
+    Otherwise calls *damaged* and raises BrokenError.
+    """
+    algorithm, _, expected = digest.partition(":")
+    hashed = hashlib.new(algorithm)
+    held = b""
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            hashed.update(chunk)
+            if held:
+                yield held
+            held = chunk
+    if hashed.hexdigest() != expected:
+        damaged()
+        message = f"other bytes than those of {digest} came"
+        raise BrokenError(message)
+    yield held
 
 
 @dataclass

@@ -19,7 +19,6 @@ from placement.agent.registry.manifests import Manifest
 from placement.agent.router.flights import Landed
 from placement.agent.router.places import Wanted
 from placement.agent.router.reports import Reports
-from placement.agent.router.spool import SpoolBrokenError
 from placement.core.oci import ContentKind, Descriptor, content_kind
 from placement.core.topology import Region
 
@@ -56,7 +55,7 @@ class Filling:
         """Store a blob; failures are counted, and the next pull tries again."""
         try:
             await self._repeated(lambda: self._put(landed))
-        except (RegistryError, SpoolBrokenError) as error:
+        except RegistryError as error:
             self._counts["fill_failed"] += 1
             log.warning("fill_failed", digest=landed.wanted.digest, error=str(error))
             return

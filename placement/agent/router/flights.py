@@ -17,7 +17,8 @@ import httpx
 import structlog
 
 from placement.agent.registry.errors import RegistryError
-from placement.agent.router.asking import Answer, Ask, Asker, Client, Refusal
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Answer, Ask, Client, Refusal
 from placement.agent.router.bodies import Body, span_of
 from placement.agent.router.places import Places, Wanted
 from placement.agent.router.spool import Spool

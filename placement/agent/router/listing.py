@@ -16,7 +16,8 @@ from starlette.responses import Response
 from placement.agent.registry.asking import LISTING_BYTES_MAX, whole
 from placement.agent.registry.errors import RegistryError
 from placement.agent.router.answers import API_VERSION
-from placement.agent.router.asking import Ask, Asker, Client, Refusal
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Ask, Client, Refusal
 from placement.agent.router.places import ASKED_MAX, Places
 from placement.core.oci import Repository
 from placement.core.topology import Region

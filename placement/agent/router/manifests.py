@@ -16,7 +16,8 @@ from placement.agent.registry.manifests import (
     parse_manifest,
 )
 from placement.agent.router.answers import headed, relayed_headers, unavailable
-from placement.agent.router.asking import Answer, Ask, Asker, Client, Refusal
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Answer, Ask, Client, Refusal
 from placement.agent.router.filling import Filling
 from placement.agent.router.places import Places, Wanted
 from placement.agent.router.reports import Reports

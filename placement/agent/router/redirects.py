@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from placement.agent.registry.asking import count_of
 from placement.agent.router.answers import API_VERSION
-from placement.agent.router.asking import Ask, Asker, Client, Refusal
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Ask, Client, Refusal
 from placement.agent.router.places import Places
 from placement.agent.router.settings import RouterSettings
 from placement.core.topology import Region

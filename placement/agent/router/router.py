@@ -23,7 +23,8 @@ from placement.agent.registry.client import Registry
 from placement.agent.registry.manifests import ACCEPT
 from placement.agent.reporting import Report
 from placement.agent.router.answers import oci_error
-from placement.agent.router.asking import Ask, Asker, Client, Refusal
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Ask, Client, Refusal
 from placement.agent.router.blobs import Blobs, relayed
 from placement.agent.router.filling import Filling
 from placement.agent.router.flights import Flights, FlightSettings, Landed

@@ -10,15 +10,13 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final
 
-from placement.core.errors import PlacementError
+from placement.agent.registry.errors import RegistryUnreachableError
 
 READ_BYTES: Final = 256 << 10
 
 
-class SpoolBrokenError(PlacementError):
+class SpoolBrokenError(RegistryUnreachableError):
     """What was to be read will never be whole, or is not what it should be."""
-
-    reason = "SPOOL_BROKEN"
 
 
 class Spool:

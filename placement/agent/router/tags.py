@@ -25,6 +25,7 @@ own registry's.
 What this cannot know, for as long as the events are on their way: a tag that is pushed
 in a region that neither owns it, nor is ours, nor was seen with it; and which of two
 pushes in two regions was the later one, if this router looked at neither in between.
+A push whose event was lost counts as new until the next inventory tells of it.
 """
 
 import asyncio
@@ -37,7 +38,8 @@ import httpx
 from starlette.responses import Response
 
 from placement.agent.router.answers import headed
-from placement.agent.router.asking import Ask, Asker, Client, Refusal
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Ask, Client, Refusal
 from placement.agent.router.places import ASKED_MAX, Places, Wanted
 from placement.client.local_answers import LocalTag
 from placement.core.errors import PlacementError

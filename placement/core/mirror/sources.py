@@ -80,6 +80,14 @@ class LocalRanking(NamedTuple):
         return source._replace(phase=self.home_phase)
 
 
+class Ground(NamedTuple):
+    """What is known of the way from a source to who asks."""
+
+    round_trip_seconds: float
+    bytes_per_second: float
+    sample_count: float
+
+
 class Costs(NamedTuple):
     """What the sources of a set of regions cost one asker, for any content."""
 
@@ -104,6 +112,10 @@ class Asker:
         ]
         self._costs = sorted(found, key=lambda cost: (cost.start_p50_ns, cost.region))
         self.home = _cost(mirror, network, topology.home, region)
+        self.storage = network.storage(region)
+        """The storage region that serves it."""
+        self.grounds = {cost.region: _ground(network, cost, region) for cost in found}
+        """What speaks for each region, besides the content."""
         self.by_mask: dict[int, Costs] = {}
         """The costs of those sets of regions that were asked about."""
 
@@ -179,6 +191,14 @@ def _cost(mirror: Mirror, network: Network, source: Region, asker: Region) -> Co
         route.seconds_per_byte,
         route.per_byte_spread,
         seed_of(asker, source),
+    )
+
+
+def _ground(network: Network, cost: Cost, asker: Region) -> Ground:
+    return Ground(
+        network.topology.round_trip_ns(cost.region, asker) / 1e9,
+        1 / cost.seconds_per_byte,
+        float(network.route(cost.region, asker).sample_count),
     )
 
 

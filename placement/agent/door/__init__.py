@@ -1,0 +1,1 @@
+"""The local door: the placement API on this machine, answered from a replica."""

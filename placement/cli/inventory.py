@@ -72,6 +72,8 @@ def inventory(
         raise InputError("agent.receiver.proxy", "true", remedy)
     configure_logs(config.log_format, config.log_level)
     chosen, settings = _settings(session)
+    if not dry_run:  # nothing is worth reading if nobody can be told
+        session.ask(lambda client: client.get_service_info())
     answer = session.ask(
         lambda client: taken(client, chosen, settings, dry_run=dry_run), ASK_SECONDS
     )

@@ -115,7 +115,7 @@ class Inventory:
         """
         began_s = time.monotonic()
         position = self._unfinished() or Position(self._clock())
-        self._file.write(position)
+        await self._file.keep(position)
         asker = Asker(
             self._pace, self._chance, self._settings.request_seconds, self._sleep
         )

@@ -1,5 +1,6 @@
 """How far a scan has come, kept on disk so that a restart goes on from there."""
 
+import asyncio
 import json
 import os
 from dataclasses import asdict, dataclass, fields, replace
@@ -82,6 +83,10 @@ class PositionFile:
         except OSError as error:
             message = f"{self._path} cannot be written: {error}"
             raise SpoolUnwritableError(message) from error
+
+    async def keep(self, position: Position) -> None:
+        """Do as ``write`` does, while the agent's other parts run on."""
+        await asyncio.to_thread(self.write, replace(position))
 
     def _parsed(self, kept: object) -> Position | None:
         if not isinstance(kept, dict):

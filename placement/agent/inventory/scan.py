@@ -58,7 +58,7 @@ class Scan:
         await self._means.pages.flush(complete=not position.failed_count)
         position.page_count = self._means.pages.page_count
         position.finished = True
-        self._file.write(position)
+        await self._file.keep(position)
 
     async def _catalogued(self) -> None:
         """Read every repository of the catalogue after the position."""
@@ -174,7 +174,7 @@ class Scan:
             return
         await pages.flush()
         position.page_count = pages.page_count
-        self._file.write(position)
+        await self._file.keep(position)
         self._flushed_s = time.monotonic()
 
 

@@ -180,6 +180,9 @@ async def serve_json(
     except OSError as error:
         remedy = f"listen somewhere else ({error.strerror})"
         raise InputError("agent.door.http_listen", f"{host}:{port}", remedy) from None
+    # asyncio sets it on sockets of a named protocol, and create_server names none: then
+    # an answer's second packet waits 40 ms for a delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
         app,
         access_log=False,

@@ -35,6 +35,7 @@ from placement.api.server import PlacementServer, ServerSettings, build_server
 from placement.bench.settings import BrokerAddress
 from placement.config import Config, load_prices, load_topology, split_address
 from placement.core.errors import InputError
+from placement.nats_settings import nats_settings
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
 from placement.runtime.planner import Planner, PlannerSettings
 from placement.runtime.projector import Projector, ProjectorSettings
@@ -177,18 +178,7 @@ async def _broker(config: Config, stack: AsyncExitStack) -> JetStreamSettings:
     """Return how to reach the log; starts a broker of our own if none is named."""
     nats = config.nats
     if nats.url:
-        return JetStreamSettings(
-            servers=tuple(nats.url.split(",")),
-            stream=nats.stream,
-            replicas=nats.replicas,
-            max_bytes=nats.max_bytes or None,
-            credentials_file=nats.credentials_file,
-            user=nats.user or None,
-            password=nats.password.get_secret_value() or None,
-            tls_ca_file=nats.ca_file,
-            tls_certificate_file=nats.cert_file,
-            tls_key_file=nats.key_file,
-        )
+        return nats_settings(nats)
     child = await NatsChild.start(config.data_dir, nats.port or -1)
     stack.push_async_callback(child.stop)
     return replace(child.settings, max_bytes=nats.max_bytes or None)

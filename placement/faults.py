@@ -62,6 +62,14 @@ class FaultPoint(StrEnum):
     """A message has failed too often; the fact that says so is not stored."""
     AFTER_QUARANTINE = "after_quarantine"
     """It is stored; nothing was folded again."""
+    BEFORE_SPOOLED = "before_spooled"
+    """A change of an agent's spool is written; its transaction is not committed."""
+    AFTER_SPOOLED = "after_spooled"
+    """What a registry posted is on the disk; the registry has no answer."""
+    BEFORE_SENT = "before_sent"
+    """What waits in the spool is about to be published."""
+    AFTER_SENT = "after_sent"
+    """It is in the log; the spool does not know."""
 
 
 Action = Callable[[FaultPoint], None]

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -37,13 +38,13 @@ class DockerRegistry:
         self,
         directory: Path,
         region: str = "iad",
-        **sections: Any,  # noqa: ANN401 - a configuration is any JSON
+        sections: Mapping[str, Any] | None = None,
     ) -> None:
         """Do not run yet; *sections* are added to its configuration."""
         self.directory = directory
         self.region = Region(region)
         self.address = "127.0.0.1:0"
-        self.sections = sections
+        self.sections = dict(sections or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -116,8 +117,7 @@ class DockerRegistry:
 
     def collect(self) -> list[str]:
         """Return the command that collects its garbage, word by word."""
-        command = [str(BINARY), "garbage-collect", "--delete-untagged"]
-        return [*command, str(self.configuration)]
+        return [str(BINARY), "garbage-collect", str(self.configuration)]
 
     def blob_path(self, digest: str) -> Path:
         """Return where it keeps the bytes of a blob."""

@@ -13,14 +13,19 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
-def write_image(root: Path, tag: str, layer_sizes: tuple[int, ...], seed: int) -> str:
-    """Write an image of random layers under *root*; returns its manifest's digest."""
+def write_image(
+    root: Path, tag: str, layer_sizes: tuple[int, ...], seed: int, level: int = 1
+) -> str:
+    """Write an image of random layers under *root*; returns its manifest's digest.
+
+    Layers are compressed at gzip's *level*: 0 is fast, and random bytes get no smaller.
+    """
     chance = random.Random(seed)
     layers, diff_ids = [], []
     for position, size in enumerate(layer_sizes):
         plain = _tar(f"layer-{position}", chance.randbytes(size))
         diff_ids.append(f"sha256:{hashlib.sha256(plain).hexdigest()}")
-        layers.append(_blob(root, LAYER, gzip.compress(plain, 1, mtime=0)))
+        layers.append(_blob(root, LAYER, gzip.compress(plain, level, mtime=0)))
     config = {
         "architecture": "amd64",
         "os": "linux",

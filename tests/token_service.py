@@ -47,15 +47,16 @@ class User:
 
 
 class TokenService:
-    """Runs in a thread, on a free port of loopback, until it is left."""
+    """Runs in a thread, by itself on a free port of loopback, until it is left."""
 
     def __init__(
         self,
         directory: Path,
         users: Mapping[str, User],
         life_seconds: int = 300,
+        address: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
-        """Make a key and its certificate in *directory*; *users* by name."""
+        """Take *directory*'s key and certificate, or make them; *users* by name."""
         directory.mkdir(parents=True, exist_ok=True)
         self._key = directory / "token.key"
         self.certificate = directory / "token.pem"
@@ -63,9 +64,10 @@ class TokenService:
         self.life_seconds = life_seconds
         self.counts: Counter[str] = Counter()
         """How often each user was given a token; the empty name: nobody's."""
-        make_certificate(self._key, self.certificate)
+        if not self.certificate.exists():
+            make_certificate(self._key, self.certificate)
         self._chain = "".join(self.certificate.read_text().splitlines()[1:-1])
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(address)
         app = Starlette(routes=[Route("/token", self._answer)])
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         self._thread = threading.Thread(
@@ -75,7 +77,8 @@ class TokenService:
     @property
     def realm(self) -> str:
         """Where clients ask for tokens."""
-        return f"http://127.0.0.1:{self._socket.getsockname()[1]}/token"
+        host, port = self._socket.getsockname()
+        return f"http://{host}:{port}/token"
 
     def registry_section(self) -> dict[str, Any]:
         """Return the section ``auth`` of docker-registry's configuration."""

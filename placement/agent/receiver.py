@@ -1,19 +1,19 @@
-"""The HTTP door for a registry's notifications: thin, and slow to say no.
+"""The HTTP door for notifications and machine starts: thin, and slow to say no.
 
 A registry keeps what is not answered 2xx or 3xx, repeats it for ever and sends nothing
-else meanwhile. So 200 means: stored, or never to be understood. Anything that somebody
-can set right is refused, so that the registry keeps it: the broker (503), the secret
-(401), the region (403: the notifications of another registry would place content where
-it is not), the size (413).
+else meanwhile. So 200 means: on our disk, whatever it says; what cannot be understood
+is set aside later. Anything that somebody can set right is refused, so that the sender
+keeps it: the spool (503), the secret (401), the region (403: the notifications of
+another registry would place content where it is not), the feed (404), the size (413).
 """
 
 import asyncio
 import contextlib
+import hashlib
 import hmac
-import json
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,95 +25,126 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from placement.agent.feeds.captured import REGION_HEADER
-from placement.agent.feeds.distribution import translate
-from placement.agent.feeds.request_log import RequestRecord
-from placement.agent.feeds.translation import FeedSettings, Malformed, Translation
 from placement.core.errors import InputError, PlacementError
-from placement.core.event import Event
-from placement.runtime.publisher import Outcome, Published
+from placement.core.topology import Region
+from placement.faults import FaultPoint, reach
+from placement.ports import Clock
+from placement.spooling import NOTE_BYTES_MAX, Note, SpoolFigures
 
-BODY_BYTES_MAX: Final = 1 << 20
+BODY_BYTES_MAX: Final = NOTE_BYTES_MAX
+HEADER_LENGTH_MAX: Final = 1_024
 ANSWER_SECONDS_MAX: Final = 10.0
 RETRY_AFTER_SECONDS: Final = 1
-LOGGED_AN_ENVELOPE_MAX: Final = 10
 CONNECTIONS_MAX: Final = 64
-STOP_SECONDS_MAX: Final = 5
+STOP_SECONDS_MAX: Final = 2
+
+DISTRIBUTION: Final = "distribution"
+STARTS: Final = "starts/"
+"""How the feeds of schedulers begin in the spool."""
+SIGNATURES: Final = ("X-Placement-Signature", "X-Hub-Signature-256")
 
 log = structlog.get_logger(__name__)
 
-
-Publish = Callable[[Sequence[Event]], Awaitable[Published]]
-"""Stores events durably before it returns: ``Publisher.publish``.
-
-Raises PlacementError (LOG_UNAVAILABLE, LOG_FULL) when they are not known to be stored.
-"""
+Put = Callable[[Sequence[Note]], Awaitable[None]]
+"""Takes notes durably: ``Spool.put``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverSettings:
-    """For which registry the door is, and the bearer token it asks for, if any."""
+    """For which registry the door is, what it takes, and which secrets it asks for."""
 
-    feed: FeedSettings
+    region: Region
+    feeds: Collection[str]
+    """What may be posted: registries' feeds by name, schedulers' as STARTS and name."""
     token: str = field(default="", repr=False)
+    """A bearer token; empty: none is asked for."""
+    signature_key: bytes = field(default=b"", repr=False)
+    """The key of an HMAC-SHA256 over the body; either proof will do if both are set."""
 
 
 class Receiver:
-    """Answers one registry's notifications and counts what became of them."""
+    """Answers what is posted beside one registry, and counts what became of it."""
 
-    def __init__(
-        self,
-        settings: ReceiverSettings,
-        publish: Publish,
-        request_log: Mapping[str, RequestRecord] | None = None,
-    ) -> None:
-        """Keep what the answers rest on; *request_log* may grow while it serves."""
+    def __init__(self, settings: ReceiverSettings, put: Put, clock: Clock) -> None:
+        """Spool by *put*; *clock* says when something came."""
         self._settings = settings
-        self._publish = publish
-        self._request_log = request_log
-        self.counts: Counter[str] = Counter()
+        self._put = put
+        self._clock = clock
+        self.counts: Counter[str] = Counter(received=0, spooled=0, refused=0)
 
     async def notifications(self, request: Request) -> Response:
-        """Answer one envelope: see the module for what each status promises."""
-        refusal = self._refusal(request)
-        if refusal is not None:
-            return refusal
+        """Answer a registry: see the module for what each status promises."""
+        return await self._answer(request, request.path_params.get("feed", ""))
+
+    async def starts(self, request: Request) -> Response:
+        """Answer a scheduler, in the same way."""
+        return await self._answer(request, STARTS + request.path_params["kind"])
+
+    async def _answer(self, request: Request, feed: str) -> Response:
+        self.counts["received"] += 1
+        feed = feed or DISTRIBUTION
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 body = await _body(request)
-                if body is None:
-                    remedy = f"post at most {BODY_BYTES_MAX} bytes"
-                    return self._refused(413, "body", "too large", remedy)
-                translation = _translated(body, self._settings.feed, self._request_log)
-                answer = await self._stored(translation)
+                refusal = self._refusal(request, feed, body)
+                if refusal is not None or body is None:
+                    return refusal or Response(status_code=413)
+                note = Note(feed, body, self._clock(), _kept_headers(request))
+                await self._put([note])
         except (PlacementError, TimeoutError) as error:
-            self.counts["unstored"] += 1
+            self.counts["unspooled"] += 1
             reason = getattr(error, "reason", "DEADLINE_EXCEEDED")
-            log.warning("notifications_unstored", reason=reason, error=str(error))
+            log.warning("notifications_unspooled", reason=reason, error=str(error))
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return JSONResponse({"reason": reason}, 503, headers)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
-        return JSONResponse(answer)
+        reach(FaultPoint.AFTER_SPOOLED)
+        self.counts["spooled"] += 1
+        return JSONResponse({"spooled": 1})
 
-    async def health(self, _request: Request) -> Response:
-        """Say that the door is open, and what became of all that came through it."""
-        return JSONResponse({"status": "SERVING", **self.counts})
-
-    def _refusal(self, request: Request) -> Response | None:
-        """Return the answer to a sender that is not this door's registry."""
-        token = self._settings.token
-        given = request.headers.get("Authorization", "")
-        if token and not hmac.compare_digest(
-            given.encode(), f"Bearer {token}".encode()
-        ):
-            remedy = "send the header Authorization: Bearer and the receiver's token"
-            return self._refused(401, "Authorization", "not the token", remedy)
-        region = self._settings.feed.region
+    def _refusal(
+        self, request: Request, feed: str, body: bytes | None
+    ) -> Response | None:
+        """Return the answer to a sender that is not let in, or sends too much."""
+        if body is None:
+            remedy = f"post at most {BODY_BYTES_MAX} bytes"
+            return self._refused(413, "body", "too large", remedy)
+        if not self._proven(request, body):
+            remedy = (
+                "send the receiver's token as Authorization: Bearer, or the signature "
+                f"of the body as {SIGNATURES[0]}"
+            )
+            return self._refused(401, "Authorization", "no proof", remedy)
+        region = self._settings.region
         claimed = request.headers.get(REGION_HEADER)
         if claimed is not None and claimed != region:
             remedy = f"this receiver is for {region}; correct the registry's endpoint"
             return self._refused(403, REGION_HEADER, claimed, remedy)
+        if feed not in self._settings.feeds:
+            remedy = f"post to one of: {', '.join(sorted(self._settings.feeds))}"
+            return self._refused(404, "feed", feed, remedy)
         return None
+
+    def _proven(self, request: Request, body: bytes) -> bool:
+        """Say whether the sender knows a secret of ours, where there is any."""
+        token, key = self._settings.token, self._settings.signature_key
+        if not token and not key:
+            return True
+        if token:
+            given = request.headers.get("Authorization", "")
+            expected = f"Bearer {token}"
+            if hmac.compare_digest(given.encode(), expected.encode()):
+                return True
+        if not key:
+            return False
+        signature = f"sha256={hmac.new(key, body, hashlib.sha256).hexdigest()}"
+        return any(
+            hmac.compare_digest(
+                request.headers.get(name, "").lower().encode(), signature.encode()
+            )
+            for name in SIGNATURES
+        )
 
     def _refused(self, status: int, field: str, value: str, remedy: str) -> Response:
         self.counts["refused"] += 1
@@ -122,40 +153,50 @@ class Receiver:
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - HTTP
         return JSONResponse({"error": str(error)}, status, headers)
 
-    async def _stored(self, translation: Translation) -> dict[str, int]:
-        """Return what became of the notifications, once those that can be are stored.
 
-        Raises what ``publish`` raises; a repeat is then the same events.
-        """
-        answer = dict.fromkeys((outcome.name.lower() for outcome in Outcome), 0)
-        if translation.events:
-            published = await self._publish(translation.events)
-            for outcome in published.outcomes:
-                answer[outcome.name.lower()] += 1
-        answer["ignored"] = len(translation.ignored)
-        answer["malformed"] = len(translation.malformed)
-        for fault in translation.malformed[:LOGGED_AN_ENVELOPE_MAX]:
-            log.warning(
-                "notification_malformed",
-                index=fault.index,
-                field=fault.field,
-                value=fault.value,
-                remedy=fault.remedy,
-            )
-        self.counts.update(answer)
-        return answer
+Health = Callable[[], dict[str, object]]
 
 
-def receiver_app(receiver: Receiver) -> Starlette:
-    """Return the receiver as an ASGI app."""
-    path = "/v1/notifications/distribution"
+def receiver_app(receiver: Receiver, health: Health, *pages: Route) -> Starlette:
+    """Return the door as an ASGI app; *pages* are served beside it."""
+
+    async def healthz(_request: Request) -> Response:
+        """Say that the door is open, and what became of all that came through it."""
+        return JSONResponse({"status": "SERVING", **receiver.counts, **health()})
+
+    post = ["POST"]
     return Starlette(
         routes=[
-            Route(path, receiver.notifications, methods=["POST"]),
-            Route("/", receiver.notifications, methods=["POST"]),
-            Route("/healthz", receiver.health, methods=["GET"]),
+            Route("/v1/notifications/{feed}", receiver.notifications, methods=post),
+            Route("/v1/starts/{kind}", receiver.starts, methods=post),
+            Route("/", receiver.notifications, methods=post),
+            Route("/healthz", healthz, methods=["GET"]),
+            *pages,
         ]
     )
+
+
+def health_of(figures: SpoolFigures, now_ns: int) -> dict[str, object]:
+    """Return what people want to know of a spool."""
+    oldest_ns = figures.oldest_waiting_ns
+    age_s = 0.0 if oldest_ns is None else max(0, now_ns - oldest_ns) / 1_000_000_000
+    return {
+        "waiting": figures.waiting_count,
+        "waiting_bytes": figures.waiting_bytes,
+        "oldest_waiting_seconds": round(age_s, 3),
+        "sent": figures.sent_count,
+        "kept": figures.kept_count,
+        "set_aside": figures.set_aside_count,
+    }
+
+
+def _kept_headers(request: Request) -> dict[str, str]:
+    """Return the headers that say what a body means: CloudEvents' and its type."""
+    return {
+        name: value[:HEADER_LENGTH_MAX]
+        for name, value in request.headers.items()
+        if name == "content-type" or name.startswith("ce-")
+    }
 
 
 async def _body(request: Request) -> bytes | None:
@@ -168,18 +209,6 @@ async def _body(request: Request) -> bytes | None:
     return bytes(body)
 
 
-def _translated(
-    body: bytes, feed: FeedSettings, request_log: Mapping[str, RequestRecord] | None
-) -> Translation:
-    """Return what *body* means; one that is no JSON is one malformed envelope."""
-    try:
-        envelope = json.loads(body)
-    except (ValueError, RecursionError):
-        error = InputError("body", f"{len(body)} bytes", "post a JSON envelope")
-        return Translation(malformed=(Malformed.of(None, error),))
-    return translate(envelope, feed, request_log)
-
-
 class _Server(uvicorn.Server):
     """A server that leaves the process's signals to the process."""
 
@@ -189,20 +218,25 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_receiver(
-    app: Starlette,
-    host: str,
-    port: int,
-    on_listening: Callable[[int], None] | None = None,
-) -> None:
-    """Serve *app* until cancelled; then finish the open answers, and stop.
+def open_listener(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 is any free one. Raises OSError.
 
-    *on_listening* is told the port, once it is bound (0: any free one). Raises OSError
-    when it cannot be.
+    Its connections send at once: an answer is written in two pieces, and the second
+    would wait 40 ms for the kernel of a registry that posts one by one. asyncio sees to
+    that only for sockets that name their protocol, as ``create_server`` does not.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
-    bound = listener.getsockname()[1]
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+async def serve_receiver(app: Starlette, listener: socket.socket) -> None:
+    """Serve *app* until cancelled; then finish the open answers, and stop.
+
+    The listener is closed at the end.
+    """
+    host, port = listener.getsockname()[:2]
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -214,13 +248,11 @@ async def serve_receiver(
         ws="none",
     )
     server = _Server(config)
-    log.info("receiver_listening", host=host, port=bound)
-    if on_listening is not None:
-        on_listening(bound)
+    log.info("receiver_listening", host=host, port=port)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await asyncio.shield(serving)
     finally:
         server.should_exit = True
         await serving
-        log.info("receiver_stopped", port=bound)
+        log.info("receiver_stopped", port=port)

@@ -12,7 +12,9 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from placement.api.reasons import INTERNAL, REASONS, Reason
+from placement.api.private_reasons import INTERNAL
+from placement.api.reason import Reason
+from placement.api.reasons import REASONS
 from placement.core.errors import InputError, PlacementError
 
 DOMAIN: Final = "placement.v1"

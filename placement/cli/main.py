@@ -53,6 +53,10 @@ COMMANDS: Final = {
     "policy": ("orders:policy", "Show, check or change the policy."),
     "config": ("config_check:config", "Look at the configuration."),
     "agent": ("agent:agent", "Receive a registry's notifications and publish them."),
+    "inventory": (
+        "inventory:inventory",
+        "Read a registry as a whole, once, and publish what it holds.",
+    ),
     "bench": ("bench:bench", "Measure placement itself."),
     "demo": ("demo:demo", "Show the main job on a service of its own."),
 }

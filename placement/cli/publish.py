@@ -10,18 +10,14 @@ import rich_click as click
 from rich.console import RenderableType
 from rich.text import Text
 
+from placement.agent.feeds.networks import parse_networks
 from placement.cli import output
 from placement.cli.documents import STANDARD_INPUT, Fault, Reading
 from placement.cli.failures import FAILED
 from placement.cli.output import Answer
 from placement.cli.sending import batched, send
 from placement.cli.session import Session, parse_pairs, pass_session, session_options
-from placement.cli.translating import (
-    Prepared,
-    Translator,
-    parse_networks,
-    rebased,
-)
+from placement.cli.translating import Prepared, Translator, rebased
 from placement.client import PlacementClient
 from placement.core.event import Event
 from placement.core.topology import parse_region

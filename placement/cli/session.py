@@ -12,7 +12,7 @@ import rich_click as click
 from placement.core.errors import InputError
 
 if TYPE_CHECKING:
-    from placement.client import PlacementClient
+    from placement.client import ClientTls, PlacementClient
     from placement.config import Config
 
 TIMEOUT_SECONDS: Final = 2.0
@@ -45,18 +45,21 @@ class Session:
         """The service's address, HOST:PORT."""
         return self.server or self.config.server or self.config.listen
 
-    def client(self, timeout_s: float = TIMEOUT_SECONDS) -> "PlacementClient":
-        """Return a client of the service, to be entered; --timeout goes first."""
-        from placement.client import (  # noqa: PLC0415 - costs 0.3 s
-            ClientTls,
-            PlacementClient,
-        )
+    @property
+    def tls(self) -> "ClientTls | None":
+        """How the service and we know each other; None: we need not."""
+        from placement.client import ClientTls  # noqa: PLC0415 - costs 0.3 s
 
         chosen = self.config.client
         files = (chosen.ca_file, chosen.cert_file, chosen.key_file)
-        tls = ClientTls(*files) if chosen.tls or any(files) else None
+        return ClientTls(*files) if chosen.tls or any(files) else None
+
+    def client(self, timeout_s: float = TIMEOUT_SECONDS) -> "PlacementClient":
+        """Return a client of the service, to be entered; --timeout goes first."""
+        from placement.client import PlacementClient  # noqa: PLC0415 - costs 0.3 s
+
         patience_s = self.timeout_s or timeout_s
-        return PlacementClient(self.target, timeout_s=patience_s, tls=tls)
+        return PlacementClient(self.target, timeout_s=patience_s, tls=self.tls)
 
     def ask(
         self,

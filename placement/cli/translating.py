@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
 from placement.agent.feeds.captured import Envelope, envelopes_in, records_in
@@ -12,7 +12,7 @@ from placement.agent.feeds.translation import FeedSettings
 from placement.cli.documents import Document, Fault
 from placement.core.errors import InputError, LimitInvalidError
 from placement.core.event import Event, Name
-from placement.core.topology import Region, parse_region
+from placement.core.topology import Region
 from placement.wire.events import EVENT_BYTES_MAX, encode_event
 from placement.wire.json import event_from_json
 
@@ -99,20 +99,6 @@ class Translator:
         for fault in translation.malformed:
             inside = where if fault.index is None else f"{where} events[{fault.index}]"
             yield Fault(inside, InputError(fault.field, fault.value, fault.remedy))
-
-
-def parse_networks(texts: Iterable[str], field_name: str) -> dict[Any, Region]:
-    """Return ``10.0.0.0/8=iad`` and the like by network; raises InputError."""
-    found: dict[Any, Region] = {}
-    for text in texts:
-        network, _, region = text.partition("=")
-        try:
-            parsed = ip_network(network)
-        except ValueError:
-            remedy = "give NETWORK=REGION, such as 10.60.2.0/24=syd"
-            raise InputError(field_name, text, remedy) from None
-        found[parsed] = parse_region(region, field_name)
-    return found
 
 
 def rebased(found: Sequence[Prepared], now_ns: int) -> list[Prepared]:

@@ -91,6 +91,37 @@ class LocalPlacements(LocalAnswers):
             raise
         return local
 
+    @classmethod
+    def follow(  # noqa: PLR0913 - what a replica depends on
+        cls,
+        target: str,
+        topology: Topology,
+        *,
+        regions: Sequence[str] = (),
+        repository_prefixes: Sequence[str] = (),
+        tls: ClientTls | None = None,
+        clock: Clock = time.time_ns,
+        chance: Callable[[], float] = random.random,
+    ) -> Self:
+        """Return a replica that knows nothing yet, of a service that may be gone.
+
+        It is REBUILDING until the first snapshot is whole, however long that takes, and
+        answers by *topology* until the service tells its own.
+        """
+        request = pb.WatchPlacementsRequest(
+            regions=regions,
+            repository_prefixes=repository_prefixes,
+            include_tags=True,
+            packed=True,
+        )
+        local = cls(open_channel(target, tls), request, topology, clock, chance)
+        local._patient = True
+        local._tasks = [
+            asyncio.create_task(local._watch(START_SECONDS)),
+            asyncio.create_task(local._keep_catalogue()),
+        ]
+        return local
+
     def __init__(
         self,
         channel: grpc.aio.Channel,
@@ -109,6 +140,8 @@ class LocalPlacements(LocalAnswers):
         self._stub = PlacementServiceStub(channel)
         self._moved = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._patient = False
+        """Whether a service that refuses us is asked again, even at first."""
 
     async def __aenter__(self) -> Self:
         """Return itself; it has been started."""
@@ -168,7 +201,7 @@ class LocalPlacements(LocalAnswers):
                     async for response in responses:
                         self._hear(response)
             except PlacementCallError:
-                if self._feed.mirror is None:
+                if self._feed.mirror is None and not self._patient:
                     raise
             except ValueError:
                 self._feed.resume_token = ""  # whatever that was, begin anew

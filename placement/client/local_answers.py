@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from placement.client.estimates import Image, image_selector
@@ -13,7 +14,7 @@ from placement.core.errors import (
     PlacementError,
 )
 from placement.core.images import Selection, select_image
-from placement.core.mirror.excerpt import Excerpt
+from placement.core.mirror.excerpt import MOUNTS_LOOKED_AT, Excerpt
 from placement.core.mirror.mirror import Mirror
 from placement.core.mirror.sources import LocalRanking, Sources
 from placement.core.oci import (
@@ -34,6 +35,8 @@ from placement.wire.requests import SOURCE_COUNT_DEFAULT, SOURCE_COUNT_MAX
 
 _PREFIX: Final = "sha256:"
 _LENGTH: Final = 71
+MOUNTS_TOLD: Final = 4
+"""Repositories that a content could be mounted from."""
 
 
 class LocalStaleError(PlacementError):
@@ -160,6 +163,22 @@ class LocalAnswers:
         asker = self._sources.asker(region, self._clock())
         most, rank = _most(max_source_count), self._sources.rank
         return [rank(asker, repository, one, _key(one), most) for one in digests]
+
+    def repositories_with(self, digest: str, region: str) -> tuple[Repository, ...]:
+        """Return some repositories in which a region has all of a content.
+
+        From them it can be mounted in others. At most MOUNTS_TOLD; none while the index
+        of a replica that has just begun is not made yet.
+        """
+        mirror = self._mirror
+        bit = mirror.region_rows.get(region)
+        if bit is None or mirror.sharers.far_behind:
+            return ()
+        placements = mirror.placements
+        rows = islice(mirror.sharers.of(_key(digest)), MOUNTS_LOOKED_AT)
+        there = (row for row in rows if placements.mask(row) >> bit & 1)
+        owners = (placements.owners.cells[row] for row in islice(there, MOUNTS_TOLD))
+        return tuple(mirror.repositories[owner] for owner in owners)
 
     def resolve(
         self, repository: str, tag: str, *, accept_stale: bool = False

@@ -62,9 +62,46 @@ class ReceiverConfig(Section):
     proxy: Annotated[
         bool, said("true or false: whether the registry is a pull-through cache")
     ] = False
+    own_accounts: Annotated[
+        tuple[str, ...],
+        said("accounts of our replicators, where a registry names accounts (Harbor)"),
+    ] = ()
+    peer_regions: Annotated[
+        dict[str, str],
+        said("our regions by what the registry calls them, such as us-east-1 (ECR)"),
+    ] = Field(default_factory=dict)
     zot_subject: Annotated[
         str, said("the NATS subject that zot publishes to; empty: none")
     ] = ""
+
+
+class SpoolConfig(Section):
+    """How much is kept on disk until it is in the log, and afterwards."""
+
+    waiting_bytes_max: Annotated[
+        int,
+        said(
+            "bytes that may wait for the log, 1048576 to 2^50; more is refused",
+            ge=1 << 20,
+            le=1 << 50,
+        ),
+    ] = 1 << 30
+    kept_bytes_max: Annotated[
+        int,
+        said(
+            "bytes to keep of what was sent, in case the log loses it, 0 to 2^50",
+            ge=0,
+            le=1 << 50,
+        ),
+    ] = 256 << 20
+    kept_seconds: Annotated[
+        float,
+        said("seconds to keep what was sent, 0 to 31,536,000", ge=0, le=31_536_000),
+    ] = 259_200.0
+    aside_count_max: Annotated[
+        int,
+        said("how much to keep of what can never be sent, 1 to 10^7", ge=1, le=10**7),
+    ] = 10_000
 
 
 class StartsConfig(Section):
@@ -83,9 +120,25 @@ class StartsConfig(Section):
         float,
         said("seconds between counts of all machines, 10 to 86,400", ge=10, le=86_400),
     ] = 300.0
+    counts: Annotated[
+        bool,
+        said("true or false: whether machines are counted; one agent a region may"),
+    ] = True
     region_label: Annotated[
         str, said("the label of nodes that holds their region; empty: all are here")
     ] = ""
+    regions: Annotated[
+        dict[str, str],
+        said("our regions by what the schedulers call them; others' machines are left"),
+    ] = Field(default_factory=dict)
+    registries: Annotated[
+        tuple[str, ...],
+        said("hosts whose images count, as image names write them; empty: all"),
+    ] = ()
+    images: Annotated[
+        dict[str, str],
+        said("for Fly.io: an image by app or machine; * is for all others"),
+    ] = Field(default_factory=dict)
 
 
 class InventoryConfig(Section):
@@ -97,6 +150,10 @@ class InventoryConfig(Section):
     requests_per_second: Annotated[
         float, said("requests to the registry, 0.1 to 10,000", ge=0.1, le=10_000)
     ] = 50.0
+    check_blobs: Annotated[
+        bool,
+        said("true or false: ask for each blob, or take the manifests' word for it"),
+    ] = True
 
 
 class ReplicatorConfig(Section):
@@ -135,6 +192,22 @@ class RouterConfig(Section):
         float,
         said("seconds for a source to begin its answer, 0.05 to 5", ge=0.05, le=5),
     ] = 0.4
+    stall_seconds: Annotated[
+        float,
+        said(
+            "seconds without a byte until another source goes on, 0.2 to 30",
+            ge=0.2,
+            le=30,
+        ),
+    ] = 1.0
+    fill: Annotated[
+        bool,
+        said("true or false: whether pulls from elsewhere fill this region's registry"),
+    ] = True
+    spool_bytes: Annotated[
+        int,
+        said("the most disk for content on its way, 1,000,000 or more", ge=1_000_000),
+    ] = 16 << 30
     redirect_user_agents: Annotated[
         tuple[str, ...],
         said("clients that follow a redirect with credentials of their own, prefixes"),
@@ -166,6 +239,7 @@ class AgentConfig(Section):
         said("other regions' registries, by region, where they are not as this one"),
     ] = Field(default_factory=dict)
     receiver: ReceiverConfig = ReceiverConfig()
+    spool: SpoolConfig = SpoolConfig()
     starts: StartsConfig = StartsConfig()
     inventory: InventoryConfig = InventoryConfig()
     replicator: ReplicatorConfig = ReplicatorConfig()

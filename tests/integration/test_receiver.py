@@ -1,6 +1,8 @@
 """The receiver over HTTP: what each answer promises to the registry that gets it."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,60 +13,61 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from placement.adapters.memory_spool import MemorySpool
 from placement.agent import receiver as receiver_module
-from placement.agent.feeds.translation import FeedSettings
 from placement.agent.receiver import (
     BODY_BYTES_MAX,
     Receiver,
     ReceiverSettings,
+    health_of,
+    open_listener,
     receiver_app,
     serve_receiver,
 )
-from placement.core.event import Event, Name
 from placement.core.topology import Region
-from placement.ports import LogUnavailableError
-from placement.runtime.publisher import Outcome, Published
+from placement.spooling import Note, SpoolLimits
 
 CAPTURE = Path(__file__).parents[2] / "placement/data/notifications/01-push-first.json"
 PATH = "/v1/notifications/distribution"
-FEED = FeedSettings(region=Region("iad"), publisher=Name("agent/iad"))
+NOW_NS = 1_795_428_000_000_000_000
 CONTENT_TYPE = "application/vnd.docker.distribution.events.v1+json"
+FEEDS = ("distribution", "harbor", "starts/machines")
 
 
-class FakeLog:
-    """Stores events by id, as the log does; *failure* is raised instead."""
-
-    def __init__(self) -> None:
-        """Begin empty."""
-        self.events: dict[str, Event] = {}
-        self.failure: Exception | None = None
-
-    async def publish(self, events: Sequence[Event]) -> Published:
-        """Store *events*, or fail."""
-        if self.failure is not None:
-            raise self.failure
-        known = [event.event_id in self.events for event in events]
-        self.events |= {event.event_id: event for event in events}
-        outcomes = [Outcome.DUPLICATE if old else Outcome.STORED for old in known]
-        return Published(tuple(outcomes), "epoch", len(self.events))
+def settings(token: str = "", key: bytes = b"") -> ReceiverSettings:
+    """Return the settings of a door in iad."""
+    return ReceiverSettings(
+        region=Region("iad"), feeds=FEEDS, token=token, signature_key=key
+    )
 
 
 @pytest.fixture
-def log() -> FakeLog:
-    """The log that the receiver publishes to."""
-    return FakeLog()
+def spool() -> MemorySpool:
+    """The spool that the receiver fills."""
+    return MemorySpool(lambda: NOW_NS, SpoolLimits(waiting_bytes_max=3 << 20))
+
+
+def receiver(spool: MemorySpool, token: str = "", key: bytes = b"") -> Receiver:
+    """Return a receiver over *spool*."""
+    return Receiver(settings(token, key), spool.put, lambda: NOW_NS)
+
+
+async def notes(spool: MemorySpool) -> list[Note]:
+    """Return what waits."""
+    return [entry.note for entry in await spool.waiting(100, 0)]
 
 
 Open = Callable[[Receiver], httpx.AsyncClient]
 
 
 @pytest.fixture
-async def opened() -> AsyncIterator[Open]:
+async def opened(spool: MemorySpool) -> AsyncIterator[Open]:
     """A way to talk to a receiver without a socket."""
     clients: list[httpx.AsyncClient] = []
 
     def client(receiver: Receiver) -> httpx.AsyncClient:
-        transport = httpx.ASGITransport(receiver_app(receiver))
+        app = receiver_app(receiver, lambda: health_of(spool.figures, NOW_NS))
+        transport = httpx.ASGITransport(app)
         clients.append(httpx.AsyncClient(transport=transport, base_url="http://door"))
         return clients[-1]
 
@@ -74,9 +77,9 @@ async def opened() -> AsyncIterator[Open]:
 
 
 @pytest.fixture
-def door(opened: Open, log: FakeLog) -> httpx.AsyncClient:
-    """A client of a receiver that asks for no token."""
-    return opened(Receiver(ReceiverSettings(FEED), log.publish))
+def door(opened: Open, spool: MemorySpool) -> httpx.AsyncClient:
+    """A client of a receiver that asks for no secret."""
+    return opened(receiver(spool))
 
 
 def envelopes() -> list[bytes]:
@@ -85,94 +88,110 @@ def envelopes() -> list[bytes]:
     return [json.dumps(item["body"]).encode() for item in document["envelopes"]]
 
 
-async def test_stored_notifications_are_answered_200(
-    door: httpx.AsyncClient, log: FakeLog
+async def test_spooled_notifications_are_answered_200(
+    door: httpx.AsyncClient, spool: MemorySpool
 ) -> None:
-    """200 means: in the log. Redelivered ones are duplicates, and 200 too."""
-    for path in (PATH, "/", PATH):
-        for body in envelopes():
-            answer = await door.post(path, content=body)
-            assert answer.status_code == 200
+    """200 means: on the disk, as it came, with what says how to read it."""
+    headers = {"Content-Type": CONTENT_TYPE, "ce-id": "7", "Cookie": "mine"}
 
-    assert len(log.events) == 6
-    counts = (await door.get("/healthz")).json()
-    assert (counts["status"], counts["stored"], counts["duplicate"]) == (
-        "SERVING",
-        6,
-        12,
-    )
+    for body in envelopes():
+        answer = await door.post(PATH, content=body, headers=headers)
+        assert (answer.status_code, answer.json()) == (200, {"spooled": 1})
+
+    kept = {"content-type": CONTENT_TYPE, "ce-id": "7"}
+    expected = [Note("distribution", body, NOW_NS, kept) for body in envelopes()]
+    assert await notes(spool) == expected
 
 
-async def test_unavailable_log_is_answered_503_so_that_the_registry_keeps_them(
-    door: httpx.AsyncClient, log: FakeLog
+async def test_every_feed_has_its_path(
+    door: httpx.AsyncClient, spool: MemorySpool
 ) -> None:
-    """The registry sends them again, and then they are stored."""
-    log.failure = LogUnavailableError("no broker")
+    """Registries by name, schedulers by kind; the bare address is Distribution's."""
+    for path in ("/", "/v1/notifications/harbor", "/v1/starts/machines"):
+        assert (await door.post(path, content=b"{}")).status_code == 200
+
+    found = [note.feed for note in await notes(spool)]
+    assert found == ["distribution", "harbor", "starts/machines"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/notifications/quay", "/v1/starts/harbor", "/v1/notifications/events"]
+)
+async def test_unknown_feed_is_refused_so_that_somebody_sets_it_right(
+    door: httpx.AsyncClient, spool: MemorySpool, path: str
+) -> None:
+    """What we could not read later must not be taken now."""
+    answer = await door.post(path, content=b"{}")
+
+    assert answer.status_code == 404
+    assert "harbor" in answer.json()["error"]
+    assert await notes(spool) == []
+
+
+async def test_spool_that_refuses_is_answered_503_so_that_the_registry_keeps_them(
+    door: httpx.AsyncClient, spool: MemorySpool
+) -> None:
+    """The disk is full, or the spool is: sent again, they are taken."""
+    body = envelopes()[0]
+    spool.writable = False
 
     with capture_logs() as lines:
-        refused = await door.post(PATH, content=envelopes()[0])
-    log.failure = None
-    accepted = await door.post(PATH, content=envelopes()[0])
+        unwritable = await door.post(PATH, content=body)
+        spool.writable = True
+        for _ in range(3):
+            await spool.put([Note("distribution", b"x" * (1 << 20), NOW_NS)])
+        full = await door.post(PATH, content=body)
+    entries = await spool.waiting(1, 0)
+    spool.limits = SpoolLimits()
+    taken = await door.post(PATH, content=body)
 
-    assert (refused.status_code, refused.json()) == (503, {"reason": "LOG_UNAVAILABLE"})
-    assert refused.headers["Retry-After"] == "1"
-    assert [line["event"] for line in lines] == ["notifications_unstored"]
-    assert accepted.json()["stored"] == 1
+    assert (unwritable.status_code, full.status_code) == (503, 503)
+    assert unwritable.json() == {"reason": "SPOOL_UNWRITABLE"}
+    assert full.json() == {"reason": "SPOOL_FULL"}
+    assert full.headers["Retry-After"] == "1"
+    assert [line["event"] for line in lines] == ["notifications_unspooled"] * 2
+    assert entries
+    assert taken.status_code == 200
 
 
-async def test_publish_that_hangs_is_answered_503_in_time(
+async def test_spool_that_hangs_is_answered_503_in_time(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A registry waits for a second by default; the door does not wait for ever."""
     monkeypatch.setattr(receiver_module, "ANSWER_SECONDS_MAX", 0.01)
 
-    async def publish(_events: Sequence[Event]) -> Published:
+    async def put(_notes: Sequence[Note]) -> None:
         await asyncio.Event().wait()
-        return Published((), "", 0)
 
-    answer = await opened(Receiver(ReceiverSettings(FEED), publish)).post(
+    answer = await opened(Receiver(settings(), put, lambda: NOW_NS)).post(
         PATH, content=envelopes()[0]
     )
 
     assert (answer.status_code, answer.json()["reason"]) == (503, "DEADLINE_EXCEEDED")
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        (b'{"events": [{"id": "n-1"}]}', "target.repository"),
-        (b'{"events": 1}', "events"),
-        (b"[]", "envelope"),
-        (b"{", "body"),
-        (b"[" * 100_000, "body"),
-        (b"\xff", "body"),
-    ],
-)
-async def test_malformed_notification_is_answered_200_counted_and_logged(
-    door: httpx.AsyncClient, body: bytes, field: str
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 100_000, b"\xff"])
+async def test_malformed_body_is_answered_200_and_kept(
+    door: httpx.AsyncClient, spool: MemorySpool, body: bytes
 ) -> None:
     """A refusal would make the registry repeat it for ever, and all others wait."""
-    with capture_logs() as lines:
-        answer = await door.post(PATH, content=body)
+    answer = await door.post(PATH, content=body)
 
-    assert (answer.status_code, answer.json()["malformed"]) == (200, 1)
-    (line,) = lines
-    assert (line["event"], line["field"]) == ("notification_malformed", field)
-    assert line["remedy"]
-    assert (await door.get("/healthz")).json()["malformed"] == 1
+    assert answer.status_code == 200
+    assert [note.body for note in await notes(spool)] == [body]
 
 
 async def test_body_over_the_limit_is_answered_413(
-    door: httpx.AsyncClient, log: FakeLog
+    door: httpx.AsyncClient, spool: MemorySpool
 ) -> None:
-    """At the limit it is read; one byte more is not."""
+    """At the limit it is taken; one byte more is not."""
     body = envelopes()[0]
 
     at_limit = await door.post(PATH, content=body.ljust(BODY_BYTES_MAX))
     over = await door.post(PATH, content=body.ljust(BODY_BYTES_MAX + 1))
 
     assert (at_limit.status_code, over.status_code) == (200, 413)
-    assert len(log.events) == 1
+    assert len(await notes(spool)) == 1
 
 
 @pytest.mark.parametrize(
@@ -185,22 +204,71 @@ async def test_body_over_the_limit_is_answered_413(
     ],
 )
 async def test_token_is_asked_for_where_one_is_configured(
-    opened: Open, log: FakeLog, headers: dict[str, str], status: int
+    opened: Open, spool: MemorySpool, headers: dict[str, str], status: int
 ) -> None:
     """The registry sends it as a header of its endpoint; it is never logged."""
-    door = opened(Receiver(ReceiverSettings(FEED, token="secret"), log.publish))  # noqa: S106 - not one
+    door = opened(receiver(spool, token="secret"))  # noqa: S106 - not one
 
     with capture_logs() as lines:
         answer = await door.post(PATH, content=envelopes()[0], headers=headers)
 
     assert answer.status_code == status
-    assert len(log.events) == (status == 200)
+    assert len(await notes(spool)) == (status == 200)
     assert "secret" not in str(lines).replace("the receiver's token", "")
+
+
+def signed(body: bytes, key: bytes = b"secret") -> str:
+    """Return the signature of *body*."""
+    return f"sha256={hmac.new(key, body, hashlib.sha256).hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    ("header", "signature", "status"),
+    [
+        ("X-Placement-Signature", signed(b"{}"), 200),
+        ("X-Hub-Signature-256", signed(b"{}"), 200),
+        ("X-Placement-Signature", signed(b"{}").replace("sha256=", "SHA256="), 200),
+        ("X-Placement-Signature", signed(b"{} "), 401),
+        ("X-Placement-Signature", signed(b"{}", b"another"), 401),
+        ("X-Placement-Signature", signed(b"{}").removeprefix("sha256="), 401),
+        ("X-Placement-Signature", "sha256=", 401),
+        ("Authorization", "Bearer secret", 401),
+    ],
+)
+async def test_signature_is_asked_for_where_a_key_is_configured(
+    opened: Open, spool: MemorySpool, header: str, signature: str, status: int
+) -> None:
+    """Over the bytes of the body, by whom the key is known."""
+    door = opened(receiver(spool, key=b"secret"))
+
+    answer = await door.post(PATH, content=b"{}", headers={header: signature})
+
+    assert answer.status_code == status
+    assert len(await notes(spool)) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Authorization": "Bearer token"}, {"X-Placement-Signature": signed(b"{}")}],
+)
+async def test_either_proof_will_do_where_both_are_configured(
+    opened: Open, spool: MemorySpool, headers: dict[str, str]
+) -> None:
+    """One registry signs, another can only send a header."""
+    door = opened(receiver(spool, "token", b"secret"))
+
+    assert (await door.post(PATH, content=b"{}", headers=headers)).status_code == 200
+    assert (await door.post(PATH, content=b"{}")).status_code == 401
+
+
+def test_secrets_are_not_shown() -> None:
+    """Settings may be printed and logged."""
+    assert "hidden" not in repr(settings("hidden", b"hidden"))
 
 
 @pytest.mark.parametrize(("region", "status"), [("iad", 200), ("syd", 403), ("", 403)])
 async def test_registry_of_another_region_is_refused(
-    door: httpx.AsyncClient, log: FakeLog, region: str, status: int
+    door: httpx.AsyncClient, spool: MemorySpool, region: str, status: int
 ) -> None:
     """Its events would place content where it is not; refused, it keeps them."""
     headers = {"X-Placement-Region": region, "Content-Type": CONTENT_TYPE}
@@ -208,24 +276,59 @@ async def test_registry_of_another_region_is_refused(
     answer = await door.post(PATH, content=envelopes()[0], headers=headers)
 
     assert answer.status_code == status
-    assert len(log.events) == (status == 200)
+    assert len(await notes(spool)) == (status == 200)
+
+
+async def test_health_tells_what_became_of_everything(
+    door: httpx.AsyncClient, spool: MemorySpool
+) -> None:
+    """Counts of the door and of the spool, for people and probes."""
+    await spool.put([Note("distribution", b"{}", NOW_NS - 1_500_000_000)])
+    await door.post(PATH, content=b"{}")
+    await door.post("/v1/notifications/quay", content=b"{}")
+
+    health = (await door.get("/healthz")).json()
+
+    assert health == {
+        "status": "SERVING",
+        "received": 2,
+        "spooled": 1,
+        "refused": 1,
+        "waiting": 2,
+        "waiting_bytes": 4,
+        "oldest_waiting_seconds": 1.5,
+        "sent": 0,
+        "kept": 0,
+        "set_aside": 0,
+    }
+
+
+def test_answers_are_sent_at_once() -> None:
+    """A registry posts one by one: 40 ms more for each would be all that it waits."""
+    with (
+        open_listener("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+    ):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_server_serves_until_cancelled_and_finishes_what_it_began(
-    log: FakeLog,
+    spool: MemorySpool,
 ) -> None:
     """Cancelling lets the open answer out, and frees the port."""
     began = asyncio.Event()
-    ports: asyncio.Queue[int] = asyncio.Queue()
 
-    async def publish(events: Sequence[Event]) -> Published:
+    async def put(notes: Sequence[Note]) -> None:
         began.set()
         await asyncio.sleep(0.2)
-        return await log.publish(events)
+        await spool.put(notes)
 
-    app = receiver_app(Receiver(ReceiverSettings(FEED), publish))
-    serving = asyncio.create_task(serve_receiver(app, "127.0.0.1", 0, ports.put_nowait))
-    port = await ports.get()
+    app = receiver_app(Receiver(settings(), put, lambda: NOW_NS), dict)
+    listener = open_listener("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    serving = asyncio.create_task(serve_receiver(app, listener))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         posting = asyncio.create_task(client.post(PATH, content=envelopes()[0]))
         await began.wait()
@@ -235,16 +338,6 @@ async def test_server_serves_until_cancelled_and_finishes_what_it_began(
         await serving
 
     assert answer.status_code == 200
-    assert len(log.events) == 1
+    assert len(await notes(spool)) == 1
     with socket.create_server(("127.0.0.1", port)):
         pass
-
-
-async def test_port_that_is_taken_is_an_error_that_can_be_caught() -> None:
-    """The server library would end the process."""
-    app = receiver_app(Receiver(ReceiverSettings(FEED), FakeLog().publish))
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-
-        with pytest.raises(OSError, match=str(port)):
-            await serve_receiver(app, "127.0.0.1", port)

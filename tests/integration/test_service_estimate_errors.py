@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 import pytest
 
-from placement.api.server import ServerSettings
 from placement.api.reasons import REASONS
+from placement.api.server import ServerSettings
 from placement.client import PlacementClient
 from placement.core.errors import InputError
 from placement.runtime.publisher import Publisher

@@ -150,6 +150,7 @@ def test_pairs_are_read_and_refused() -> None:
         (("tail", "--fact", "pushed"), "--fact"),
         (("tail", "--from", "0"), "--from"),
         (("replay", "--data-dir", "nowhere"), "data_dir"),
+        (("agent",), "--region"),
         (("agent", "--region", "iad", "--listen", "x"), "--listen"),
         (("agent", "--region", "iad", "--token-file", "x"), "--token-file"),
         (("config", "check", "--config", "nowhere.toml"), "nowhere.toml"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from placement.agent.feeds.networks import parse_networks
 from placement.cli.documents import (
     LINE_BYTES_MAX,
     Document,
@@ -15,7 +16,7 @@ from placement.cli.documents import (
     read_documents,
 )
 from placement.cli.sending import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, batched
-from placement.cli.translating import Prepared, Translator, parse_networks, rebased
+from placement.cli.translating import Prepared, Translator, rebased
 from placement.core.errors import InputError
 from placement.core.event import ContentPulled, Event
 from placement.core.topology import Region

@@ -23,10 +23,12 @@ from placement.ports import (
 from placement.runtime.planner import Planner
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import ServingState, View
+from placement.spooling import SpoolFigures
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.listener import health_text
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
+from placement.telemetry.spooling import build_agent_registry
 from tests.builders import (
     IAD,
     LHR,
@@ -42,6 +44,7 @@ from tests.loaded import loaded
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(placement_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
+AGENTS = "## An agent's"
 HEADER = CheckpointHeader("epoch", 7, START_NS, 1, b"")
 
 
@@ -92,8 +95,37 @@ def test_every_metric_is_documented_and_back(view: View) -> None:
 
     exposed = own(scraped(registry))
 
-    documented = {name: kind for name, kind, _ in ROW.findall(DOCUMENT.read_text())}
-    assert exposed == documented
+    assert exposed == documented(AGENTS, before=True)
+
+
+def test_every_metric_of_an_agent_is_documented_and_back() -> None:
+    """Its table is one of its own; each figure is the spool's."""
+    figures = SpoolFigures(
+        waiting_count=3,
+        waiting_bytes=70,
+        oldest_waiting_ns=START_NS - 2_500_000_000,
+        sent_count=9,
+        set_aside_count=1,
+    )
+    registry = build_agent_registry(
+        lambda: figures, {"received": 4}, {"events_published": 5}, lambda: START_NS
+    )
+
+    exposed = own(scraped(registry))
+
+    assert exposed == documented(AGENTS, before=False)
+    assert value(registry, "placement_spool_waiting") == 3
+    assert value(registry, "placement_spool_oldest_waiting_seconds") == 2.5
+    assert value(registry, "placement_spool_set_aside_total") == 1
+    assert value(registry, "placement_agent_requests_total", outcome="received") == 4
+    assert value(registry, "placement_agent_events_total", outcome="published") == 5
+
+
+def documented(heading: str, *, before: bool) -> dict[str, str]:
+    """Return the types of the metrics that are documented before or after *heading*."""
+    first, _, second = DOCUMENT.read_text().partition(heading)
+    rows = ROW.findall(first if before else second)
+    return {name: kind for name, kind, _ in rows}
 
 
 def test_labels_are_as_documented(view: View) -> None:

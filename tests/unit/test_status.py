@@ -10,8 +10,9 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 import placement
+from placement.api.private_reasons import INTERNAL
 from placement.api.reading import StateBehindError
-from placement.api.reasons import INTERNAL, REASONS
+from placement.api.reasons import REASONS
 from placement.api.refusals import BudgetExhaustedError
 from placement.api.status import DOMAIN, crash_status, status_of
 from placement.core.deciding.budgets import Refusal

@@ -71,6 +71,11 @@ class Connection:
         return self._client.max_payload if self._client else 0
 
     @property
+    def lasts(self) -> bool:
+        """Whether it is connected, or tries to be again by itself."""
+        return self._client is not None and not self._client.is_closed
+
+    @property
     def server_version(self) -> str:
         """The version of the server that we are connected to, such as 2.15.1."""
         if self._client is None:

@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 
 import grpc
 
-from placement.api.reasons import INTERNAL, REASONS
+from placement.api.private_reasons import INTERNAL
+from placement.api.reasons import REASONS
 from placement.client.errors import call_error
 from placement.core.errors import PlacementError
 

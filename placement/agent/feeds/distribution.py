@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Final
 
 from placement.agent.feeds.clients import client_kind, client_region, is_own
+from placement.agent.feeds.each import numbered
 from placement.agent.feeds.fields import Fields, fields_of, shown
 from placement.agent.feeds.request_log import RequestRecord
 from placement.agent.feeds.times import parse_timestamp_ns
@@ -44,7 +45,6 @@ from placement.core.oci import (
     parse_tag,
 )
 from placement.core.topology import Region
-from placement.wire.fields import parse_identifier
 
 RequestLog = Mapping[str, RequestRecord]
 """The registry's answers by ``http.request.id``; may lack any."""
@@ -74,7 +74,7 @@ def translate(
             if isinstance(facts, IgnoredReason):
                 ignored.append(Ignored(notice.event_id, facts))
             else:
-                events += _events(notice, facts, feed)
+                events += numbered(notice.event_id, facts, notice.time_ns, feed)
         except InputError as error:
             malformed.append(Malformed.of(index, error))
     return Translation(tuple(events), tuple(ignored), tuple(malformed))
@@ -127,23 +127,6 @@ def _notice(fields: Fields, feed: FeedSettings, log: RequestLog) -> _Notice:
         client_region=client_region(request.text("addr"), feed),
         record=log.get(request.text("id")),
     )
-
-
-def _events(
-    notice: _Notice, facts: tuple[Fact, ...], feed: FeedSettings
-) -> list[Event]:
-    """Return one event for each fact; the first has the registry's own id.
-
-    So a notification that is delivered again is the same event.
-    """
-    events: list[Event] = []
-    for number, fact in enumerate(facts):
-        text = f"{notice.event_id}.{number}" if number else notice.event_id
-        event_id = parse_identifier(text, "id")
-        events.append(
-            Event(event_id, feed.region, fact, notice.time_ns, feed.publisher)
-        )
-    return events
 
 
 def _facts(notice: _Notice, feed: FeedSettings) -> tuple[Fact, ...] | IgnoredReason:

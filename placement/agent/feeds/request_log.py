@@ -5,6 +5,7 @@ when the last byte is in the kernel's send buffer: small content looks far too f
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,3 +61,17 @@ def request_record(document: dict[str, object]) -> RequestRecord | None:
         written_bytes=fields.count("http.response.written"),
         duration_ns=parse_go_duration_ns(fields.text("http.response.duration")),
     )
+
+
+def pulls_in(envelope: object) -> list[str]:
+    """Return the request ids of all that *envelope* says was fetched."""
+    events = envelope.get("events") if isinstance(envelope, Mapping) else None
+    found: list[str] = []
+    for event in events if isinstance(events, list) else ():
+        request = event.get("request") if isinstance(event, Mapping) else None
+        if not isinstance(request, Mapping) or event.get("action") != "pull":
+            continue
+        request_id = request.get("id")
+        if request.get("method") == "GET" and isinstance(request_id, str):
+            found.append(request_id)
+    return found

@@ -25,6 +25,18 @@ class IgnoredReason(StrEnum):
     """Our replicator read it: demand must never feed on our own copies."""
     ACTION_UNKNOWN = "action-unknown"
     """An action that this version does not know."""
+    NOT_CONTENT = "not-content"
+    """A scan, a quota, a report: nothing came, went or was used by it."""
+    OTHER_REGION = "other-region"
+    """It happened where this agent is not."""
+    OTHER_REGISTRY = "other-registry"
+    """The image is of a registry that this agent was not told to mind."""
+    IMAGE_UNKNOWN = "image-unknown"
+    """Nothing tells which image the machine runs."""
+    TAG_UNKNOWN = "tag-unknown"
+    """The image is known by its tag alone, and nobody knows the tag's digest."""
+    NO_START = "no-start"
+    """Neither did a machine start by it nor stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +103,9 @@ class FeedSettings:
     proxy: bool = False
     """Whether the registry is a pull-through cache: it tells of no push, so that its
     presence is read from its pulls."""
+    own_accounts: tuple[str, ...] = ()
+    """Accounts of our replicators, for registries that name accounts, not programs."""
+    copying_accounts: tuple[str, ...] = ("harbor-jobservice",)
+    """Accounts of the registry's own replication: what they push has arrived."""
+    peer_regions: Mapping[str, Region] = field(default_factory=dict)
+    """What the registry calls other regions, such as ``us-east-1``, and ours for it."""

@@ -6,8 +6,9 @@ NotThereError (404) and RegistryError (any other answer), unless it says otherwi
 
 from placement.agent.registry.listing import Listing
 from placement.agent.registry.reading import Reading
+from placement.agent.registry.relaying import Relaying
 from placement.agent.registry.writing import Writing
 
 
-class Registry(Listing, Reading, Writing):
+class Registry(Listing, Reading, Relaying, Writing):
     """A registry, with all of its API that we use."""

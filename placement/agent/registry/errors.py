@@ -9,6 +9,8 @@ class RegistryError(PlacementError):
     reason = "REGISTRY_FAILED"
     retryable = True
     """Whether the same request may succeed later."""
+    retry_after_s = 0.0
+    """How long the registry asks to be left alone; 0: it does not say."""
 
 
 class RegistryUnreachableError(RegistryError):

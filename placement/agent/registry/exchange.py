@@ -14,6 +14,7 @@ from placement.agent.registry.errors import (
     RegistryRefusedError,
     RegistryUnreachableError,
 )
+from placement.agent.registry.retry_after import retry_after_s
 
 TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0)
 """Seconds without a byte, either way, after which a registry counts as gone."""
@@ -106,4 +107,5 @@ async def _unexpected(call: Call, response: httpx.Response) -> RegistryError:
     error = kind(message, url=call.url, status=str(status))
     if kind is RegistryError and 400 <= status < 500 and status not in (408, 429):  # noqa: PLR2004 - HTTP
         error.retryable = False
+    error.retry_after_s = retry_after_s(response.headers)
     return error

@@ -16,16 +16,25 @@ from placement.core.errors import InputError
 USER_AGENT: Final = f"placement-replicator/{__version__}"
 """By this the registries' notifications tell our requests from uses."""
 CONNECTIONS_MAX: Final = 128
+IDLE_SECONDS: Final = 60.0
+"""Connecting across an ocean takes a round trip or three."""
 
 
 @asynccontextmanager
-async def opened(settings: RegistrySettings) -> AsyncIterator[Registry]:
+async def opened(
+    settings: RegistrySettings,
+    connections_max: int = CONNECTIONS_MAX,
+    idle_seconds: float = IDLE_SECONDS,
+) -> AsyncIterator[Registry]:
     """Give a registry with connections of its own, which are closed at the end.
 
-    Raises InputError when its ``ca_file`` is none.
+    A connection that was idle for *idle_seconds* is not used again. Raises InputError
+    when the ``ca_file`` is none.
     """
     limits = httpx.Limits(
-        max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX
+        max_connections=connections_max,
+        max_keepalive_connections=connections_max,
+        keepalive_expiry=idle_seconds,
     )
     async with httpx.AsyncClient(
         headers={"User-Agent": USER_AGENT},

@@ -97,12 +97,14 @@ class Writing(Asking):
 
     async def delete_manifest(self, repository: Repository, digest: Digest) -> bool:
         """Remove a manifest with all of its tags; False: there was none."""
-        call = Call(
-            "DELETE",
-            self.manifest_url(repository, digest),
-            f"repository:{repository}:delete",
-            (202,),
-        )
+        return await self._deleted(repository, self.manifest_url(repository, digest))
+
+    async def delete_blob(self, repository: Repository, digest: Digest) -> bool:
+        """Remove a blob from one repository; False: there was none."""
+        return await self._deleted(repository, self.blob_url(repository, digest))
+
+    async def _deleted(self, repository: Repository, url: str) -> bool:
+        call = Call("DELETE", url, f"repository:{repository}:delete", (202,))
         try:
             async with self._exchange.answered(call):
                 return True

@@ -1,0 +1,160 @@
+"""The inventory of one registry: a scan now, or one every interval for ever."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from placement.agent.inventory.asking import Asker
+from placement.agent.inventory.known import Known
+from placement.agent.inventory.manifests import ManifestCache
+from placement.agent.inventory.pace import Pace
+from placement.agent.inventory.pages import Edition, Pages
+from placement.agent.inventory.position import Position, PositionFile
+from placement.agent.inventory.repository import Means
+from placement.agent.inventory.scan import Scan
+from placement.agent.inventory.settings import InventorySettings
+from placement.agent.pauses import Pauses
+from placement.agent.registry.client import Registry
+from placement.agent.reporting import Report
+from placement.core.errors import PlacementError
+from placement.core.topology import Region
+from placement.ports import Clock
+
+RETRY_SECONDS_MAX: Final = 600.0
+"""Between attempts to go on with a scan that stopped."""
+SECOND_NS: Final = 1_000_000_000
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a scan came to, counted from its beginning, over all restarts."""
+
+    region: Region
+    position: Position
+    request_count: int
+    """Since the last restart."""
+    seconds: float
+    """The same."""
+
+    def said(self) -> dict[str, object]:
+        """Return it for a log line, and for JSON."""
+        position = self.position
+        return {
+            "region": self.region,
+            "scan_time_ns": position.scan_time_ns,
+            "complete": position.complete,
+            "repository_count": position.repository_count,
+            "tag_count": position.tag_count,
+            "content_count": position.content_count,
+            "content_bytes": position.content_bytes,
+            "absence_count": position.absence_count,
+            "removed_tag_count": position.removed_tag_count,
+            "failed_count": position.failed_count,
+            "page_count": position.page_count,
+            "request_count": self.request_count,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+class Inventory:
+    """Reads a registry as a whole and reports what it holds."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what it depends on
+        self,
+        settings: InventorySettings,
+        registry: Registry,
+        report: Report,
+        known: Known,
+        clock: Clock,
+        chance: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Read *registry*; what is *known* of it and was not seen is looked for."""
+        self._settings = settings
+        self._registry = registry
+        self._report = report
+        self._known = known
+        self._clock = clock
+        self._chance = chance
+        self._sleep = sleep
+        self._pace = Pace(settings.requests_per_second, sleep=sleep)
+        self._manifests = ManifestCache()
+        self._file = PositionFile(settings.position_file, settings.region)
+
+    async def run(self) -> None:
+        """Scan once every interval, for ever; one that fails goes on where it was."""
+        pauses = Pauses(self._chance, RETRY_SECONDS_MAX)
+        while True:
+            await self._sleep(self._wait_s())
+            try:
+                await self.scan()
+            except PlacementError as error:
+                pause_s = pauses.next_s()
+                log.warning(
+                    "inventory_failed",
+                    region=self._settings.region,
+                    reason=error.reason,
+                    error=str(error),
+                    again_in_s=round(pause_s, 1),
+                )
+                await self._sleep(pause_s)
+            else:
+                pauses.reset()
+
+    async def scan(self) -> Found:
+        """Read the whole registry, or the rest of it after an interruption.
+
+        Raises RegistryError when the registry fails, and PlacementError when nothing
+        can be reported; the next call then goes on from there.
+        """
+        began_s = time.monotonic()
+        position = self._unfinished() or Position(self._clock())
+        self._file.write(position)
+        asker = Asker(
+            self._pace, self._chance, self._settings.request_seconds, self._sleep
+        )
+        edition = Edition(
+            self._settings.region, position.scan_time_ns, self._settings.publisher
+        )
+        pages = Pages(edition, self._report, position.page_count)
+        means = Means(
+            self._registry,
+            self._known,
+            asker,
+            self._manifests,
+            pages,
+            self._settings.check_blobs,
+        )
+        await Scan(means, self._file, position).read()
+        found = Found(
+            region=self._settings.region,
+            position=position,
+            request_count=asker.request_count,
+            seconds=time.monotonic() - began_s,
+        )
+        log.info("inventory_taken", **found.said())
+        return found
+
+    def _unfinished(self) -> Position | None:
+        """Return the position of a scan to go on with: not older than the interval."""
+        position = self._file.read()
+        if position is None or position.finished:
+            return None
+        age_ns = self._clock() - position.scan_time_ns
+        return position if 0 <= age_ns < self._settings.interval_ns else None
+
+    def _wait_s(self) -> float:
+        """Return how long to wait for the next scan, or until one goes on."""
+        position = self._file.read()
+        if position is None or not position.finished:
+            return 0.0
+        due_ns = position.scan_time_ns + self._settings.interval_ns
+        return (
+            max(0, min(due_ns - self._clock(), self._settings.interval_ns)) / SECOND_NS
+        )

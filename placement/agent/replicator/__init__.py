@@ -1,0 +1,1 @@
+"""Carries out what is decided for its region: copies and removals."""

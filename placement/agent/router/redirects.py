@@ -1,0 +1,82 @@
+"""Sends clients that log in anywhere (containerd) straight to a registry that has it.
+
+Never to one that may not: it was asked just now, with this client's credentials.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from starlette.responses import Response
+
+from placement.agent.registry.asking import count_of
+from placement.agent.router.answers import API_VERSION
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Ask, Client, Refusal
+from placement.agent.router.places import Places
+from placement.agent.router.settings import RouterSettings
+from placement.core.topology import Region
+
+PRESENCE_SECONDS: Final = 2.0
+"""For so long a client is not asked about again at the same registry."""
+PRESENCES_KEPT: Final = 4096
+REDIRECTED_BYTES_LEAST: Final = 1 << 20
+"""Less is sent on at once: connecting and logging in elsewhere takes longer."""
+
+
+class Redirects:
+    """Decides who is redirected where."""
+
+    def __init__(
+        self,
+        settings: RouterSettings,
+        asker: Asker,
+        places: Places,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Ask by *asker*; *clock* is in seconds."""
+        self._settings = settings
+        self._asker = asker
+        self._places = places
+        self._clock = clock
+        self._present: dict[tuple[str | None, Region, str], float] = {}
+
+    async def redirected(
+        self, client: Client, path: str, regions: Sequence[Region]
+    ) -> Response | None:
+        """Return a redirect to the first of *regions* that has what is at *path*.
+
+        None: the client is not one to be redirected, or nobody has it or has an
+        address for clients, or it is small.
+        """
+        if not self._settings.redirects(client.user_agent):
+            return None
+        public = [one for one in regions if self._places.endpoint(one)]
+        for region in public:
+            if self._known(client, region, path):
+                return self._to(region, path)
+        plain = Client(client.authorization, client.user_agent)
+        answer = await self._asker.first(public, Ask("HEAD", path, plain), (200,))
+        if isinstance(answer, Refusal):
+            return None
+        await answer.response.aclose()
+        size = count_of(answer.response.headers.get("Content-Length", ""))
+        if size < REDIRECTED_BYTES_LEAST:
+            return None
+        self._keep(client, answer.region, path)
+        return self._to(answer.region, path)
+
+    def _known(self, client: Client, region: Region, path: str) -> bool:
+        ends = self._present.get((client.authorization, region, path), 0.0)
+        return ends > self._clock()
+
+    def _keep(self, client: Client, region: Region, path: str) -> None:
+        while len(self._present) >= PRESENCES_KEPT:
+            del self._present[next(iter(self._present))]
+        key = (client.authorization, region, path)
+        self._present.pop(key, None)
+        self._present[key] = self._clock() + PRESENCE_SECONDS
+
+    def _to(self, region: Region, path: str) -> Response:
+        headers = {"Location": f"{self._places.endpoint(region)}{path}", **API_VERSION}
+        return Response(b"", 307, headers)

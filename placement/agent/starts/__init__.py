@@ -1,0 +1,1 @@
+"""What schedulers say of machines: pure translations, and readers of their streams."""

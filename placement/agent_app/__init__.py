@@ -1,0 +1,1 @@
+"""The composition root of an agent, which stands beside one registry."""

@@ -1,0 +1,163 @@
+"""Runs an agent: opens what its parts share, builds them, and keeps them going.
+
+To add a part: write what builds it from ``Around``, and name that in ``PARTS``.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from placement import faults
+from placement.adapters.data_directory import lock_data_directory
+from placement.adapters.jetstream.log import JetStreamLog
+from placement.adapters.sqlite.spool import SqliteSpool
+from placement.agent.finding import Finder, asking_registry, asking_service
+from placement.agent.outlets import LogOutlet, Outlet, ServiceOutlet
+from placement.agent.registry.client import Registry
+from placement.agent.registry.opening import opened
+from placement.agent.request_tail import RequestLogTail
+from placement.agent.spooled import spooled_report
+from placement.agent.supervision import Part, supervise
+from placement.agent_app.around import Around, Registries, ServiceAddress
+from placement.agent_app.delivery import delivery, request_log, zot
+from placement.agent_app.regional import door, inventory, replicator, router, schedulers
+from placement.agent_app.settings import (
+    asks_locally,
+    feed_settings,
+    registries,
+    spool_limits,
+)
+from placement.agent_app.starts import start_settings
+from placement.client import LocalPlacements, PlacementClient
+from placement.config import Config, load_topology
+from placement.core.errors import InputError
+from placement.core.topology import Region, Topology, parse_region
+from placement.nats_settings import nats_settings
+from placement.ports import LogConfigurationError
+
+CONNECTIONS_MAX: Final = 1_024
+"""To each registry: the mirror has one for each client that it reads for."""
+CALL_SECONDS: Final = 5.0
+"""For a call to the service; who waits for it tries again."""
+
+log = structlog.get_logger(__name__)
+
+
+PARTS: Final[tuple[Callable[[Around], list[Part]], ...]] = (
+    delivery,
+    request_log,
+    zot,
+    schedulers,
+    inventory,
+    replicator,
+    router,
+    door,
+)
+"""What builds the parts of an agent; each returns those that the configuration asks."""
+
+
+async def run_agent(config: Config, service: ServiceAddress) -> None:
+    """Run an agent until it is told to stop (SIGTERM, SIGINT) or cannot go on.
+
+    *service* need not be there. Raises InputError.
+    """
+    if config.fault_points:
+        faults.arm(faults.Plan(config.fault_points))
+    async with AsyncExitStack() as stack:
+        around = await _around(config, service, stack)
+        parts = [part for build in PARTS for part in build(around)]
+        log.info(
+            "agent_started", region=around.region, parts=[part.name for part in parts]
+        )
+        await _until_told(supervise(parts, random.random))
+        figures = around.spool.figures
+        log.info(
+            "agent_stopped", sent=figures.sent_count, waiting=figures.waiting_count
+        )
+
+
+async def _around(
+    config: Config, service: ServiceAddress, stack: AsyncExitStack
+) -> Around:
+    """Open what the parts share; *stack* closes it."""
+    agent = config.agent
+    region = parse_region(agent.region, "agent.region")
+    _own(agent.state_dir, stack)
+    path = agent.state_dir / "spool.sqlite"
+    spool = await SqliteSpool.open(path, spool_limits(agent.spool), time.time_ns)
+    stack.push_async_callback(spool.close)
+    client = PlacementClient(service.target, timeout_s=CALL_SECONDS, tls=service.tls)
+    await stack.enter_async_context(client)
+    outlet: Outlet = ServiceOutlet(client)
+    if config.nats.url:
+        another = partial(JetStreamLog, nats_settings(config.nats))
+        outlet = LogOutlet(another(), another)
+        stack.push_async_callback(outlet.close)
+    topology = load_topology(config)
+    local = None
+    if asks_locally(agent):
+        local = LocalPlacements.follow(service.target, topology, tls=service.tls)
+        await stack.enter_async_context(local)
+    known = await _registries(config, region, topology, stack)
+    ask = asking_registry(known[region]) if region in known else asking_service(client)
+    return Around(
+        config=config,
+        region=region,
+        topology=topology,
+        feed=feed_settings(agent.receiver, region),
+        starts=start_settings(agent.starts, region),
+        find=Finder(ask, time.monotonic),
+        spool=spool,
+        report=spooled_report(spool, time.time_ns),
+        outlet=outlet,
+        client=client,
+        service=service,
+        local=local,
+        registries=known,
+        stack=stack,
+        request_log=RequestLogTail(agent.receiver.request_log)
+        if agent.receiver.request_log
+        else None,
+    )
+
+
+def _own(directory: Path, stack: AsyncExitStack) -> None:
+    """Own the agent's directory; raises InputError where another agent does."""
+    try:
+        lock = lock_data_directory(directory, directory / "lock")
+    except LogConfigurationError as error:
+        remedy = f"give each agent a directory of its own ({error})"
+        raise InputError("agent.state_dir", str(directory), remedy) from error
+    stack.callback(os.close, lock)
+
+
+async def _registries(
+    config: Config, region: Region, topology: Topology, stack: AsyncExitStack
+) -> Registries:
+    """Return each region's registry, as far as its address is known."""
+    found: dict[Region, Registry] = {}
+    for settings in registries(config.agent, region, topology):
+        opening = opened(settings, CONNECTIONS_MAX)
+        found[settings.region] = await stack.enter_async_context(opening)
+    return found
+
+
+async def _until_told(running: Coroutine[None, None, None]) -> None:
+    """Run until a signal says stop, or what runs raises."""
+    task = asyncio.ensure_future(running)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.info("agent_stopping")

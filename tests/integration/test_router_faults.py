@@ -1,0 +1,244 @@
+"""The router when sources hang, die, lie, or nobody tells it anything any more."""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from placement.core.oci import Digest
+from placement.runtime.view import ServingState
+from tests.builders import FRA, IAD, SYD, WEB
+from tests.docker_registry import needs_registry
+from tests.oci_layout import write_image
+from tests.routing import SKOPEO, World, copy, until, world_of
+
+pytestmark = [
+    needs_registry,
+    pytest.mark.skipif(SKOPEO is None, reason="skopeo is not installed"),
+]
+OVERHEAD_SECONDS_MAX = 1.0
+BIG_BYTES = 8_000_000
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """Three regions without login; an image is in fra, which is best, and in iad."""
+    async with world_of(tmp_path) as found:
+        write_image(tmp_path / "app", "v1", (BIG_BYTES, 20_000), seed=1)
+        await found.push(FRA, tmp_path / "app")
+        await found.push(IAD, tmp_path / "app")
+        found.known.tags[WEB, "v1"] = (found.known.tags[WEB, "v1"][0], FRA)
+        yield found
+
+
+async def pulled(world: World, address: str, name: str = "got") -> float:
+    """Pull the image; returns the seconds that it took."""
+    return await copy(
+        f"docker://{address}/{WEB}:v1", f"oci:{world.directory}/{name}:v1"
+    )
+
+
+async def big_blob(world: World, address: str) -> bytes:
+    """Return the bytes of the image's big layer, as the router gives them."""
+    async with httpx.AsyncClient(timeout=30) as client:
+        answer = await client.get(f"http://{address}/v2/{WEB}/blobs/{big(world)}")
+        answer.raise_for_status()
+        return answer.content
+
+
+def big(world: World) -> Digest:
+    """Return the digest of the big layer."""
+    held = world.known.held
+    found = [d for (_, d) in held if world.servers[IAD].blob_path(d).exists()]
+    return Digest(
+        max(found, key=lambda d: world.servers[IAD].blob_path(d).stat().st_size)
+    )
+
+
+@pytest.fixture
+async def seconds(world: World) -> float:
+    """How long a far pull takes while all is well."""
+    async with world.router(fills=False) as (_, address):
+        return await pulled(world, address, "well")
+
+
+@pytest.mark.parametrize("fault", ["hung", "killed"])
+async def test_pull_outlives_its_best_source(
+    world: World, seconds: float, fault: str
+) -> None:
+    """The tag's owner and best source is gone; the pull costs less than 1 s more."""
+    link = world.links[FRA]
+    async with world.router() as (router, address):
+        if fault == "hung":
+            link.hangs = True
+        else:
+            link.close()
+
+        took = await pulled(world, address)
+
+        link.hangs = False  # so that it can be closed
+    assert took < seconds + OVERHEAD_SECONDS_MAX
+    assert router.counts["tag_known"] == 1
+    assert router.counts["source_slow"] + router.counts["source_unreachable"] >= 1
+
+
+async def test_own_registry_that_hangs_is_passed_by(
+    world: World, seconds: float
+) -> None:
+    """A region whose own registry is ill pulls from elsewhere."""
+    async with world.router(IAD) as (_, address):
+        world.links[IAD].hangs = True
+
+        took = await pulled(world, address)
+
+        world.links[IAD].hangs = False
+    assert took < seconds + OVERHEAD_SECONDS_MAX
+
+
+async def test_body_goes_on_from_another_source_where_the_first_died(
+    world: World,
+) -> None:
+    """The client sees one unbroken body, the second source gives only the rest."""
+    link = world.links[FRA]
+    link.cut_bytes = BIG_BYTES // 2
+
+    async with world.router() as (router, address):
+        body = await big_blob(world, address)
+
+        await until(lambda: router.counts["filled"] == 1)
+    assert f"sha256:{hashlib.sha256(body).hexdigest()}" == big(world)
+    assert router.counts["source_broke"] == 1
+    assert world.links[IAD].received_bytes < BIG_BYTES * 0.6
+
+
+async def test_body_that_stands_still_goes_on_from_another_source(
+    world: World,
+) -> None:
+    """A second without a byte in the middle is as good as a broken connection."""
+    link = world.links[FRA]
+    link.hang_bytes = BIG_BYTES // 2
+
+    async with world.router() as (router, address):
+        began = time.monotonic()
+        body = await big_blob(world, address)
+        took = time.monotonic() - began
+
+        link.hangs = False
+    assert f"sha256:{hashlib.sha256(body).hexdigest()}" == big(world)
+    assert router.counts["source_broke"] == 1
+    assert took < 2.0
+
+
+async def test_local_body_goes_on_from_elsewhere(world: World) -> None:
+    """The own registry's death in the middle of a blob breaks no pull either."""
+    world.links[IAD].cut_bytes = BIG_BYTES // 2
+
+    async with world.router(IAD) as (router, address):
+        body = await big_blob(world, address)
+
+    assert f"sha256:{hashlib.sha256(body).hexdigest()}" == big(world)
+    assert router.counts["source_broke"] == 1
+
+
+async def test_damaged_bytes_are_never_stored_nor_a_whole_answer(
+    world: World,
+) -> None:
+    """The connection breaks before the last byte; then another source is asked."""
+    layer = big(world)
+    path = world.servers[FRA].blob_path(layer)
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+
+    async with world.router() as (router, address):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await big_blob(world, address)
+        assert not world.servers[SYD].blob_path(layer).exists()
+        assert router.counts["filled"] == 0
+
+        body = await big_blob(world, address)
+
+        await until(world.servers[SYD].blob_path(layer).exists)
+    assert f"sha256:{hashlib.sha256(body).hexdigest()}" == layer
+    assert router.counts["corrupted"] == 1
+
+
+async def test_damaged_bytes_break_a_stream_without_a_spool_too(world: World) -> None:
+    """Where there is no room on disk, the client is protected all the same."""
+    layer = big(world)
+    path = world.servers[FRA].blob_path(layer)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+    async with world.router(spool_bytes_max=1_000) as (router, address):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await big_blob(world, address)
+        body = await big_blob(world, address)
+
+    assert f"sha256:{hashlib.sha256(body).hexdigest()}" == layer
+    assert (router.counts["corrupted"], router.counts["spool_full"]) == (1, 2)
+
+
+async def test_pulls_go_on_without_the_service(world: World) -> None:
+    """STALE: the tag is asked at its owner, and content is where it was."""
+    world.known.state = ServingState.STALE
+
+    async with world.router() as (router, address):
+        await pulled(world, address)
+
+        assert router.counts["tag_asked"] == 1
+        assert router.counts["tag_known"] == 0
+        world.links[FRA].close()
+        await pulled(world, address, "again")
+    assert router.counts["tag_known"] == 0, "the origin's word counts"
+
+
+async def test_stale_state_never_answers_a_tag(world: World) -> None:
+    """With every registry that has the tag gone, the answer is 503, not a digest."""
+    world.known.state = ServingState.STALE
+    world.links[FRA].close()
+    world.links[IAD].close()
+
+    async with world.router() as (_, address), httpx.AsyncClient() as client:
+        answer = await client.get(f"http://{address}/v2/{WEB}/manifests/v1")
+
+    assert answer.status_code == 503
+    assert answer.json()["errors"][0]["code"] == "UNAVAILABLE"
+
+
+async def test_nothing_known_is_found_all_the_same(world: World) -> None:
+    """Lost notifications cost time, never a pull: all registries are asked."""
+    world.known.held.clear()
+    world.known.tags.clear()
+    world.links[IAD].close()
+
+    async with world.router() as (router, address):
+        await pulled(world, address)
+
+    assert router.counts["fell_back"] == 3
+
+
+async def test_hung_registry_costs_its_time_once(world: World) -> None:
+    """It is left alone until it answers a probe of ours; then it is asked again."""
+    link = world.links[FRA]
+    async with world.router(fills=False) as (router, address):
+        link.hangs = True
+        digest = world.known.tags[WEB, "v1"][0]
+        await copy(f"docker://{address}/{WEB}@{digest}", f"oci:{world.directory}/1:1")
+        slow = router.counts["source_slow"]
+        await copy(f"docker://{address}/{WEB}@{digest}", f"oci:{world.directory}/2:1")
+        assert slow
+        assert router.counts["source_slow"] == slow
+
+        link.hangs = False
+        async with httpx.AsyncClient() as client:
+            before = link.asked["HEAD", f"/v2/{WEB}/manifests/v1"]
+            async with asyncio.timeout(10):
+                while link.asked["HEAD", f"/v2/{WEB}/manifests/v1"] == before:
+                    with contextlib.suppress(httpx.HTTPError):
+                        await client.head(f"http://{address}/v2/{WEB}/manifests/v1")
+                    await asyncio.sleep(0.2)

@@ -1,0 +1,96 @@
+"""Where the lab's registries are, and what lies between them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+IAD: Final = "iad"
+SYD: Final = "syd"
+FRA: Final = "fra"
+SIN: Final = "sin"
+REGIONS: Final = (IAD, SYD, FRA, SIN)
+
+MEGABIT: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What packets meet between two regions, each way."""
+
+    ends: tuple[str, str]
+    round_trip_ms: float
+    bits_per_second: float
+
+    def joins(self, one: str, other: str) -> bool:
+        """Return whether it is between the two."""
+        return {one, other} == set(self.ends)
+
+
+LINKS: Final = (
+    Link((IAD, SYD), 200, 80 * MEGABIT),
+    Link((IAD, FRA), 90, 200 * MEGABIT),
+    Link((IAD, SIN), 237, 80 * MEGABIT),
+    Link((SYD, FRA), 246, 80 * MEGABIT),
+    Link((SYD, SIN), 93, 160 * MEGABIT),
+    Link((FRA, SIN), 155, 100 * MEGABIT),
+)
+"""Round trips as between AWS's us-east-1, ap-southeast-2, eu-central-1 and
+ap-southeast-1 (placement/data/network/paths.csv), iad-syd and iad-fra rounded up.
+Bandwidths are what one client of a registry gets, not what the cable carries."""
+
+
+def link_between(one: str, other: str) -> Link:
+    """Return the link that joins two regions."""
+    return next(link for link in LINKS if link.joins(one, other))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is run.
+
+    The first client pulls every image in every round. The others pull the first image
+    once: they show that it works with them, too.
+    """
+
+    regions: Sequence[str]
+    rounds_of: Mapping[str, int]
+    """By image."""
+    clients: Sequence[str]
+    waits_s: Sequence[float]
+    crowd: int
+    complete: bool
+    """Whether caches are compared, and failures are tried."""
+
+    def pullers(self, image: str) -> list[str]:
+        """Return who pulls an image without us, in order; several times, perhaps."""
+        first, *others = self.clients
+        again = [first] * self.rounds_of[image]
+        return [*again, *others] if image == self.small else again
+
+    @property
+    def images(self) -> list[str]:
+        """All images, the smallest first."""
+        return list(self.rounds_of)
+
+    @property
+    def small(self) -> str:
+        """The smallest image."""
+        return self.images[0]
+
+
+FULL: Final = Plan(
+    regions=(IAD, SYD, FRA),
+    rounds_of={"app": 3, "big": 2},
+    clients=("skopeo", "podman", "containerd"),
+    waits_s=(0.0, 10.0, 30.0),
+    crowd=50,
+    complete=True,
+)
+QUICK: Final = Plan(
+    regions=(IAD, SYD),
+    rounds_of={"tiny": 1},
+    clients=("skopeo",),
+    waits_s=(0.0,),
+    crowd=5,
+    complete=False,
+)

@@ -58,27 +58,36 @@ class OpenDoor:
 @asynccontextmanager
 async def open_door(target: str, **options: Any) -> AsyncIterator[OpenDoor]:  # noqa: ANN401 - of LocalPlacements.start
     """Open a door before the service at *target*."""
+    async with (
+        await LocalPlacements.start(target, **options) as local,
+        door_to(local, target) as door,
+    ):
+        yield door
+
+
+@asynccontextmanager
+async def door_to(local: LocalPlacements, target: str) -> AsyncIterator[OpenDoor]:
+    """Open a door that answers from *local*, before the service at *target*."""
     ports: dict[str, int] = {}
     settings = DoorSettings(ANY_PORT, ANY_PORT)
-    async with await LocalPlacements.start(target, **options) as local:
-        door = Door(settings, local, target, on_listening=ports.__setitem__)
-        running = asyncio.create_task(door.run())
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while len(ports) < len((GRPC_KEY, HTTP_KEY)):
-                    assert not running.done(), running
-                    await asyncio.sleep(0.01)
-            address = f"127.0.0.1:{ports[GRPC_KEY]}"
-            url = f"http://127.0.0.1:{ports[HTTP_KEY]}"
-            async with (
-                grpc.aio.insecure_channel(address) as channel,
-                httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as http,
-            ):
-                yield OpenDoor(local, ports, channel, http)
-        finally:
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
+    door = Door(settings, local, target, on_listening=ports.__setitem__)
+    running = asyncio.create_task(door.run())
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(ports) < len((GRPC_KEY, HTTP_KEY)):
+                assert not running.done(), running
+                await asyncio.sleep(0.01)
+        address = f"127.0.0.1:{ports[GRPC_KEY]}"
+        url = f"http://127.0.0.1:{ports[HTTP_KEY]}"
+        async with (
+            grpc.aio.insecure_channel(address) as channel,
+            httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as http,
+        ):
+            yield OpenDoor(local, ports, channel, http)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
 
 
 @asynccontextmanager

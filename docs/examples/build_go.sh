@@ -3,7 +3,8 @@
 #
 #   docs/examples/build_go.sh ./ask-go && ./ask-go/ask 127.0.0.1:7452 acme/web sha256:… syd
 #
-# Needs go, protoc, and its plugins:
+# Needs go 1.23 or newer, protoc with its google/protobuf (Debian: protobuf-compiler and
+# libprotobuf-dev), and the plugins:
 #   go install google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.11
 #   go install google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.0
 set -eu

@@ -25,6 +25,7 @@ from tests.builders import (
     LATEST,
     SECOND_NS,
     SYD,
+    TOPOLOGY,
     WEB,
     A,
     B,
@@ -34,8 +35,9 @@ from tests.builders import (
     replicated,
     tagged,
 )
-from tests.doors import PATIENCE_S, OpenDoor, door_of
-from tests.serving import LAYER_BYTES, LAYERS, Service, refused, serving
+from tests.doors import PATIENCE_S, OpenDoor, door_of, door_to
+from tests.real_service import free_port
+from tests.serving import LAYER_BYTES, LAYERS, Service, Stage, refused, serving
 
 STALE = basis_pb.SERVING_STATE_STALE
 LIVE = basis_pb.SERVING_STATE_LIVE
@@ -108,6 +110,30 @@ async def test_answers_go_on_when_the_service_is_gone(
     await door.until(lambda: door.local.basis.live)
     assert (await door.placement.RankSources(RANK)).basis.state == LIVE
     await restarted.stop(0)
+
+
+async def test_door_is_there_before_its_service() -> None:
+    """It names the fallback, denies nothing, and says that it knows nothing yet."""
+    port = free_port()
+    target = f"127.0.0.1:{port}"
+    stage = Stage()
+    await stage.happen(pushed("a", IAD, references=LAYERS, tag=LATEST))
+    local = LocalPlacements.follow(target, TOPOLOGY, clock=lambda: stage.now_ns)
+    async with local, door_to(local, target) as door:
+        ranked = await door.placement.RankSources(RANK)
+        assert (len(ranked.sources), ranked.fallback.region) == (0, IAD)
+        assert ranked.basis.state == basis_pb.SERVING_STATE_REBUILDING
+        for request in (BY_DIGEST, BY_TAG):
+            found = await refused(door.placement.EstimateStarts(request))
+            assert found.info.reason == "STATE_BEHIND"
+        assert (await door.http.get("/healthz")).status_code == 503
+
+        server = stage.server(ServerSettings(port=port))
+        await server.start()
+        await local.wait_live(PATIENCE_S)
+        assert (await door.placement.RankSources(RANK)).sources[0].region == IAD
+        assert (await door.http.get("/healthz")).status_code == 200
+        await server.stop(0)
 
 
 async def test_tag_is_never_answered_from_stale_state(

@@ -193,6 +193,7 @@ class DoorAnswers:
         if is_digest(reference):
             digest = Digest(reference)
             if mirror.find(repository, digest_key(digest)) == NOWHERE:
+                settling.deny(basis)
                 raise ContentUnknownError(repository, digest)
             return Resolved(self._descriptor(repository, digest, settling), None)
         settling.trust(basis)

@@ -22,6 +22,7 @@ from placement.agent.door.queries import QUERIES, request_of
 from placement.agent.door.refusing import Refused, refused
 from placement.api.listener import is_loopback
 from placement.core.errors import InputError, PlacementError
+from placement.runtime.view import ServingState
 from placement.wire.json import fill, plain
 from placement.wire.requests import REQUEST_BYTES_MAX
 
@@ -66,13 +67,15 @@ class JsonDoor:
     async def health(self, _request: Request) -> Response:
         """Say what answers rest on now."""
         basis = self._desk.local.basis
+        serves = basis.state is not ServingState.REBUILDING
         return JSONResponse(
             {
-                "status": "SERVING",
+                "status": "SERVING" if serves else "NOT_SERVING",
                 "state": basis.state.name,
                 "staleness_seconds": round(basis.staleness_ns / 1e9, 3),
                 "sequence": basis.sequence,
-            }
+            },
+            200 if serves else 503,
         )
 
     async def _answer(self, name: str, value: object) -> dict[str, Any]:
@@ -180,6 +183,9 @@ async def serve_json(
     except OSError as error:
         remedy = f"listen somewhere else ({error.strerror})"
         raise InputError("agent.door.http_listen", f"{host}:{port}", remedy) from None
+    # asyncio sets it on sockets of a named protocol, and create_server names none: then
+    # an answer's second packet waits 40 ms for a delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
         app,
         access_log=False,

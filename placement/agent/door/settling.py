@@ -40,11 +40,12 @@ class Settling:
     async def settled(self, consistency: Consistency) -> LocalBasis:
         """Return what the answer rests on, once that is as fresh as was asked.
 
-        Raises ElsewhereError while the service may know more. Alone, what is not
-        reached is marked STALE, or raises StateBehindError where the caller wants that.
-        Raises TokenInvalidError.
+        Raises ElsewhereError while the service may know more, as before the replica's
+        first snapshot. Alone, what is not reached is marked STALE, or raises
+        StateBehindError where the caller wants that. Raises TokenInvalidError.
         """
-        if await self._reached(consistency):
+        empty = self._local.basis.state is ServingState.REBUILDING
+        if (self.alone or not empty) and await self._reached(consistency):
             return self._local.basis
         if not self.alone:
             raise ElsewhereError
@@ -65,6 +66,14 @@ class Settling:
         if not self.alone:
             raise ElsewhereError
         raise LocalStaleError(basis)
+
+    def deny(self, basis: LocalBasis) -> None:
+        """Raise StateBehindError unless it may be said that there is no such content.
+
+        Before the replica's first snapshot it knows of none.
+        """
+        if basis.state is ServingState.REBUILDING:
+            raise StateBehindError(basis)
 
     def leave_to_service(self) -> None:
         """Raise ElsewhereError unless the service was asked already."""

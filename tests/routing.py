@@ -19,6 +19,7 @@ from placement.agent.registry.opening import opened
 from placement.agent.router.places import Placements
 from placement.agent.router.router import Router
 from placement.agent.router.settings import RouterSettings
+from placement.agent.underway import Underway
 from placement.client.feed import LocalBasis
 from placement.client.local_answers import LocalTag
 from placement.core.errors import ManifestUnknownError
@@ -102,6 +103,7 @@ class World:
     registries: dict[Region, Registry]
     events: list[Event] = field(default_factory=list)
     known: KnownPlacements = field(init=False)
+    underway: Underway = field(default_factory=Underway)
 
     def __post_init__(self) -> None:
         """Know nothing yet."""
@@ -150,6 +152,7 @@ class World:
             local or self.known,
             self.registries,
             self.report,
+            underway=self.underway,
             clock=clock,
         )
         ports: asyncio.Queue[int] = asyncio.Queue()

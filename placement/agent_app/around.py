@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from placement.agent.feeds.translation import FeedSettings
 from placement.agent.outlets import Outlet
@@ -11,6 +11,7 @@ from placement.agent.reporting import Report
 from placement.agent.request_tail import RequestLogTail
 from placement.agent.starts.settings import StartSettings
 from placement.agent.starts.sightings import Find
+from placement.agent.underway import Underway
 from placement.client import ClientTls, LocalPlacements, PlacementClient
 from placement.config import Config
 from placement.core.topology import Region, Topology
@@ -50,3 +51,5 @@ class Around:
     request_log: RequestLogTail | None
     stack: AsyncExitStack
     """Closes what parts open, once all of them have ended."""
+    underway: Underway = field(default_factory=Underway)
+    """What the replicator and the mirror bring, so that neither brings it twice."""

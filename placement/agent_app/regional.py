@@ -63,6 +63,7 @@ def replicator(around: Around) -> list[Part]:
         around.report,
         decisions=by[chosen.source](around),
         lookup=LocalLookup(around.local, around.region),
+        underway=around.underway,
     )
     return [Part("replicator", part.run)]
 
@@ -115,7 +116,13 @@ def router(around: Around) -> list[Part]:
         return []
     assert around.local is not None, "a router asks locally"
     settings = router_settings(agent, around.region)
-    part = Router(settings, around.local, around.registries, around.report)
+    part = Router(
+        settings,
+        around.local,
+        around.registries,
+        around.report,
+        underway=around.underway,
+    )
     return [Part("router", part.run)]
 
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
-from weakref import WeakValueDictionary
 
 import structlog
 
@@ -18,6 +17,8 @@ from placement.agent.replicator.duties import Lookup
 from placement.agent.replicator.failures import CopyFailedError, at_source, at_target
 from placement.agent.replicator.progress import Lanes, Progress, Transfer
 from placement.agent.replicator.streaming import BlobStream, Supply
+from placement.agent.replicator.waiting import FIRST
+from placement.agent.underway import Underway
 from placement.core.errors import PlacementError
 from placement.core.facts.values import FailureCause
 from placement.core.oci import Descriptor, Digest, Repository
@@ -39,15 +40,16 @@ class Mover:
         lookup: Lookup,
         budgets: Budgets,
         chance: Callable[[], float],
+        underway: Underway,
     ) -> None:
-        """Move into *target*."""
+        """Move into *target*; *underway* knows what others bring there."""
         self._target = target
         self._lookup = lookup
         self._budgets = budgets
         self._chance = chance
         self._lanes = Lanes()
         self._origins: OrderedDict[Digest, Repository] = OrderedDict()
-        self._flights: WeakValueDictionary[Digest, asyncio.Lock] = WeakValueDictionary()
+        self._underway = underway
         self._holders: dict[Digest, Progress] = {}
         """The copy that moves a blob just now, where one does."""
 
@@ -59,11 +61,11 @@ class Mover:
         progress: Progress,
     ) -> None:
         """Return once *blob* is in *repository*, verified; raises CopyFailedError."""
-        lock = self._flights.setdefault(blob.digest, asyncio.Lock())
         holder = self._holders.get(blob.digest)
         if holder is not None:  # it must not be slower than who waits for it
-            holder.rank = min(holder.rank, progress.rank)
-        async with lock, self._held(blob.digest, progress):
+            holder.hurry(progress.rank)
+        moving = self._underway.held(blob.digest, lambda: progress.hurry(FIRST))
+        async with moving, self._held(blob.digest, progress):
             with at_target():
                 size = await self._target.find_blob(repository, blob.digest)
             if size is None:

@@ -35,6 +35,10 @@ class Progress:
     transfers: list[Transfer] = field(default_factory=list)
     """What was measured and is not yet told of."""
 
+    def hurry(self, rank: int) -> None:
+        """Go on at *rank*, if that is before its own."""
+        self.rank = min(self.rank, rank)
+
     def taken_arrived(self) -> list[Descriptor]:
         """Return what arrived since the last time."""
         taken, self.arrived = self.arrived, []

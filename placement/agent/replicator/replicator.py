@@ -31,6 +31,7 @@ from placement.agent.replicator.quiet import Quiet
 from placement.agent.replicator.telling import Teller
 from placement.agent.replicator.waiting import FIRST, Key, Waiting
 from placement.agent.reporting import Report
+from placement.agent.underway import Underway
 from placement.core.errors import PlacementError
 from placement.core.facts.values import FailureCause
 from placement.core.oci import Digest, Repository
@@ -70,6 +71,7 @@ class Replicator:
         *,
         decisions: Decisions | None = None,
         lookup: Lookup | None = None,
+        underway: Underway | None = None,
         clock: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -82,7 +84,7 @@ class Replicator:
         self._chance = chance
         teller = Teller(settings.region, report, clock)
         budgets = Budgets(settings.bytes_per_second, time.monotonic)
-        mover = Mover(own, known, budgets, chance)
+        mover = Mover(own, known, budgets, chance, underway or Underway())
         copier = Copier(own, mover, settings.blobs)
         self._crew = Crew(settings.region, registries, known, copier, teller, chance)
         self._quiet = Quiet()

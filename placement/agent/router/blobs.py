@@ -20,6 +20,7 @@ from placement.agent.router.answers import (
 from placement.agent.router.asking import Asker
 from placement.agent.router.asks import Answer, Ask, Client, Refusal
 from placement.agent.router.bodies import Body, span_of, verified
+from placement.agent.router.copies import Copies
 from placement.agent.router.flights import Flight, Flights, path_of
 from placement.agent.router.places import Places, Wanted
 from placement.agent.router.redirects import Redirects
@@ -42,6 +43,7 @@ class Blobs:
         places: Places,
         *,
         flights: Flights,
+        copies: Copies,
         redirects: Redirects,
         reports: Reports,
         counts: Counter[str],
@@ -51,6 +53,7 @@ class Blobs:
         self._asker = asker
         self._places = places
         self._flights = flights
+        self._copies = copies
         self._redirects = redirects
         self._reports = reports
         self._counts = counts
@@ -78,6 +81,7 @@ class Blobs:
                 found = await self._joined(client, flight)
             else:
                 found = await self._from_here(client, wanted)
+                found = found or await self._copies.joined(client, wanted)
                 found = found or await self._from_elsewhere(client, wanted)
             if found is None:
                 continue

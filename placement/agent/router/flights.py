@@ -22,6 +22,7 @@ from placement.agent.router.asks import Answer, Ask, Client, Refusal
 from placement.agent.router.bodies import Body, span_of
 from placement.agent.router.places import Places, Wanted
 from placement.agent.router.spool import Spool
+from placement.agent.underway import Underway
 from placement.core.topology import Region
 
 FLIGHTS_MAX: Final = 1024
@@ -103,9 +104,15 @@ class Flights:
     """All contents that are being fetched, each once."""
 
     def __init__(
-        self, asker: Asker, places: Places, settings: FlightSettings, land: Land
+        self,
+        asker: Asker,
+        places: Places,
+        settings: FlightSettings,
+        land: Land,
+        underway: Underway,
     ) -> None:
-        """Fetch by *asker*; give what has come to *land*."""
+        """Fetch by *asker*; give what has come to *land*, and tell *underway*."""
+        self._underway = underway
         self._asker = asker
         self._places = places
         self._settings = settings
@@ -119,8 +126,11 @@ class Flights:
         return self._open.get(wanted)
 
     def begin(self, wanted: Wanted, client: Client) -> Flight | None:
-        """Return a new flight, fetched with *client*'s rights; None: too many."""
-        if len(self._open) >= FLIGHTS_MAX:
+        """Return a new flight, fetched with *client*'s rights.
+
+        None: there are too many, or somebody else brings the content.
+        """
+        if len(self._open) >= FLIGHTS_MAX or not self._underway.take(wanted.digest):
             return None
         opened = asyncio.get_running_loop().create_future()
         flight = self._open[wanted] = Flight(wanted, client, opened)
@@ -157,6 +167,7 @@ class Flights:
                 self._reserved_bytes -= spool.size_bytes
                 spool.leave()
             del self._open[flight.wanted]
+            self._underway.leave(flight.wanted.digest)
 
     async def _answered(self, flight: Flight) -> Answer | None:
         """Return the first source's answer, or None when it was refused."""

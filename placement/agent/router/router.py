@@ -26,6 +26,7 @@ from placement.agent.router.answers import oci_error
 from placement.agent.router.asking import Asker
 from placement.agent.router.asks import Ask, Client, Refusal
 from placement.agent.router.blobs import Blobs, relayed
+from placement.agent.router.copies import Copies
 from placement.agent.router.filling import Filling
 from placement.agent.router.flights import Flights, FlightSettings, Landed
 from placement.agent.router.health import Health
@@ -38,6 +39,7 @@ from placement.agent.router.reports import Reports
 from placement.agent.router.serving import Listening, serve
 from placement.agent.router.settings import RouterSettings
 from placement.agent.router.tags import Tags
+from placement.agent.underway import Underway
 from placement.core.errors import InputError
 from placement.core.oci import (
     Digest,
@@ -73,6 +75,7 @@ class Router:
         registries: Mapping[Region, Registry],
         report: Report,
         *,
+        underway: Underway | None = None,
         clock: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -94,7 +97,8 @@ class Router:
         flying = FlightSettings(
             settings.directory, settings.spool_bytes_max, clock, self.counts
         )
-        self._flights = Flights(self._asker, self._places, flying, self._land)
+        shared = underway or Underway()
+        self._flights = Flights(self._asker, self._places, flying, self._land, shared)
         self._tags = Tags(self._asker, self._places)
         self._manifests = Manifests(
             self._asker,
@@ -108,6 +112,9 @@ class Router:
             self._asker,
             self._places,
             flights=self._flights,
+            copies=Copies(
+                self._asker, self._places, shared, self._reports, self.counts
+            ),
             redirects=Redirects(settings, self._asker, self._places),
             reports=self._reports,
             counts=self.counts,

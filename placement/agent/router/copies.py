@@ -1,0 +1,105 @@
+"""Blobs that a copy brings into our registry just now: a client waits for that one.
+
+It has its headers at once, and its bytes from our own registry as soon as the copy is
+there, which is what is left of it; where the copy fails, from the next best registry.
+"""
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final
+
+from starlette.responses import Response
+
+from placement.agent.registry.asking import count_of
+from placement.agent.router.answers import API_VERSION, Streamed
+from placement.agent.router.asking import Asker
+from placement.agent.router.asks import Ask, Client, Refusal
+from placement.agent.router.bodies import Body, BrokenError, verified
+from placement.agent.router.flights import path_of
+from placement.agent.router.places import Places, Wanted
+from placement.agent.router.reports import Reports
+from placement.agent.underway import Underway
+from placement.core.topology import Region
+
+UNKNOWN: Final = "BLOB_UNKNOWN"
+
+
+class Copies:
+    """What others bring, for clients who want it."""
+
+    def __init__(
+        self,
+        asker: Asker,
+        places: Places,
+        underway: Underway,
+        reports: Reports,
+        counts: Counter[str],
+    ) -> None:
+        """Wait for what *underway* has, and ask by *asker*."""
+        self._asker = asker
+        self._places = places
+        self._underway = underway
+        self._reports = reports
+        self._counts = counts
+
+    async def joined(self, client: Client, wanted: Wanted) -> Response | None:
+        """Return the answer to *client*, or None where nobody brings the blob.
+
+        A registry is asked with the client's own rights before it is told anything.
+        """
+        if "Range" in client.passed or not self._underway.has(wanted.digest):
+            return None
+        ask = Ask("HEAD", path_of(wanted), replace(client, passed={}))
+        candidates = self._places.candidates(wanted)
+        answer = await self._asker.first(candidates, ask, (200,))
+        if isinstance(answer, Refusal):
+            self._counts["unknown"] += 1
+            return answer.response(UNKNOWN)
+        await answer.response.aclose()
+        size = count_of(answer.response.headers.get("Content-Length", ""))
+        if not size or not self._underway.has(wanted.digest):
+            return None
+        self._counts["awaited"] += 1
+        headers = {
+            **API_VERSION,
+            "Content-Length": str(size),
+            "Content-Type": "application/octet-stream",
+            "Docker-Content-Digest": wanted.digest,
+        }
+        return Streamed(self._chunks(client, wanted, size), 200, headers, _nothing)
+
+    async def _chunks(
+        self, client: Client, wanted: Wanted, size: int
+    ) -> AsyncGenerator[bytes, None]:
+        """Give all bytes of the blob, once it is here; raises BrokenError."""
+        await self._underway.settled(wanted.digest, urgent=True)
+        plain = replace(client, passed={})
+        path = path_of(wanted)
+
+        def regions() -> list[Region]:
+            return self._places.candidates(wanted)
+
+        answer = await self._asker.first(regions(), Ask("GET", path, plain), (200,))
+        if isinstance(answer, Refusal):
+            message = f"the copy of {wanted.digest} did not come, and nobody gives it"
+            raise BrokenError(message)
+        body = Body(self._asker, path, lambda: plain, regions, answer, 0, size)
+        whole = verified(body.chunks(), wanted.digest, self._damaged(body, wanted))
+        async with aclosing(whole) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        if answer.region != self._places.region:
+            self._reports.pulled(wanted, answer.region, size, client.user_agent)
+
+    def _damaged(self, body: Body, wanted: Wanted) -> Callable[[], None]:
+        def damaged() -> None:
+            self._counts["corrupted"] += 1
+            self._places.damaged(body.used, wanted)
+
+        return damaged
+
+
+async def _nothing() -> None:
+    """Close nothing."""

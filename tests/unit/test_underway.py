@@ -58,9 +58,9 @@ async def test_failed_bringing_lets_the_next_one_begin() -> None:
 
     async def breaking() -> None:
         async with underway.held(A):
-            raise OSError
+            raise OSError(28)
 
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="28"):
         await breaking()
 
     assert underway.take(A)

@@ -18,12 +18,13 @@ from tests.real_service import DEADLINE_SECONDS, POLL_SECONDS, free_port
 
 @dataclass
 class RealAgent:
-    """One ``placement agent`` in iad, with its files under *directory*."""
+    """One ``placement agent``, with its files under *directory*."""
 
     directory: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of the configuration, without PLACEMENT_."""
     port: int = 0
+    region: str = "iad"
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -46,7 +47,7 @@ class RealAgent:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
         command = [
-            *(sys.executable, "-m", "placement", "agent", "--region", "iad"),
+            *(sys.executable, "-m", "placement", "agent", "--region", self.region),
             *("--listen", f"127.0.0.1:{self.port}", "--log-format", "json"),
         ]
         told = {"AGENT__STATE_DIR": "state", **self.settings, **settings}

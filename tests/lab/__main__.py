@@ -22,6 +22,7 @@ INSIDE_FOLDER: Final = "/run/lab"
 """In the lab's own mount namespace, in memory: it is gone with the namespace."""
 MEMORY_BYTES_LEAST: Final = 6 << 30
 """With less available, what registries and clients store goes to disk instead."""
+ROUNDS_MAX: Final = 5
 TRIED_SECONDS: Final = 10.0
 LEAVE_SECONDS: Final = 10.0
 
@@ -122,6 +123,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="2 regions, a small image")
     parser.add_argument("--proxies", action="store_true", help="without namespaces")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every row")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        choices=range(1, ROUNDS_MAX + 1),
+        default=1,
+        help="take each figure so many times as often",
+    )
     parser.add_argument("--logs", type=Path, metavar="DIR", help="keep all logs there")
     parser.add_argument(
         "--part",
@@ -157,6 +165,7 @@ def main() -> int:
             "folder": folder,
             "json_descriptor": descriptors[0] if descriptors else -1,
             "logs": str(asked.logs.absolute()) if asked.logs else "",
+            "rounds": asked.rounds,
             "root": os.geteuid() == 0,
             "parts": asked.part or ["baselines", "ours"],
         }

@@ -68,11 +68,10 @@ class Baselines:
         plain = [way for way in WAYS if way.port == REGISTRY_PORT]
         number = 0
         for kind in plan.images:
-            for client in plan.pullers(kind):
+            for client, compares in plan.pullers(kind):
                 number += 1
                 repository = f"baseline/{kind}-{number}"
                 say(f"{SCENARIO}: {kind} by {client}")
-                compares = plan.complete and client == plan.clients[0]
                 ways = WAYS if compares else plain
                 for version in made(
                     self._folder, kind, repository, FIRST_SEED + number

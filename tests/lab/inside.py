@@ -50,6 +50,8 @@ class Order:
     json_descriptor: int
     """Where to write every row; below 0: nowhere."""
     parts: tuple[str, ...] = ("baselines", "ours")
+    rounds: int = 1
+    """How many times as often as planned each figure is taken."""
     root: bool = True
     """Whether we are, and not only in a namespace of our own."""
     logs: str = ""
@@ -60,7 +62,10 @@ class Order:
         """What is to be run, with the clients that can be."""
         plan = places.QUICK if self.plan == "quick" else places.FULL
         usable = [client for client in plan.clients if self.lacks(client) is None]
-        return replace(plan, clients=usable)
+        rounds_of = {
+            image: count * self.rounds for image, count in plan.rounds_of.items()
+        }
+        return replace(plan, clients=usable, rounds_of=rounds_of)
 
     def lacks(self, client: str) -> str | None:
         """Return why a client cannot be used; None: it can."""

@@ -61,9 +61,19 @@ class Plan:
     complete: bool
     """Whether caches are compared, and failures are tried."""
 
-    def pullers(self, image: str) -> list[str]:
-        """Return who pulls an image without us, in order; several times, perhaps."""
-        return [self.clients[0]] * self.rounds_of[image] + self.others(image)
+    def pullers(self, image: str) -> list[tuple[str, bool]]:
+        """Return who pulls an image without us, in order, and whether from caches too.
+
+        Those take long: the first client asks them in every round for the small image,
+        in every other one for larger images.
+        """
+        every = 1 if image == self.small else 2
+        rounds = range(self.rounds_of[image])
+        first = [
+            (self.clients[0], self.complete and number % every == 0)
+            for number in rounds
+        ]
+        return [*first, *((client, False) for client in self.others(image))]
 
     def others(self, image: str) -> list[str]:
         """Return who pulls an image once, to show that it works with them."""

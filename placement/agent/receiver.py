@@ -4,7 +4,8 @@ A registry keeps what is not answered 2xx or 3xx, repeats it for ever and sends 
 else meanwhile. So 200 means: on our disk, whatever it says; what cannot be understood
 is set aside later. Anything that somebody can set right is refused, so that the sender
 keeps it: the spool (503), the secret (401), the region (403: the notifications of
-another registry would place content where it is not), the feed (404), the size (413).
+another registry would place content where it is not), the feed (404), the size (413);
+and of a scheduler's own JSON, what it got wrong (422): nothing of that body is taken.
 """
 
 import asyncio
@@ -13,8 +14,15 @@ import hashlib
 import hmac
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 import structlog
@@ -25,6 +33,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from placement.agent.feeds.captured import REGION_HEADER
+from placement.agent.feeds.translation import Malformed
+from placement.agent.starts.catalogue import Check
 from placement.core.errors import InputError, PlacementError
 from placement.core.topology import Region
 from placement.faults import FaultPoint, reach
@@ -39,6 +49,7 @@ CONNECTIONS_MAX: Final = 64
 STOP_SECONDS_MAX: Final = 2
 
 DISTRIBUTION: Final = "distribution"
+FAULTS_SHOWN_MAX: Final = 100
 STARTS: Final = "starts/"
 """How the feeds of schedulers begin in the spool."""
 SIGNATURES: Final = ("X-Placement-Signature", "X-Hub-Signature-256")
@@ -60,6 +71,8 @@ class ReceiverSettings:
     """A bearer token; empty: none is asked for."""
     signature_key: bytes = field(default=b"", repr=False)
     """The key of an HMAC-SHA256 over the body; either proof will do if both are set."""
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    """By feed, what finds the faults of a body whose sender can mend them."""
 
 
 class Receiver:
@@ -89,6 +102,9 @@ class Receiver:
                 refusal = self._refusal(request, feed, body)
                 if refusal is not None or body is None:
                     return refusal or Response(status_code=413)
+                faults = self._settings.checks.get(feed, _no_faults)(body)
+                if faults:
+                    return self._misunderstood(faults)
                 note = Note(feed, body, self._clock(), _kept_headers(request))
                 await self._put([note])
         except (PlacementError, TimeoutError) as error:
@@ -146,12 +162,23 @@ class Receiver:
             for name in SIGNATURES
         )
 
+    def _misunderstood(self, faults: Sequence[Malformed]) -> Response:
+        """Answer a body of which nothing is taken, since not all can be understood."""
+        self.counts["refused"] += 1
+        shown = [asdict(fault) for fault in faults[:FAULTS_SHOWN_MAX]]
+        log.warning("starts_refused", faults=len(faults), **shown[0])
+        return JSONResponse({"malformed": shown, "spooled": 0}, 422)
+
     def _refused(self, status: int, field: str, value: str, remedy: str) -> Response:
         self.counts["refused"] += 1
         error = InputError(field, value, remedy)
         log.warning("notifications_refused", status=status, **error.metadata)
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - HTTP
         return JSONResponse({"error": str(error)}, status, headers)
+
+
+def _no_faults(_body: bytes) -> tuple[Malformed, ...]:
+    return ()
 
 
 Health = Callable[[], dict[str, object]]

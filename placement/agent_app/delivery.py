@@ -2,6 +2,7 @@
 
 import random
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -21,7 +22,7 @@ from placement.agent.supervision import Part
 from placement.agent.translators import Translate, at_once, from_bundle, once_logged
 from placement.agent_app.around import Around
 from placement.agent_app.settings import receiver_settings
-from placement.agent_app.starts import start_feeds
+from placement.agent_app.starts import start_checks, start_feeds
 from placement.config import split_address
 from placement.core.errors import InputError
 from placement.nats_settings import nats_settings
@@ -35,7 +36,10 @@ def delivery(around: Around) -> list[Part]:
     config, spool = around.config.agent, around.spool
     feeds = _translations(around)
     posted = feeds.keys() - {EVENTS}
-    settings = receiver_settings(config.receiver, around.region, posted)
+    settings = replace(
+        receiver_settings(config.receiver, around.region, posted),
+        checks=start_checks(around.starts),
+    )
     receiver = Receiver(settings, spool.put, time.time_ns)
     sender = Sender(spool, around.outlet, feeds, random.random)
     page = metrics_page(

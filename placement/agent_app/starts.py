@@ -11,7 +11,7 @@ import httpx
 
 from placement.agent.receiver import STARTS
 from placement.agent.reporting import Report
-from placement.agent.starts.catalogue import starts
+from placement.agent.starts.catalogue import Check, checks, starts
 from placement.agent.starts.counting import MachineCounter
 from placement.agent.starts.images import parse_image
 from placement.agent.starts.kubernetes_reader import KubernetesReader
@@ -43,6 +43,11 @@ def start_settings(chosen: StartsConfig, region: Region) -> StartSettings:
             for name, text in chosen.images.items()
         },
     )
+
+
+def start_checks(settings: StartSettings) -> dict[str, Check]:
+    """Return what is looked at before a scheduler's body is taken, by feed."""
+    return {f"{STARTS}{name}": check for name, check in checks(settings).items()}
 
 
 def start_feeds(settings: StartSettings, find: Find) -> dict[str, Translate]:

@@ -24,6 +24,9 @@ from placement.agent.receiver import (
     receiver_app,
     serve_receiver,
 )
+from placement.agent.starts.catalogue import checks
+from placement.agent.starts.settings import StartSettings
+from placement.core.event import Name
 from placement.core.topology import Region
 from placement.spooling import Note, SpoolLimits
 
@@ -34,10 +37,17 @@ CONTENT_TYPE = "application/vnd.docker.distribution.events.v1+json"
 FEEDS = ("distribution", "harbor", "starts/machines")
 
 
+STARTS = StartSettings(region=Region("iad"), publisher=Name("tests"))
+
+
 def settings(token: str = "", key: bytes = b"") -> ReceiverSettings:
     """Return the settings of a door in iad."""
     return ReceiverSettings(
-        region=Region("iad"), feeds=FEEDS, token=token, signature_key=key
+        region=Region("iad"),
+        feeds=FEEDS,
+        token=token,
+        signature_key=key,
+        checks={"starts/machines": checks(STARTS)["machines"]},
     )
 
 
@@ -88,6 +98,27 @@ def envelopes() -> list[bytes]:
     return [json.dumps(item["body"]).encode() for item in document["envelopes"]]
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"{", "body"),
+        (b'{"began": []}', "began"),
+        (b'{"started": [{"machine_id": "m-1"}]}', "started[0]."),
+    ],
+)
+async def test_scheduler_is_told_what_it_got_wrong(
+    door: httpx.AsyncClient, spool: MemorySpool, body: bytes, field: str
+) -> None:
+    """It can mend that, unlike a registry: field, value, remedy, and nothing taken."""
+    answer = await door.post("/v1/starts/machines", content=body)
+
+    assert answer.status_code == 422
+    [fault] = answer.json()["malformed"]
+    assert field in fault["field"]
+    assert fault["remedy"]
+    assert await notes(spool) == []
+
+
 async def test_spooled_notifications_are_answered_200(
     door: httpx.AsyncClient, spool: MemorySpool
 ) -> None:
@@ -107,8 +138,9 @@ async def test_every_feed_has_its_path(
     door: httpx.AsyncClient, spool: MemorySpool
 ) -> None:
     """Registries by name, schedulers by kind; the bare address is Distribution's."""
+    stop = b'{"stopped": {"machine_id": "m-1", "time": "2026-11-23T15:41:00Z"}}'
     for path in ("/", "/v1/notifications/harbor", "/v1/starts/machines"):
-        assert (await door.post(path, content=b"{}")).status_code == 200
+        assert (await door.post(path, content=stop)).status_code == 200
 
     found = [note.feed for note in await notes(spool)]
     assert found == ["distribution", "harbor", "starts/machines"]

@@ -15,6 +15,9 @@ from placement.agent.starts.sightings import Find, found_digests, settled
 from placement.core.errors import InputError
 from placement.core.oci import Digest, Repository, Tag
 
+Check = Callable[[bytes], tuple[Malformed, ...]]
+"""What of a body cannot be understood; pure, and raises nothing."""
+
 Starts = Callable[[bytes, Mapping[str, str]], Awaitable[Translation]]
 """What a body and its headers mean; may ask for the digests of tags. Raises nothing."""
 
@@ -36,6 +39,22 @@ def starts(
         return await settled(found, find, settings)
 
     return {"machines": from_machines, "fly": from_fly}
+
+
+def checks(settings: StartSettings) -> dict[str, Check]:
+    """Return what is looked at before a body is taken, by the kind of the body.
+
+    Of those whose senders can mend what they said: a registry or a log shipper cannot.
+    """
+
+    def machines_in(body: bytes) -> tuple[Malformed, ...]:
+        try:
+            document = decoded(body)
+        except InputError as error:
+            return (Malformed.of(None, error),)
+        return machines.translate(document, settings, lambda *_: None).malformed
+
+    return {"machines": machines_in}
 
 
 async def _from_machines(

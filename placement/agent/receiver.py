@@ -9,7 +9,6 @@ and of a scheduler's own JSON, what it got wrong (422): nothing of that body is 
 """
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import socket
@@ -18,7 +17,6 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
-    Iterator,
     Mapping,
     Sequence,
 )
@@ -26,7 +24,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -38,6 +35,7 @@ from placement.agent.starts.catalogue import Check
 from placement.core.errors import InputError, PlacementError
 from placement.core.topology import Region
 from placement.faults import FaultPoint, reach
+from placement.hosting import Hosting, host_app, port_of
 from placement.ports import Clock
 from placement.spooling import NOTE_BYTES_MAX, Note, SpoolFigures
 
@@ -46,7 +44,6 @@ HEADER_LENGTH_MAX: Final = 1_024
 ANSWER_SECONDS_MAX: Final = 10.0
 RETRY_AFTER_SECONDS: Final = 1
 CONNECTIONS_MAX: Final = 64
-STOP_SECONDS_MAX: Final = 2
 
 DISTRIBUTION: Final = "distribution"
 FAULTS_SHOWN_MAX: Final = 100
@@ -236,50 +233,14 @@ async def _body(request: Request) -> bytes | None:
     return bytes(body)
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves the process's signals to the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
-def open_listener(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 is any free one. Raises OSError.
-
-    Its connections send at once: an answer is written in two pieces, and the second
-    would wait 40 ms for the kernel of a registry that posts one by one. asyncio sees to
-    that only for sockets that name their protocol, as ``create_server`` does not.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
 async def serve_receiver(app: Starlette, listener: socket.socket) -> None:
     """Serve *app* until cancelled; then finish the open answers, and stop.
 
     The listener is closed at the end.
     """
-    host, port = listener.getsockname()[:2]
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        lifespan="off",
-        limit_concurrency=CONNECTIONS_MAX,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=STOP_SECONDS_MAX,
-        ws="none",
-    )
-    server = _Server(config)
-    log.info("receiver_listening", host=host, port=port)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    port = port_of(listener)
+    log.info("receiver_listening", port=port)
     try:
-        await asyncio.shield(serving)
+        await host_app(app, listener, Hosting(CONNECTIONS_MAX))
     finally:
-        server.should_exit = True
-        await serving
         log.info("receiver_stopped", port=port)

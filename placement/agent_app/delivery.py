@@ -12,7 +12,6 @@ from placement.agent.receiver import (
     DISTRIBUTION,
     Receiver,
     health_of,
-    open_listener,
     receiver_app,
     serve_receiver,
 )
@@ -25,6 +24,7 @@ from placement.agent_app.settings import receiver_settings
 from placement.agent_app.starts import start_checks, start_feeds
 from placement.config import split_address
 from placement.core.errors import InputError
+from placement.hosting import open_listener
 from placement.nats_settings import nats_settings
 from placement.telemetry.spooling import build_agent_registry, metrics_page
 

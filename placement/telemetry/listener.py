@@ -6,12 +6,10 @@ where only those reach it who may know how the service is.
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Final
 
 import structlog
-import uvicorn
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
@@ -20,10 +18,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from placement.core.errors import InputError
+from placement.hosting import Hosting, host_app, open_listener, port_of
 from placement.runtime.view import View
 
 CONNECTIONS_MAX: Final = 32
-STOP_SECONDS_MAX: Final = 1
 FIELD: Final = "metrics_listen"
 
 log_events = structlog.get_logger(__name__)
@@ -64,44 +62,22 @@ def health_text(view: View) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves the process's signals to the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
 @contextlib.asynccontextmanager
 async def listening(app: Starlette, host: str, port: int) -> AsyncIterator[int]:
     """Serve *app* within the block, and give the port it is on; 0 is any free one.
 
     Raises InputError, naming the key, when the address cannot be listened on.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        listener = open_listener(host, port)
     except OSError as error:
         remedy = f"choose an address of this machine that is free ({error.strerror})"
         raise InputError(FIELD, f"{host}:{port}", remedy) from None
-    server = _Server(
-        uvicorn.Config(
-            app,
-            access_log=False,
-            lifespan="off",
-            limit_concurrency=CONNECTIONS_MAX,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=STOP_SECONDS_MAX,
-            ws="none",
-        )
-    )
-    bound = listener.getsockname()[1]
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    bound = port_of(listener)
+    serving = asyncio.create_task(host_app(app, listener, Hosting(CONNECTIONS_MAX)))
     log_events.info("metrics_listening", host=host, port=bound)
     try:
         yield bound
     finally:
-        server.should_exit = True
+        serving.cancel()
         await asyncio.wait({serving})

@@ -20,7 +20,6 @@ from placement.agent.receiver import (
     Receiver,
     ReceiverSettings,
     health_of,
-    open_listener,
     receiver_app,
     serve_receiver,
 )
@@ -28,6 +27,7 @@ from placement.agent.starts.catalogue import checks
 from placement.agent.starts.settings import StartSettings
 from placement.core.event import Name
 from placement.core.topology import Region
+from placement.hosting import open_listener
 from placement.spooling import Note, SpoolLimits
 
 CAPTURE = Path(__file__).parents[2] / "placement/data/notifications/01-push-first.json"

@@ -1,16 +1,12 @@
 """The door for HTTP and JSON: one address for each method, for shells and people."""
 
-import asyncio
-import contextlib
 import json
 import secrets
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 import grpc
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -22,13 +18,13 @@ from placement.agent.door.queries import QUERIES, request_of
 from placement.agent.door.refusing import Refused, refused
 from placement.api.listener import is_loopback
 from placement.core.errors import InputError, PlacementError
+from placement.hosting import Hosting, host_app, open_listener, port_of
 from placement.runtime.view import ServingState
 from placement.wire.json import fill, plain
 from placement.wire.requests import REQUEST_BYTES_MAX
 
 CALL_SECONDS_MAX: Final = 10.0
 CONNECTIONS_MAX: Final = 256
-STOP_SECONDS_MAX: Final = 1
 
 log = structlog.get_logger(__name__)
 
@@ -164,43 +160,14 @@ def json_app(desk: Desk) -> Starlette:
     )
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves the process's signals to the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
 async def serve_json(
     app: Starlette, host: str, port: int, on_listening: Callable[[int], None]
 ) -> None:
     """Serve *app* until cancelled; raises InputError for an address that is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family)
+        listener = open_listener(host, port)
     except OSError as error:
         remedy = f"listen somewhere else ({error.strerror})"
         raise InputError("agent.door.http_listen", f"{host}:{port}", remedy) from None
-    # asyncio sets it on sockets of a named protocol, and create_server names none: then
-    # an answer's second packet waits 40 ms for a delayed acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        lifespan="off",
-        limit_concurrency=CONNECTIONS_MAX,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=STOP_SECONDS_MAX,
-        ws="none",
-    )
-    server = _Server(config)
-    on_listening(listener.getsockname()[1])
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        await asyncio.shield(serving)
-    finally:
-        server.should_exit = True
-        await serving
+    on_listening(port_of(listener))
+    await host_app(app, listener, Hosting(CONNECTIONS_MAX))

@@ -81,7 +81,8 @@ class Blobs:
                 found = await self._joined(client, flight)
             else:
                 found = await self._from_here(client, wanted)
-                found = found or await self._copies.joined(client, wanted)
+                if found is None and self._flights.find(wanted) is None:
+                    found = await self._copies.joined(client, wanted)
                 found = found or await self._from_elsewhere(client, wanted)
             if found is None:
                 continue

@@ -36,7 +36,6 @@ from placement.agent.router.places import Placements, Places, Wanted
 from placement.agent.router.pushes import Pushes, path_asked
 from placement.agent.router.redirects import Redirects
 from placement.agent.router.reports import Reports
-from placement.agent.router.serving import Listening, serve
 from placement.agent.router.settings import RouterSettings
 from placement.agent.router.tags import Tags
 from placement.agent.underway import Underway
@@ -51,7 +50,9 @@ from placement.core.oci import (
     parse_repository,
 )
 from placement.core.topology import Region
+from placement.hosting import Hosting, host_app, open_listener, port_of
 
+CONNECTIONS_MAX: Final = 4096
 METHODS: Final = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 PASSED: Final = ("If-None-Match", "If-Range", "Range")
 
@@ -142,17 +143,19 @@ class Router:
         settings = self._settings
         settings.directory.mkdir(parents=True, exist_ok=True)
 
-        def listening(port: int) -> None:
-            self.port = port
-            log.info("router_listening", host=settings.host, port=port)
-            if on_listening is not None:
-                on_listening(port)
-
-        where = Listening(
-            settings.host, settings.port, settings.cert_file, settings.key_file
+        listener = open_listener(settings.host, settings.port)
+        self.port = port_of(listener)
+        log.info("router_listening", host=settings.host, port=self.port)
+        if on_listening is not None:
+            on_listening(self.port)
+        hosting = Hosting(
+            CONNECTIONS_MAX,
+            settings.cert_file,
+            settings.key_file,
+            log_level="critical",  # a body that is broken off is told by ourselves
         )
         try:
-            await serve(self.app(), where, listening)
+            await host_app(self.app(), listener, hosting)
         finally:
             await self.close()
 

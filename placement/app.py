@@ -7,7 +7,7 @@ import platform
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -34,7 +34,7 @@ from placement.adapters.sqlite.generations import (
 from placement.api.server import PlacementServer, ServerSettings, build_server
 from placement.bench.settings import BrokerAddress
 from placement.config import Config, load_prices, load_topology, split_address
-from placement.core.errors import InputError
+from placement.event_loop import loop_factory
 from placement.nats_settings import nats_settings
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
 from placement.runtime.planner import Planner, PlannerSettings
@@ -58,20 +58,6 @@ def run(config: Config) -> None:
     """Run the service on the event loop that the configuration names."""
     with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
         runner.run(serve(config))
-
-
-def loop_factory(wanted: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes the event loop; None: Python's own. Raises InputError."""
-    if wanted == "asyncio":
-        return None
-    try:
-        import uvloop  # noqa: PLC0415 - an extra, and there need not be one
-    except ImportError:
-        if wanted == "auto":
-            return None
-        remedy = "install it, as pip install 'placement[fast]' does, or give asyncio"
-        raise InputError("event_loop", wanted, remedy) from None
-    return uvloop.new_event_loop
 
 
 async def serve(config: Config) -> None:

@@ -65,6 +65,7 @@ def agent(  # noqa: PLR0913 - one for each option
     from placement.agent_app.around import ServiceAddress  # noqa: PLC0415 - as below
     from placement.agent_app.running import run_agent  # noqa: PLC0415 - costs 0.5 s
     from placement.agent_app.settings import read_secret  # noqa: PLC0415 - as above
+    from placement.event_loop import loop_factory  # noqa: PLC0415 - as below
     from placement.telemetry.logs import configure_logs  # noqa: PLC0415 - and this
 
     _check(listen, client_regions)
@@ -83,7 +84,9 @@ def agent(  # noqa: PLR0913 - one for each option
         raise InputError("--region", "", remedy)
     configure_logs(config.log_format, config.log_level)
 
-    asyncio.run(run_agent(config, ServiceAddress(session.target, session.tls)))
+    service = ServiceAddress(session.target, session.tls)
+    with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
+        runner.run(run_agent(config, service))
 
 
 def _check(listen: str | None, client_regions: tuple[str, ...]) -> None:

@@ -90,7 +90,8 @@ class Baselines:
             address = f"{self._network.reached(way.region, SYD)}:{way.port}"
             for time in range(way.times):
                 await quiet(self._network, SYD)
-                pulled = await self._clients.pull(client, SYD, Place(address), image)
+                place, wanted = Place(address), version.by_digest
+                pulled = await self._clients.pull(client, SYD, place, wanted)
                 route = way.name
                 if way.times > 1:
                     route += ", again" if time else ", first"

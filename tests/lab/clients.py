@@ -73,7 +73,7 @@ class Clients:
         self._number = 0
 
     async def pull(self, client: str, region: str, place: Place, image: str) -> Pulled:
-        """Pull *image* (REPOSITORY:TAG) in *region*, from nothing.
+        """Pull *image* (REPOSITORY@DIGEST) in *region*, from nothing.
 
         Raises PullError when it does not get it.
         """

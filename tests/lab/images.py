@@ -29,6 +29,11 @@ class Version:
     layers_bytes: int
 
     @property
+    def by_digest(self) -> str:
+        """What a machine pulls: its scheduler knows the digest since the deploy."""
+        return f"{self.repository}@{self.digest}"
+
+    @property
     def which(self) -> str:
         """``first`` or ``second``."""
         return "first" if self.tag == VERSIONS[0] else "second"

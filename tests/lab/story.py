@@ -60,7 +60,7 @@ class Stage:
     async def pull(self, version: Version, region: str, client: str) -> Pulled:
         """Pull through the region's router, as a start of a machine does."""
         place = Place(self.product.registry(IAD, region), self.product.router(region))
-        image = f"{version.repository}:{version.tag}"
+        image = version.by_digest
         self.operator.pulls[version.repository, version.tag, region] += 1
         return await self.clients.pull(client, region, place, image)
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from placement import app
+from placement import event_loop
 from placement.core.errors import InputError
 
 
@@ -12,15 +12,15 @@ def test_uvloop_is_taken_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) 
     """By default; and where it is not, Python's own."""
     uvloop = pytest.importorskip("uvloop")
 
-    assert app.loop_factory("auto") is uvloop.new_event_loop
-    assert app.loop_factory("uvloop") is uvloop.new_event_loop
+    assert event_loop.loop_factory("auto") is uvloop.new_event_loop
+    assert event_loop.loop_factory("uvloop") is uvloop.new_event_loop
     monkeypatch.setitem(sys.modules, "uvloop", None)
-    assert app.loop_factory("auto") is None
+    assert event_loop.loop_factory("auto") is None
 
 
 def test_python_s_own_loop_can_be_chosen() -> None:
     """Whatever is installed."""
-    assert app.loop_factory("asyncio") is None
+    assert event_loop.loop_factory("asyncio") is None
 
 
 def test_uvloop_that_is_missing_is_named_with_the_remedy(
@@ -30,6 +30,6 @@ def test_uvloop_that_is_missing_is_named_with_the_remedy(
     monkeypatch.setitem(sys.modules, "uvloop", None)
 
     with pytest.raises(InputError, match="placement\\[fast\\]") as raised:
-        app.loop_factory("uvloop")
+        event_loop.loop_factory("uvloop")
 
     assert raised.value.field == "event_loop"

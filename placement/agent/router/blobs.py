@@ -30,7 +30,7 @@ from placement.core.topology import Region
 
 UNKNOWN: Final = "BLOB_UNKNOWN"
 NOT_FOUND: Final = (404, 503)
-JOINS_MAX: Final = 3
+JOINS_MAX: Final = 16
 """How often one client joins or begins a flight of one blob."""
 
 

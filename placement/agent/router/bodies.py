@@ -20,8 +20,10 @@ from placement.agent.router.asks import Answer, Ask, Client, Refusal
 from placement.core.oci import Digest
 from placement.core.topology import Region
 
-SOURCES_TRIED_MAX: Final = 6
-"""How often one body is begun or gone on with."""
+FRUITLESS_MAX: Final = 5
+"""So often a body is gone on with and nothing comes, before it is broken off."""
+PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0)
+"""Between attempts to find whoever goes on; a registry that restarts needs a while."""
 
 _RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
 
@@ -98,13 +100,16 @@ class Body:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Give all of the bytes, or raise BrokenError."""
-        at, answer = self.start, self.first
-        for _ in range(SOURCES_TRIED_MAX):
+        at, answer, fruitless = self.start, self.first, 0
+        while True:
             self.used.append(answer.region)
+            before = at
+            # Where nobody else has it, a stream that others starve must be waited for.
+            patience_s = self.asker.stall_seconds * 2**fruitless
             try:
                 span = span_of(answer.response)
                 skipped = at - span[0] if span else 0
-                async for raw in flowing(answer.response, self.asker.stall_seconds):
+                async for raw in flowing(answer.response, patience_s):
                     self.asker.hear(answer.region)
                     chunk = raw[skipped:]
                     skipped = max(0, skipped - len(raw))
@@ -118,23 +123,33 @@ class Body:
                 await answer.response.aclose()
             if at >= self.end:
                 return
+            fruitless = 0 if at > before else fruitless + 1
+            if fruitless == FRUITLESS_MAX:
+                raise self._broken(at)
             self.asker.suspect(answer.region, "broke")
             answer = await self._continued(at)
-        raise self._broken(at)
 
     async def _continued(self, at: int) -> Answer:
-        others = [one for one in self.sources() if one not in self.used]
-        again = [one for one in self.sources() if one in self.used]
+        """Return the answer of whoever goes on, after a pause if need be.
+
+        Others first; then those that gave bytes, though they are suspected by now: what
+        only they have they may give again.
+        """
         headers = {"Range": f"bytes={at}-{self.end - 1}"}
-        ask = Ask("GET", self.path, self.client(), headers)
-        answer = await self.asker.first([*others, *again], ask, (200, 206))
-        if isinstance(answer, Refusal):
-            raise self._broken(at)
-        span = span_of(answer.response)
-        if span is None or span[0] > at:
+        for pause_s in PAUSES_S:
+            given = list(dict.fromkeys(reversed(self.used)))
+            others = [one for one in self.sources() if one not in given]
+            ask = Ask("GET", self.path, self.client(), headers)
+            answer = await self.asker.first([*others, *given], ask, (200, 206))
+            if isinstance(answer, Refusal):
+                await asyncio.sleep(pause_s)
+                continue
+            span = span_of(answer.response)
+            if span is not None and span[0] <= at:
+                return answer
             await answer.response.aclose()
-            raise self._broken(at)
-        return answer
+            break
+        raise self._broken(at)
 
     def _broken(self, at: int) -> BrokenError:
         return BrokenError(f"{self.path} broke at byte {at} of {self.end}")

@@ -15,13 +15,23 @@ Hurry = Callable[[], None]
 """Says that somebody waits for a content: it goes before all that is only foreseen."""
 
 
+Come = Callable[[], float]
+"""Returns how much of a content has come, from 0 to 1."""
+
+
 def no_hurry() -> None:
     """Do nothing: it is as quick as can be already."""
+
+
+def nothing_yet() -> float:
+    """Return 0: nobody knows of more."""
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
     hurry: Hurry
+    come: Come
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -36,11 +46,18 @@ class Underway:
         """Say whether somebody brings *digest* just now."""
         return digest in self._ways
 
-    def take(self, digest: Digest, hurry: Hurry = no_hurry) -> bool:
+    def come(self, digest: Digest) -> float:
+        """Return how much of *digest* has come, from 0 to 1; 0: nobody brings it."""
+        way = self._ways.get(digest)
+        return 0.0 if way is None else way.come()
+
+    def take(
+        self, digest: Digest, hurry: Hurry = no_hurry, come: Come = nothing_yet
+    ) -> bool:
         """Say whether the caller brings it from now on, until it calls ``leave``."""
         if digest in self._ways:
             return False
-        self._ways[digest] = _Way(hurry)
+        self._ways[digest] = _Way(hurry, come)
         return True
 
     def leave(self, digest: Digest) -> None:
@@ -56,10 +73,10 @@ class Underway:
 
     @asynccontextmanager
     async def held(
-        self, digest: Digest, hurry: Hurry = no_hurry
+        self, digest: Digest, hurry: Hurry = no_hurry, come: Come = nothing_yet
     ) -> AsyncIterator[None]:
         """Bring *digest* within the block, after whoever brings it now."""
-        while not self.take(digest, hurry):
+        while not self.take(digest, hurry, come):
             await self.settled(digest)
         try:
             yield

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from placement.agent.replicator.replicator import Replicator, ReplicatorSettings
+from placement.agent.router import copies
 from placement.core.oci import Digest
 from tests.builders import FRA, IAD, SYD, WEB
 from tests.docker_registry import needs_registry
@@ -46,9 +47,10 @@ def replicator_of(world: World) -> Replicator:
 
 
 async def test_pull_waits_for_the_copy_that_is_on_its_way(
-    world: World, tmp_path: Path
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a copy has begun to bring is not fetched again for who pulls it."""
+    """What is large and on its way is not fetched again for who pulls it."""
+    monkeypatch.setattr(copies, "LARGE_BYTES", 1_000_000)
     write_image(tmp_path / "app", "v1", (4_000_000, 2_000_000), seed=1)
     manifest = await world.push(IAD, tmp_path / "app")
     layers = [layer["digest"] for layer in manifest["layers"]]
@@ -100,10 +102,39 @@ async def test_copy_waits_for_the_pull_that_is_on_its_way(
     assert gets[f"/v2/{WEB}/blobs/{layer}"] == 1
 
 
-async def test_pull_goes_on_elsewhere_when_the_copy_breaks(
+async def test_small_layer_is_waited_for_once_half_of_it_has_come(
     world: World, tmp_path: Path
 ) -> None:
+    """Before that a client is sooner by itself, since a copy takes time to begin."""
+    write_image(tmp_path / "app", "v1", (4_000_000,), seed=1)
+    manifest = await world.push(IAD, tmp_path / "app")
+    layer = manifest["layers"][0]
+    come = [0.4]
+    assert world.underway.take(layer["digest"], come=lambda: come[0])
+
+    async with (
+        world.router() as (router, address),
+        httpx.AsyncClient(auth=AUTH, timeout=60) as client,
+    ):
+        url = f"http://{address}/v2/{WEB}/blobs/{layer['digest']}"
+        alone = await client.get(url)
+        asked = router.counts["awaited"]
+        come[0] = 0.6
+        waiting = asyncio.create_task(client.get(url))
+        while not router.counts["awaited"]:  # noqa: ASYNC110 - by polling
+            await asyncio.sleep(0.01)
+        world.underway.leave(layer["digest"])
+        waited = await waiting
+
+    assert asked == 0
+    assert len(alone.content) == len(waited.content) == layer["size"]
+
+
+async def test_pull_goes_on_elsewhere_when_the_copy_breaks(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A copy that is given up costs whoever waited for it no more than that time."""
+    monkeypatch.setattr(copies, "LARGE_BYTES", 1_000_000)
     write_image(tmp_path / "app", "v1", (4_000_000,), seed=1)
     manifest = await world.push(IAD, tmp_path / "app")
     await world.push(FRA, tmp_path / "app")

@@ -64,7 +64,10 @@ class Mover:
         holder = self._holders.get(blob.digest)
         if holder is not None:  # it must not be slower than who waits for it
             holder.hurry(progress.rank)
-        moving = self._underway.held(blob.digest, lambda: progress.hurry(FIRST))
+        digest = blob.digest
+        moving = self._underway.held(
+            digest, lambda: progress.hurry(FIRST), lambda: progress.come(digest)
+        )
         async with moving, self._held(blob.digest, progress):
             with at_target():
                 size = await self._target.find_blob(repository, blob.digest)

@@ -39,6 +39,11 @@ class Progress:
         """Go on at *rank*, if that is before its own."""
         self.rank = min(self.rank, rank)
 
+    def come(self, digest: Digest) -> float:
+        """Return how much of a blob that is moving is here, from 0 to 1."""
+        blob, held_bytes = self.under_way.get(digest, (None, 0))
+        return held_bytes / blob.size_bytes if blob and blob.size_bytes else 0.0
+
     def taken_arrived(self) -> list[Descriptor]:
         """Return what arrived since the last time."""
         taken, self.arrived = self.arrived, []

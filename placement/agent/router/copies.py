@@ -24,8 +24,12 @@ from placement.agent.underway import Underway
 from placement.core.topology import Region
 
 UNKNOWN: Final = "BLOB_UNKNOWN"
-AWAITED_BYTES_MIN: Final = 1 << 20
-"""Less comes sooner by itself than by waiting: it costs about as much as asking."""
+LARGE_BYTES: Final = 16 << 20
+"""What is as large as this is waited for, however little of it has come: fetched once
+more at the same time, both would take twice as long."""
+COME_MIN: Final = 0.5
+"""Less than that is waited for once so much of it has come. A client that asks by
+itself is otherwise sooner: a copy has to be decided, told, and begun."""
 
 
 class Copies:
@@ -61,7 +65,7 @@ class Copies:
             return answer.response(UNKNOWN)
         await answer.response.aclose()
         size = count_of(answer.response.headers.get("Content-Length", ""))
-        if size < AWAITED_BYTES_MIN or not self._underway.has(wanted.digest):
+        if not size or not self._worth_waiting(wanted, size):
             return None
         self._counts["awaited"] += 1
         headers = {
@@ -71,6 +75,11 @@ class Copies:
             "Docker-Content-Digest": wanted.digest,
         }
         return Streamed(self._chunks(client, wanted, size), 200, headers, _nothing)
+
+    def _worth_waiting(self, wanted: Wanted, size: int) -> bool:
+        if not self._underway.has(wanted.digest):
+            return False
+        return size >= LARGE_BYTES or self._underway.come(wanted.digest) >= COME_MIN
 
     async def _chunks(
         self, client: Client, wanted: Wanted, size: int

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from placement.agent.feeds.translation import FeedSettings
 from placement.agent.outlets import Outlet
+from placement.agent.quiet import Quiet
 from placement.agent.registry.client import Registry
 from placement.agent.reporting import Report
 from placement.agent.request_tail import RequestLogTail
@@ -53,3 +54,5 @@ class Around:
     """Closes what parts open, once all of them have ended."""
     underway: Underway = field(default_factory=Underway)
     """What the replicator and the mirror bring, so that neither brings it twice."""
+    quiet: Quiet = field(default_factory=Quiet)
+    """Garbage is collected only while neither of them writes."""

@@ -64,6 +64,7 @@ def replicator(around: Around) -> list[Part]:
         decisions=by[chosen.source](around),
         lookup=LocalLookup(around.local, around.region),
         underway=around.underway,
+        quiet=around.quiet,
     )
     return [Part("replicator", part.run)]
 
@@ -122,6 +123,7 @@ def router(around: Around) -> list[Part]:
         around.registries,
         around.report,
         underway=around.underway,
+        quiet=around.quiet,
     )
     return [Part("router", part.run)]
 

@@ -159,7 +159,8 @@ class Own:
                 timeout=TOKEN_ANSWER_SECONDS,
                 follow_redirects=False,
             )
-            answer = response.json() if response.status_code == httpx.codes.OK else {}
+            told = response.json() if response.status_code == httpx.codes.OK else {}
+            answer = told if isinstance(told, dict) else {}
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             message = f"no token from {challenge.realm}: {error!r}"
             raise RegistryUnreachableError(message, realm=challenge.realm) from error

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
 import httpx
@@ -43,6 +44,8 @@ async def opened(
         verify=_authorities(settings),
         trust_env=False,
     ) as http:
+        # What a registry tells one client by a cookie, no other one may send.
+        http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
         yield Registry(settings, http)
 
 

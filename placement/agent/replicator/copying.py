@@ -28,6 +28,8 @@ from placement.core.oci import (
 
 MANIFESTS_MAX: Final = 1024
 """Of one image: its index, and all that it refers to."""
+BODIES_BYTES_MAX: Final = 64 << 20
+"""Of all manifests of one image, which are held until all blobs are there."""
 DEPTH_MAX: Final = 4
 """Indexes may refer to indexes."""
 ELSEWHERE: Final = ("foreign", "nondistributable")
@@ -43,6 +45,9 @@ class Image:
     """All of an image: manifests, children first, and its blobs, each once."""
 
     manifests: dict[Digest, Manifest] = field(default_factory=dict)
+    asked_count: int = 0
+    """Manifests that were or are to be looked into, each as often as it is named."""
+    body_bytes: int = 0
     blobs: dict[Digest, Descriptor] = field(default_factory=dict)
 
 
@@ -102,15 +107,21 @@ class Copier:
         if manifest is None:
             image.blobs[content.digest] = content
             return
-        inner = []
+        children = []
         for child in manifest.references:
             if content_kind(child.media_type) in MANIFEST_KINDS:
-                inner.append(self._look_into(image, wanted, child, limit, depth + 1))
+                children.append(child)
             elif not any(word in child.media_type for word in ELSEWHERE):
                 image.blobs.setdefault(child.digest, child)
-        if len(inner) + len(image.manifests) > MANIFESTS_MAX:
+        image.asked_count += len(children)
+        image.body_bytes += len(manifest.body)
+        if image.asked_count > MANIFESTS_MAX or image.body_bytes > BODIES_BYTES_MAX:
             raise _too_large(wanted)
-        await _all_of(inner)
+        looks = [
+            self._look_into(image, wanted, child, limit, depth + 1)
+            for child in children
+        ]
+        await _all_of(looks)
         image.manifests[content.digest] = manifest
 
     async def _manifest(self, wanted: Wanted, content: Descriptor) -> Manifest | None:

@@ -7,6 +7,8 @@ does, lets pushes skip those blobs, and holds broken images after its next start
 """
 
 import asyncio
+import os
+import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from placement.agent.quiet import Quiet
 from placement.agent.registry.client import Registry
 from placement.agent.registry.errors import (
     ContentDamagedError,
@@ -25,7 +28,6 @@ from placement.agent.registry.errors import (
 from placement.agent.replicator.copying import read_content
 from placement.agent.replicator.duties import Assigned, Removal
 from placement.agent.replicator.flights import ATTEMPTS_MAX, wait_seconds
-from placement.agent.replicator.quiet import Quiet
 from placement.agent.replicator.telling import Teller
 from placement.core.errors import PlacementError
 from placement.core.event import ContentEvicted
@@ -168,6 +170,7 @@ class Evictor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,  # so that what it starts can be ended with it
             )
         except OSError as error:
             log.error("garbage_not_collected", reason=str(error))  # noqa: TRY400 - the reason says all
@@ -181,7 +184,8 @@ class Evictor:
             return False
         finally:
             if process.returncode is None:
-                process.kill()
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         level = log.info if code == 0 else log.error
         level("garbage_collected", exit_code=code, output=output)

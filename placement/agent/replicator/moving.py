@@ -73,7 +73,7 @@ class Mover:
                 size = await self._target.find_blob(repository, blob.digest)
             if size is None:
                 blob = await self._sized(repository, blob, sources)
-                address = await self._mounted(repository, blob)
+                address = await self._mounted(repository, blob, sources)
                 if address:
                     await self._moved(repository, blob, address, sources, progress)
                 await self._verify(repository, blob)
@@ -105,10 +105,20 @@ class Mover:
         cause = FailureCause.CONTENT_GONE
         raise CopyFailedError(message, cause, retryable=False)
 
-    async def _mounted(self, repository: Repository, blob: Descriptor) -> str:
-        """Return empty if another repository lent it, else the address of an upload."""
+    async def _mounted(
+        self, repository: Repository, blob: Descriptor, sources: Sequence[Registry]
+    ) -> str:
+        """Return empty if another repository lent it, else the address of an upload.
+
+        A manifest may name what its repository never had: whoever wrote it would be
+        given another tenant's bytes. So only what a source has in that repository is
+        lent.
+        """
         address = ""
-        for origin in self._lenders(repository, blob.digest):
+        lenders = self._lenders(repository, blob.digest)
+        if lenders and not await self._is_given(repository, blob.digest, sources):
+            lenders = []
+        for origin in lenders:
             if address:
                 await self._forget(repository, address)
                 address = ""
@@ -126,6 +136,15 @@ class Mover:
             with at_target():
                 address = await self._target.begin_upload(repository)
         return address
+
+    async def _is_given(
+        self, repository: Repository, digest: Digest, sources: Sequence[Registry]
+    ) -> bool:
+        for source in sources:
+            with suppress(CopyFailedError), at_source():
+                if await source.find_blob(repository, digest) is not None:
+                    return True
+        return False
 
     def _lenders(self, repository: Repository, digest: Digest) -> list[Repository]:
         """Return repositories that may have the blob, the surest first."""

@@ -7,10 +7,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
 
+from placement.agent.quiet import Quiet
 from placement.agent.registry.client import Registry
 from placement.agent.replicator.budgets import Budgets
 from placement.agent.replicator.copying import Copier
@@ -27,7 +29,6 @@ from placement.agent.replicator.evicting import Evictor
 from placement.agent.replicator.failures import CopyFailedError
 from placement.agent.replicator.flights import AGAIN_MAX_S, Crew, Flight, Request
 from placement.agent.replicator.moving import Mover
-from placement.agent.replicator.quiet import Quiet
 from placement.agent.replicator.telling import Teller
 from placement.agent.replicator.waiting import FIRST, Key, Waiting
 from placement.agent.reporting import Report
@@ -72,6 +73,7 @@ class Replicator:
         decisions: Decisions | None = None,
         lookup: Lookup | None = None,
         underway: Underway | None = None,
+        quiet: Quiet | None = None,
         clock: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -87,7 +89,7 @@ class Replicator:
         mover = Mover(own, known, budgets, chance, underway or Underway())
         copier = Copier(own, mover, settings.blobs)
         self._crew = Crew(settings.region, registries, known, copier, teller, chance)
-        self._quiet = Quiet()
+        self._quiet = quiet or Quiet()
         command = settings.garbage_collect_command
         self._evictor = Evictor(own, teller, self._quiet, command, chance)
         self._waiting: Waiting[Request] = Waiting()
@@ -191,6 +193,8 @@ class Replicator:
             flight = Flight(self._crew, key, rank, requests)
             task = asyncio.create_task(self._fly(flight))
             self._flying[key] = flight, task
+            # Not by the task itself: one that is cancelled at once never begins.
+            task.add_done_callback(partial(self._over, flight))
 
     async def _fly(self, flight: Flight) -> None:
         """Let one copy be made; one copy's failure must not stop the others."""
@@ -209,14 +213,18 @@ class Replicator:
             log.exception("copy_broken", digest=flight.key[1])
             message = f"{flight.key[1]} was not copied by a fault of ours"
             await flight.again(CopyFailedError(message, FailureCause.TARGET))
-        finally:
-            self._waiting.finished(flight.key)
-            del self._flying[flight.key]
-            for one in flight.requests:  # who came when all was over already
-                if one.pull is not None and not one.pull.done():
-                    self._waiting.add(flight.key, FIRST, one)
-            if not self._stopping:
-                self._take_up()
+
+    def _over(self, flight: Flight, task: "asyncio.Task[None]") -> None:
+        """Let go of a flight, and take up what waits."""
+        if task.cancelled():
+            flight.abandon()
+        self._waiting.finished(flight.key)
+        del self._flying[flight.key]
+        for one in flight.requests:  # who came when all was over already
+            if one.pull is not None and not one.pull.done():
+                self._waiting.add(flight.key, FIRST, one)
+        if not self._stopping:
+            self._take_up()
 
     async def _drop(self, flight: Flight) -> None:
         """Settle with those of a flight who do not want it any more."""

@@ -6,13 +6,13 @@ then it is asked for elsewhere.
 """
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 
+from placement.agent.quiet import Quiet
 from placement.agent.registry.client import Registry
 from placement.agent.registry.errors import RegistryError
 from placement.agent.registry.manifests import Manifest
@@ -24,6 +24,7 @@ from placement.core.topology import Region
 
 ATTEMPTS_MAX: Final = 4
 BACK_OFF_SECONDS: Final = 0.5
+REFERENCES_MAX: Final = 1024
 IMAGES_MAX: Final = 256
 """Images whose blobs are awaited."""
 IMAGE_SECONDS_MAX: Final = 900.0
@@ -41,9 +42,11 @@ class Filling:
         own: Registry,
         reports: Reports,
         counts: Counter[str],
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float],
+        quiet: Quiet,
     ) -> None:
-        """Put into *own*, with its own credentials."""
+        """Put into *own* by its own credentials; never while garbage is collected."""
+        self._quiet = quiet
         self._own = own
         self._reports = reports
         self._counts = counts
@@ -67,6 +70,8 @@ class Filling:
         """Store a manifest once all that it refers to is here; do not wait."""
         if wanted in self._images or len(self._images) >= IMAGES_MAX:
             return
+        if len(manifest.references) > REFERENCES_MAX:
+            return  # nobody built that in good faith: each is asked for again and again
         task = asyncio.create_task(self._complete(wanted, manifest, source))
         self._images[wanted] = task
         task.add_done_callback(lambda _: self._images.pop(wanted, None))
@@ -81,12 +86,13 @@ class Filling:
     async def _put(self, landed: Landed) -> None:
         wanted = landed.wanted
         repository, digest = wanted.repository, wanted.digest
-        if await self._own.find_blob(repository, digest) is not None:
-            return
-        address = await self._own.begin_upload(repository)
-        content = Descriptor(digest, "", landed.spool.size_bytes)
-        chunks = landed.spool.chunks()
-        await self._own.finish_upload(repository, address, content, chunks)
+        async with self._quiet.busy():
+            if await self._own.find_blob(repository, digest) is not None:
+                return
+            address = await self._own.begin_upload(repository)
+            content = Descriptor(digest, "", landed.spool.size_bytes)
+            chunks = landed.spool.chunks()
+            await self._own.finish_upload(repository, address, content, chunks)
 
     async def _complete(
         self, wanted: Wanted, manifest: Manifest, source: Region
@@ -94,19 +100,10 @@ class Filling:
         """Wait for everything of an image, and store its manifest."""
         try:
             async with asyncio.timeout(IMAGE_SECONDS_MAX):
-                missing = list(manifest.references)
-                while missing:
+                moved = self._moved
+                while not await self._put_whole(wanted, manifest):
+                    await _until(moved)
                     moved = self._moved
-                    missing = [
-                        one for one in missing if not await self._holds(wanted, one)
-                    ]
-                    if missing:
-                        await _until(moved)
-                await self._repeated(
-                    lambda: self._own.put_manifest(
-                        wanted.repository, wanted.digest, manifest
-                    )
-                )
         except TimeoutError:
             self._counts["image_incomplete"] += 1
             return
@@ -117,6 +114,23 @@ class Filling:
         self._counts["image_filled"] += 1
         self._arrived()
         await self._reports.stored(wanted, manifest, source)
+
+    async def _put_whole(self, wanted: Wanted, manifest: Manifest) -> bool:
+        """Store *manifest* if all that it refers to is here; say whether it was.
+
+        Garbage collection may take what no manifest refers to yet: so all is looked at
+        and the manifest put while none runs.
+        """
+        async with self._quiet.busy():
+            for one in manifest.references:
+                if not await self._holds(wanted, one):
+                    return False
+            await self._repeated(
+                lambda: self._own.put_manifest(
+                    wanted.repository, wanted.digest, manifest
+                )
+            )
+        return True
 
     async def _holds(self, image: Wanted, part: Descriptor) -> bool:
         wanted = Wanted(image.repository, part.digest)

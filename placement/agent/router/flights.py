@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -136,8 +137,16 @@ class Flights:
         flight = self._open[wanted] = Flight(wanted, client, opened)
         task = asyncio.create_task(self._fly(flight))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # Not by the task itself: one that is cancelled at once never begins.
+        task.add_done_callback(partial(self._over, flight))
         return flight
+
+    def _over(self, flight: Flight, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not flight.opened.done():
+            flight.opened.set_result(Refusal(silent=True))
+        del self._open[flight.wanted]
+        self._underway.leave(flight.wanted.digest)
 
     async def close(self) -> None:
         """Give up everything that is on its way."""
@@ -161,13 +170,8 @@ class Flights:
             if landed is not None:
                 await self._land(landed)
         finally:
-            if not flight.opened.done():
-                flight.opened.set_result(Refusal(silent=True))
             if spool is not None:
-                self._reserved_bytes -= spool.size_bytes
                 spool.leave()
-            del self._open[flight.wanted]
-            self._underway.leave(flight.wanted.digest)
 
     async def _answered(self, flight: Flight) -> Answer | None:
         """Return the first source's answer, or None when it was refused."""
@@ -209,12 +213,15 @@ class Flights:
             self._settings.counts["spool_full"] += 1
             return None
         try:
-            spool = Spool(self._settings.directory, span[1])
+            spool = Spool(self._settings.directory, span[1], self._freed)
         except OSError as error:
             log.warning("spool_failed", error=str(error))
             return None
         self._reserved_bytes += spool.size_bytes
         return spool
+
+    def _freed(self, size_bytes: int) -> None:
+        self._reserved_bytes -= size_bytes
 
     async def _filled(self, body: Body, wanted: Wanted, spool: Spool) -> bool:
         """Say whether all bytes came and are those of the digest."""

@@ -73,7 +73,8 @@ class Health:
             await asyncio.sleep(wait_s * (0.5 + self._chance() / 2))
             with suppress(RegistryError, TimeoutError):
                 async with asyncio.timeout(PROBE_ANSWER_SECONDS):
-                    await self._registries[region].reachable()
+                    # By nobody's name: whether we may log in is another question.
+                    await self._registries[region].passing(None).reachable()
                 self._waits[region] = (wait_s, self._clock())
                 del self._probes[region]
                 log.info("registry_trusted", region=region)

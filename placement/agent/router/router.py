@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from placement.agent.quiet import Quiet
 from placement.agent.registry.client import Registry
 from placement.agent.registry.manifests import ACCEPT
 from placement.agent.reporting import Report
@@ -53,6 +54,7 @@ from placement.core.topology import Region
 from placement.hosting import Hosting, host_app, open_listener, port_of
 
 CONNECTIONS_MAX: Final = 4096
+DOTS: Final = frozenset({".", ".."})
 METHODS: Final = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 PASSED: Final = ("If-None-Match", "If-Range", "Range")
 
@@ -77,6 +79,7 @@ class Router:
         report: Report,
         *,
         underway: Underway | None = None,
+        quiet: Quiet | None = None,
         clock: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -94,7 +97,9 @@ class Router:
         self._filling: Filling | None = None
         if settings.fills and self._places.stores:
             own = registries[settings.region]
-            self._filling = Filling(own, self._reports, self.counts, chance)
+            self._filling = Filling(
+                own, self._reports, self.counts, chance, quiet or Quiet()
+            )
         flying = FlightSettings(
             settings.directory, settings.spool_bytes_max, clock, self.counts
         )
@@ -176,6 +181,8 @@ class Router:
     async def answer(self, request: Request) -> Response:
         """Answer one request of the registry API."""
         path = request.url.path
+        if not DOTS.isdisjoint(path.split("/")):  # they would lead out of the API
+            return oci_error(400, "NAME_INVALID", "the path has dot segments")
         if path in ("/v2", "/v2/"):
             return await self._version(request)
         named = _NAMED.fullmatch(path)

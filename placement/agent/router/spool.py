@@ -6,7 +6,7 @@ The file has no name from the start, so nothing is left of it whatever ends the 
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +25,17 @@ class Spool:
     Thus no reader ever has the whole of what turned out to be damaged.
     """
 
-    def __init__(self, directory: Path, size_bytes: int) -> None:
-        """Begin empty, in a file under *directory*; raises OSError."""
+    def __init__(
+        self,
+        directory: Path,
+        size_bytes: int,
+        freed: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Begin empty, in a file under *directory*; raises OSError.
+
+        *freed* is told its size once the last user has left, who may be slow.
+        """
+        self._freed = freed
         self.size_bytes = size_bytes
         self.written_bytes = 0
         self._descriptor, name = tempfile.mkstemp(dir=directory, prefix="flight-")
@@ -75,6 +84,7 @@ class Spool:
         self._users -= 1
         if not self._users:
             os.close(self._descriptor)
+            self._freed(self.size_bytes)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Give all bytes as they come; raises SpoolBrokenError."""

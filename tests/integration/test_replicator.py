@@ -562,7 +562,9 @@ async def test_service_sees_its_decision_through(
             async with asyncio.timeout(30):
                 while True:
                     told = (await asking.get_replication("r-1")).replication
-                    if told.status == pb.REPLICATION_STATUS_COMPLETED:
+                    ranking = await asking.rank_sources(WEB, root.digest, SYD)
+                    done = told.status == pb.REPLICATION_STATUS_COMPLETED
+                    if done and ranking.sources[0].region == SYD:
                         break
                     await asyncio.sleep(0.1)
         finally:
@@ -571,7 +573,5 @@ async def test_service_sees_its_decision_through(
                 await running
 
         assert told.attempt == 1
-        ranking = await asking.rank_sources(WEB, root.digest, SYD)
-        assert ranking.sources[0].region == SYD
         refused = [key for key, _ in stage.view.state.set_aside.rows()]
         assert refused == []

@@ -35,8 +35,6 @@ class IgnoredReason(StrEnum):
     """Nothing tells which image the machine runs."""
     TAG_UNKNOWN = "tag-unknown"
     """The image is known by its tag alone, and nobody knows the tag's digest."""
-    NO_START = "no-start"
-    """Neither did a machine start by it nor stop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from placement.core.event import DurationNs, Identifier, TimeNs
 from placement.core.oci import Platform
 from placement.core.topology import Region
 
-ITEMS_MAX: Final = 1_024
 REGIONS_MAX: Final = 200
 PLATFORM_PARTS: Final = (2, 3)
 

@@ -13,7 +13,8 @@ from placement.agent.door.door import GRPC_KEY, HTTP_KEY, Door, DoorSettings
 from placement.client import LocalPlacements
 from placement.v1.event_service_pb2_grpc import EventServiceStub
 from placement.v1.placement_service_pb2_grpc import PlacementServiceStub
-from tests.serving import Service, Stage
+from tests.builders import API, FRA, IAD, LATEST, pushed, replicated
+from tests.serving import LAYER_BYTES, LAYERS, Service, Stage, serving
 
 PATIENCE_S = 10.0
 ANY_PORT = ("127.0.0.1", 0)
@@ -53,6 +54,20 @@ class OpenDoor:
         """Wait until all that *stage* folded is known."""
         sequence = stage.view.state.sequence
         await self.until(lambda: self.local.basis.sequence >= sequence)
+
+
+@asynccontextmanager
+async def image_in_two_regions() -> AsyncIterator[Service]:
+    """Serve a state that knows an image in two regions, and another in one."""
+    async with serving() as found:
+        await found.stage.happen(
+            pushed("config", IAD, size_bytes=2_000),
+            pushed("layer", IAD, size_bytes=LAYER_BYTES),
+            pushed("a", IAD, references=LAYERS, tag=LATEST),
+            replicated("a", FRA),
+            pushed("b", IAD, API),
+        )
+        yield found
 
 
 @asynccontextmanager

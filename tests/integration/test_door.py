@@ -19,7 +19,6 @@ from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import placement_service_pb2 as pb
 from placement.wire.events import encode_event
 from tests.builders import (
-    API,
     FRA,
     IAD,
     LATEST,
@@ -35,9 +34,9 @@ from tests.builders import (
     replicated,
     tagged,
 )
-from tests.doors import PATIENCE_S, OpenDoor, door_of, door_to
+from tests.doors import PATIENCE_S, OpenDoor, door_of, door_to, image_in_two_regions
 from tests.real_service import free_port
-from tests.serving import LAYER_BYTES, LAYERS, Service, Stage, refused, serving
+from tests.serving import LAYERS, Service, Stage, refused
 
 STALE = basis_pb.SERVING_STATE_STALE
 LIVE = basis_pb.SERVING_STATE_LIVE
@@ -54,14 +53,7 @@ RESOLVE = pb.ResolveReferenceRequest(repository=WEB, reference=LATEST)
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     """A service that knows an image in two regions."""
-    async with serving() as found:
-        await found.stage.happen(
-            pushed("config", IAD, size_bytes=2_000),
-            pushed("layer", IAD, size_bytes=LAYER_BYTES),
-            pushed("a", IAD, references=LAYERS, tag=LATEST),
-            replicated("a", FRA),
-            pushed("b", IAD, API),
-        )
+    async with image_in_two_regions() as found:
         yield found
 
 

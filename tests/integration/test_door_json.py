@@ -13,18 +13,14 @@ import pytest
 from placement.agent.door.methods import METHODS
 from placement.wire.json import plain
 from tests.builders import (
-    API,
-    FRA,
     IAD,
     LATEST,
     SYD,
     WEB,
     A,
-    pushed,
-    replicated,
 )
-from tests.doors import OpenDoor, door_of
-from tests.serving import LAYER_BYTES, LAYERS, Service, serving
+from tests.doors import OpenDoor, door_of, image_in_two_regions
+from tests.serving import Service
 from tests.strategies import LONG
 
 GARBAGE_COUNT = 1_000 if LONG else 250
@@ -35,14 +31,7 @@ RANK = {"repository": WEB, "digest": A, "region": SYD}
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     """A service that knows an image in two regions."""
-    async with serving() as found:
-        await found.stage.happen(
-            pushed("config", IAD, size_bytes=2_000),
-            pushed("layer", IAD, size_bytes=LAYER_BYTES),
-            pushed("a", IAD, references=LAYERS, tag=LATEST),
-            replicated("a", FRA),
-            pushed("b", IAD, API),
-        )
+    async with image_in_two_regions() as found:
         yield found
 
 

@@ -96,10 +96,10 @@ def run_jobs(
                 on_progress(number, done)
             return [futures[number].result() for number in range(len(jobs))]
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for future in futures.values():
+                future.cancel()
             for worker in active_children():  # else its job would be waited for
-                worker.terminate()
-                worker.join()
+                worker.terminate()  # and the pool, when it ends, joins it
             raise
 
 

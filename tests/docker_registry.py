@@ -15,6 +15,7 @@ import pytest
 
 from placement.agent.registry.settings import RegistrySettings
 from placement.core.topology import Region
+from tests.ports import free_port
 
 BINARY: Final = shutil.which("docker-registry")
 OPENSSL: Final = shutil.which("openssl")
@@ -43,7 +44,7 @@ class DockerRegistry:
         """Do not run yet; *sections* are added to its configuration."""
         self.directory = directory
         self.region = Region(region)
-        self.address = "127.0.0.1:0"
+        self.address = f"127.0.0.1:{free_port()}"
         self.sections = dict(sections or {})
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -77,7 +78,7 @@ class DockerRegistry:
         self.end(signal.SIGTERM)
 
     def start(self) -> None:
-        """Run, on the port of the first time, and return when it listens."""
+        """Run, on the same port each time, and return when it listens."""
         self.directory.mkdir(parents=True, exist_ok=True)
         written = {
             "version": 0.1,

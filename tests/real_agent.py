@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 
-from tests.real_service import DEADLINE_SECONDS, POLL_SECONDS, free_port
+from tests.ports import free_port
+from tests.real_service import DEADLINE_SECONDS, POLL_SECONDS
 
 
 @dataclass

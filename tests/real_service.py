@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.ports import free_port
 
 DEADLINE_SECONDS = 30.0
 POLL_SECONDS = 0.02
@@ -129,10 +130,3 @@ def running(service: RealService) -> Iterator[RealService]:
         yield service
     finally:
         service.kill()
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listened on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -23,8 +23,9 @@ from placement.client import PlacementClient
 from tests.docker_registry import DockerRegistry, needs_registry
 from tests.inventories import stored
 from tests.oci_layout import write_image
+from tests.ports import free_port
 from tests.real_agent import RealAgent
-from tests.real_service import RealService, free_port, running
+from tests.real_service import RealService, running
 
 SKOPEO: Final = shutil.which("skopeo")
 ROUNDS: Final = 20

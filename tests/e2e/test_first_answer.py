@@ -19,7 +19,8 @@ from placement.ports import CheckpointHeader, Chunk
 from placement.v1 import basis_pb2
 from tests.builders import IAD, fold_in, pushed
 from tests.figures import tell
-from tests.real_service import POLL_SECONDS, RealService, free_port
+from tests.ports import free_port
+from tests.real_service import POLL_SECONDS, RealService
 
 DIGESTS = 100_000
 CPU_SECONDS_MAX = 6.0  # the machine is shared: three times what is promised, of CPU

@@ -15,7 +15,8 @@ from placement.client import PlacementClient
 from tests.e2e.test_broker_kills import push, seconds_until_stale
 from tests.figures import tell
 from tests.nats_server import NatsServer, newest_server
-from tests.real_service import RealService, free_port, running
+from tests.ports import free_port
+from tests.real_service import RealService, running
 
 ANSWER_SECONDS_MAX = 2.0
 ROUNDS = 50

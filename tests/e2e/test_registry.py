@@ -17,7 +17,8 @@ import pytest
 from placement.client import PlacementCallError, PlacementClient
 from placement.v1 import events_pb2
 from tests.oci_layout import write_image
-from tests.real_service import POLL_SECONDS, RealService, free_port, running
+from tests.ports import free_port
+from tests.real_service import POLL_SECONDS, RealService, running
 
 README = Path(__file__).parents[2] / "README.md"
 REGISTRY = shutil.which("docker-registry")

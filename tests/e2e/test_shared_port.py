@@ -14,11 +14,11 @@ from placement.v1.event_service_pb2_grpc import EventServiceStub
 from placement.v1.placement_service_pb2_grpc import PlacementServiceStub
 from placement.wire.events import encode_event
 from tests.builders import AMS, FRA, WEB, A, pushed
+from tests.ports import free_port
 from tests.real_service import (
     DEADLINE_SECONDS,
     POLL_SECONDS,
     RealService,
-    free_port,
     running,
 )
 

@@ -1,7 +1,6 @@
 """Several who decide at once, on real servers: no decision without what came before."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ from placement.ports import EventLog, Expected, LogMovedError, LogUnavailableErr
 from placement.wire.events import DECISIONS_SUBJECTS, subject_of
 from tests.contract.event_logs import fill, reading
 from tests.nats_server import NatsServer, newest_server
+from tests.ports import free_port
 
 DECIDER_COUNT = 3
 DECISION_COUNT = 60
@@ -127,20 +127,11 @@ async def test_no_decision_rests_on_less_than_was_stored(nats: NatsServer) -> No
     assert sum(decider.refused_count for decider in deciders) > 0
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports on which nobody listens now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 async def test_replicated_stream_stores_no_decision_on_less_either(
     tmp_path: Path,
 ) -> None:
     """Three servers, a decider at each; orders expect the same as decisions do."""
-    ports = free_ports(3)
+    ports = [free_port() for _ in range(3)]
     routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
     servers = [
         NatsServer(

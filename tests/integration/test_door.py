@@ -35,7 +35,7 @@ from tests.builders import (
     tagged,
 )
 from tests.doors import PATIENCE_S, OpenDoor, door_of, door_to, image_in_two_regions
-from tests.real_service import free_port
+from tests.ports import free_port
 from tests.serving import LAYERS, Service, Stage, refused
 
 STALE = basis_pb.SERVING_STATE_STALE

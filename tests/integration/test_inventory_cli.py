@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from placement.cli.main import main
 from tests.docker_registry import DockerRegistry, needs_registry
 from tests.inventories import PUSHER, asked_by, stored, tag_as
-from tests.real_service import RealService, free_port, running
+from tests.ports import free_port
+from tests.real_service import RealService, running
 from tests.registry_images import WEB, push_image
 
 PATIENCE_S: Final = 10.0

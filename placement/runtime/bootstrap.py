@@ -11,7 +11,7 @@ none is left, the log is folded from where it would have been without all this.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +21,6 @@ import structlog
 from placement.core.fold import FOLD_VERSION
 from placement.core.state import State
 from placement.offers import (
-    CHUNKS_MAX,
     CheckpointRefusedError,
     HashedChunk,
     Offer,
@@ -34,10 +33,10 @@ from placement.ports import (
     CheckpointHeader,
     CheckpointUnwritableError,
     EventLog,
-    LogUnavailableError,
 )
 from placement.runtime.checkpoint import Restored
-from placement.runtime.epochs import Breach, Position, Standing, inspect
+from placement.runtime.epochs import Breach, Standing
+from placement.runtime.offered import foreign, useless
 from placement.runtime.sharing import sealed
 
 BATCH_BYTES: Final = 8 * 1024**2
@@ -216,11 +215,25 @@ class Bootstrap:
             received.total_bytes = offered.body_bytes
             received.received_bytes = held_bytes if resumed else 0
             left = offered.chunk_count - (held_count if resumed else 0)
-            batch: list[HashedChunk] = []
-            size = 0
+            left -= await self._keep_all(offered, items, left)
+        if left:
+            message = f"{left} chunks did not come"
+            raise PeerError(message, again=True)
+        return offered
+
+    async def _keep_all(
+        self, offered: Offer, items: AsyncIterator[Offer | HashedChunk], most: int
+    ) -> int:
+        """Keep the chunks that come, *most* of them, and return how many those were.
+
+        Where the connection breaks, what came before it is kept, too.
+        """
+        batch: list[HashedChunk] = []
+        count = size = 0
+        try:
             async for item in items:
-                left -= 1
-                if isinstance(item, Offer) or left < 0:
+                count += 1
+                if isinstance(item, Offer) or count > most:
                     message = f"it sends more than {offered.chunk_count} chunks"
                     raise CheckpointRefusedError(message)
                 batch.append(item)
@@ -228,14 +241,15 @@ class Bootstrap:
                 if size >= BATCH_BYTES:
                     await self._keep(offered, batch)
                     batch, size = [], 0
-            if batch:
-                await self._keep(offered, batch)
-        if left:
-            message = f"{left} chunks did not come"
-            raise PeerError(message, again=True)
-        return offered
+        except PeerError:
+            await self._keep(offered, batch)
+            raise
+        await self._keep(offered, batch)
+        return count
 
     async def _keep(self, offered: Offer, batch: list[HashedChunk]) -> None:
+        if not batch:
+            return
         await self._staging.add(offered, batch)
         size = sum(len(each.chunk.body) for each in batch)
         self.received_bytes += size
@@ -244,28 +258,11 @@ class Bootstrap:
 
     async def _check(self, offered: Offer, after_sequence: int) -> None:
         """Raise CheckpointRefusedError unless the offer is of use, and of our log."""
-        header, most = offered.header, self._settings.bytes_max
-        if header.fold_version != FOLD_VERSION:
-            why = f"it was folded by version {header.fold_version}, ours {FOLD_VERSION}"
-        elif header.sequence <= after_sequence:
-            why = f"it ends at {header.sequence}, and ours at {after_sequence}"
-        elif not 0 < offered.body_bytes <= most:
-            why = f"it has {offered.body_bytes} bytes, and {most} are allowed"
-        elif not 0 < offered.chunk_count <= CHUNKS_MAX:
-            why = f"it has {offered.chunk_count} chunks, and {CHUNKS_MAX} are allowed"
-        else:
-            position = Position(header.epoch, header.sequence, header.message_hash)
-            why = await self._foreign(position)
+        why = useless(offered, after_sequence, self._settings.bytes_max)
+        if not why:
+            why = await foreign(offered, self.log, self._settings.retry_seconds)
         if why:
             raise CheckpointRefusedError(why)
-
-    async def _foreign(self, position: Position) -> str:
-        """Return why *position* is not in our log; empty: it is, or was."""
-        while True:
-            try:
-                return (await inspect(self.log, position)).why
-            except LogUnavailableError:
-                await asyncio.sleep(self._settings.retry_seconds)
 
     async def _load(self, offered: Offer) -> Adopted:
         """Make a state of what was received, and hold it against the seal."""

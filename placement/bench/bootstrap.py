@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,7 @@ from placement.core.event import (
 )
 from placement.core.oci import Descriptor, Digest, Repository
 from placement.core.topology import Region
-from placement.ports import EventLog
+from placement.ports import EventLog, LogUnavailableError
 from placement.wire.events import Encoded, encode_message
 
 SUITE: Final = "bootstrap"
@@ -42,7 +42,8 @@ GROUP_DIGESTS: Final = 32_768
 """Of so many the rounds of events are made at once: all is never in memory."""
 ROUNDS: Final = 3
 """Of a bootstrap; the log is folded twice, which takes long."""
-FILLERS: Final = 32
+FILLERS: Final = 16
+RETRY_SECONDS: Final = 0.5
 START_SECONDS_MAX: Final = 3_600.0
 CALL_SECONDS_MAX: Final = 900.0
 CALLS: Final = 3_000
@@ -206,7 +207,13 @@ async def _fill(settings: Settings, log: EventLog, digests: int) -> int:
 
     async def send() -> None:
         for encoded in messages:
-            await log.append(*encoded)
+            while True:
+                try:
+                    await log.append(*encoded)
+                except LogUnavailableError:
+                    await asyncio.sleep(RETRY_SECONDS)  # it is stored once, by its id
+                else:
+                    break
 
     async with asyncio.TaskGroup() as group:
         for _ in range(FILLERS):
@@ -228,17 +235,15 @@ def _messages(digests: int, regions: list[Region]) -> Iterator[Encoded]:
         ]
         for run in runs:
             yield encode_message([_push(number, regions) for number in run])
-        made = [
-            [
-                encode_message([_pull(number, side, regions) for number in run])
-                for run in runs
-            ]
-            for side in range(2)
-        ]
-        for number in range(EVENTS_EACH - 1):
-            for subject, body, message_id in made[number % 2]:
-                named = body.replace(b"round-00", b"round-%02d" % (number + 1))
-                yield subject, named, f"{message_id}-{number}"
+        made: dict[tuple[int, int], Encoded] = {}
+        for number, run in product(range(EVENTS_EACH - 1), runs):
+            place = (number % 2, run.start)
+            if place not in made:
+                pulls = [_pull(each, place[0], regions) for each in run]
+                made[place] = encode_message(pulls)
+            subject, body, message_id = made[place]
+            named = body.replace(b"round-00", b"round-%02d" % (number + 1))
+            yield subject, named, f"{message_id}-{number}"
 
 
 def _push(number: int, regions: list[Region]) -> Event:

@@ -38,7 +38,7 @@ class BootstrapConfig(Section):
             ge=1,
             le=86_400,
         ),
-    ] = 1_800.0
+    ] = 600.0
     bytes_max: Annotated[
         int, said("the largest checkpoint that is taken, bytes", ge=1, le=2**62)
     ] = 64 * 1024 * _MEBIBYTE

@@ -54,7 +54,7 @@ class BootstrapSettings:
 
     behind_messages: int = 10_000_000
     """A state that lacks more of the log is replaced, if a peer has a newer one."""
-    seconds_max: float = 1_800.0
+    seconds_max: float = 600.0
     """For all of it; then the log is folded."""
     bytes_max: int = 64 * 1024**3
     retry_seconds: float = RETRY_SECONDS

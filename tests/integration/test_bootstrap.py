@@ -5,9 +5,11 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from placement.adapters.sqlite.copying import CopyError
 from placement.adapters.sqlite.proof import chunk_hash
 from placement.cli.status import bootstrapping
 from placement.client import PlacementClient
@@ -22,6 +24,7 @@ from placement.runtime.sharing import SharingSettings
 from tests.bootstrap_nodes import (
     GIVING,
     TAKING,
+    WAIT_S,
     Change,
     Item,
     Meddler,
@@ -373,6 +376,37 @@ async def test_only_so_many_read_at_once(tmp_path: Path) -> None:
         assert given.sharing.counts["busy"] == 1
 
 
+async def test_reader_who_leaves_while_a_copy_is_made_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing goes on for somebody who is gone, and the next one is served."""
+    began = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slowly(_path: Path, stop: Event, _new: Path) -> Path:
+        loop.call_soon_threadsafe(began.set)
+        assert stop.wait(WAIT_S)
+        message = "it was told to stop"
+        raise CopyError(message)
+
+    log, giver = await filled(tmp_path, COUNT)
+    async with giver.running() as given:
+        await given.live_at(COUNT)
+        with monkeypatch.context() as patched:
+            patched.setattr("placement.adapters.sqlite.sharing.copied", slowly)
+            leaver = asyncio.ensure_future(
+                anext(given.peer.stream(FOLD_VERSION, "", 0))
+            )
+            await began.wait()
+            leaver.cancel()
+            await asyncio.wait({leaver})
+            await given.until(lambda: not given.sharing.readers)
+
+        async with Node(tmp_path / "taker", log, [given.peer]).running() as taken:
+            await taken.require_equal(log)
+            assert taken.bootstrap.counts["adopted"] == 1
+
+
 async def test_service_that_is_not_whole_shares_nothing(tmp_path: Path) -> None:
     """Neither before it is folded to the end, nor what other rules would fold."""
     node = Node(tmp_path / "giver", new_log())
@@ -392,8 +426,7 @@ async def test_copy_is_reused_while_it_is_fresh_and_deleted_when_nobody_comes(
     """Several new services cost one copy, which does not stay."""
     log, giver = await filled(tmp_path, COUNT)
     copy = giver.directory / "checkpoint.shared.sqlite"
-    brief = replace(GIVING, keep_seconds=0.2)
-    async with replace(giver, giving=brief).running() as given:
+    async with giver.running() as given:
         await given.live_at(COUNT)
         offers = []
         for number in range(2):
@@ -402,9 +435,13 @@ async def test_copy_is_reused_while_it_is_fresh_and_deleted_when_nobody_comes(
                 await taken.live_at(COUNT)
                 offers.append(given.sharing._offer)  # noqa: SLF001 - what was given
         assert copy.exists()
+        given.sharing.settings = replace(GIVING, keep_seconds=0.05)
+        async with aclosing(given.peer.stream(FOLD_VERSION, "", 0)) as last:
+            offers.append(await anext(last))  # type: ignore[arg-type]  # the offer
         await given.until(lambda: not copy.exists())
 
     assert offers[0] is offers[1]
+    assert offers[1] == offers[2]
 
 
 async def test_operator_sees_from_whom_and_how_far(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def restored(state: State, saved: dict[tuple[str, int], bytes]) -> State:
     return restoring.state()
 
 
-@examples(60)
+@examples(40)
 @given(logs(most=20), st.data())
 def test_loaded_state_has_the_seal_of_the_saved_one(
     log: list[RecordedMessage], data: st.DataObject

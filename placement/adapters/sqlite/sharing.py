@@ -51,8 +51,9 @@ class CheckpointCopies:
 
     async def make(self, header: CheckpointHeader, seal: str) -> Offer:
         """Copy the file, and prove the copy; raises CheckpointUnsharedError."""
+        self._stop.clear()
         try:
-            return await asyncio.to_thread(self._make, header, seal)
+            return await _whole(asyncio.to_thread(self._make, header, seal), self._stop)
         except (CopyError, DamageError, OSError, sqlite3.Error) as error:
             await self.drop()
             message = f"no copy can be made: {error}"
@@ -102,13 +103,20 @@ class CheckpointCopies:
         await asyncio.to_thread(removed, self._copy)
 
 
-async def _whole(step: Coroutine[None, None, Step]) -> Step:
-    """Return what *step* does; cancelled, wait for its end: it uses the connection."""
+async def _whole(step: Coroutine[None, None, Step], stop: Event | None = None) -> Step:
+    """Return what *step* does in a thread; cancelled, *stop* it and wait for its end.
+
+    It uses the file meanwhile.
+    """
     task = asyncio.ensure_future(step)
     try:
         return await asyncio.shield(task)
-    finally:
+    except asyncio.CancelledError:
+        if stop is not None:
+            stop.set()
         await asyncio.wait({task})
+        task.exception()  # which nobody waits for any more
+        raise
 
 
 def _batches(reader: sqlite3.Connection, skipped: int) -> Iterator[list[HashedChunk]]:

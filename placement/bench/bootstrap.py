@@ -6,49 +6,32 @@ until it is LIVE, and in the end it has the fingerprint of the others.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
-from itertools import count, product
+from itertools import count
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from placement.bench.measured import Measured, quantile
 from placement.bench.rounds import Samples, own_core, pinned, server_core
 from placement.bench.settings import Service, Settings
+from placement.bench.told_often import digest_of, fill, repository_of
 from placement.client import PlacementClient
-from placement.core.event import (
-    ClientKind,
-    ContentPulled,
-    ContentPushed,
-    DurationNs,
-    Event,
-    Identifier,
-    Name,
-)
-from placement.core.oci import Descriptor, Digest, Repository
 from placement.core.topology import Region
-from placement.ports import EventLog, LogUnavailableError
-from placement.wire.events import Encoded, encode_message
 
 SUITE: Final = "bootstrap"
 DIGESTS: Final = 100_000
 QUICK_DIGESTS: Final = 2_000
-EVENTS_EACH: Final = 20
-MESSAGE_EVENTS: Final = 512
-GROUP_DIGESTS: Final = 32_768
-"""Of so many the rounds of events are made at once: all is never in memory."""
 ROUNDS: Final = 3
 """Of a bootstrap; the log is folded twice, which takes long."""
-FILLERS: Final = 16
-RETRY_SECONDS: Final = 0.5
 START_SECONDS_MAX: Final = 3_600.0
 CALL_SECONDS_MAX: Final = 900.0
 CALLS: Final = 3_000
 QUICK_CALLS: Final = 50
-LAYER: Final = Name("application/vnd.oci.image.layer.v1.tar+gzip")
 _MEGABYTE: Final = 1e6
 _MS: Final = 1e3
 _SLOWLY: Final = {"PLACEMENT_BOOTSTRAP__BYTES_PER_SECOND": str(4 * 1024**2)}
@@ -60,11 +43,37 @@ _UNWATCHED: Final = {"PLACEMENT_WATCHDOG_SECONDS": "0"}
 
 
 @dataclass
+class _Times:
+    """How long services took to be LIVE, by the clock and of their processors."""
+
+    clock: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+
+    def add(self, began: float, service: Service) -> None:
+        """Note that *service*, which was started when it *began*, is LIVE."""
+        self.clock.append(time.perf_counter() - began)
+        self.processor.append(_processor_seconds(service.process_id))
+
+    def told(self, way: str, beside: "_Times | None" = None) -> list[Measured]:
+        """Return both as figures."""
+        other = beside or _Times()
+        return [
+            Samples(tuple(own)).measured(
+                SUITE, f"{kind}_by_{way}", "s", Samples(tuple(their)) if their else None
+            )
+            for kind, own, their in (
+                ("live", self.clock, other.clock),
+                ("processor", self.processor, other.processor),
+            )
+        ]
+
+
+@dataclass
 class _Found:
     """Seconds to LIVE, fingerprints, and milliseconds of calls."""
 
-    replay: list[float] = field(default_factory=list)
-    bootstrap: list[float] = field(default_factory=list)
+    replay: _Times = field(default_factory=_Times)
+    bootstrap: _Times = field(default_factory=_Times)
     fingerprints: set[str] = field(default_factory=set)
     alone: list[float] = field(default_factory=list)
     beside: list[float] = field(default_factory=list)
@@ -83,7 +92,7 @@ async def _measured(settings: Settings) -> list[Measured]:
         log, _ = await stack.enter_async_context(
             settings.open_log(directory, synced=False)
         )
-        filled = await _fill(settings, log, digests)
+        filled = await fill(log, settings.topology, digests)
         runs = _Runs(settings, directory)
         peer = await stack.enter_async_context(runs.service("replay", found.replay))
         found.fingerprints.add(await _fingerprint(peer))
@@ -98,11 +107,11 @@ async def _measured(settings: Settings) -> list[Measured]:
     if len(found.fingerprints) != 1:
         message = f"not one state, but {found.fingerprints}"
         raise RuntimeError(message)
-    replay, soon = Samples(tuple(found.replay)), Samples(tuple(found.bootstrap))
+    sooner = median(found.replay.clock) / median(found.bootstrap.clock)
     return [
-        replay.measured(SUITE, "live_by_replay", "s"),
-        soon.measured(SUITE, "live_by_bootstrap", "s", replay),
-        Measured(SUITE, "times_sooner", replay.median / soon.median, "times"),
+        *found.replay.told("replay"),
+        *found.bootstrap.told("bootstrap", found.replay),
+        Measured(SUITE, "times_sooner", sooner, "times"),
         _p99("call_p99_alone", found.alone),
         _p99("call_p99_beside_a_reader", found.beside, found.alone),
         Measured(SUITE, "checkpoint", size / _MEGABYTE, "MB"),
@@ -130,7 +139,7 @@ class _Runs:
     async def service(
         self,
         name: str,
-        seconds: list[float],
+        times: _Times,
         peer: Service | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Service]:
@@ -153,12 +162,18 @@ class _Runs:
             cores=[server_core()],
             start_seconds=START_SECONDS_MAX,
         ) as service:
-            seconds.append(time.perf_counter() - began)
+            times.add(began, service)
             told = (directory / "service.log").read_text()
             if peer is not None and "bootstrap_adopted" not in told:
                 message = f"it did not begin from its peer: {told[-2000:]}"
                 raise RuntimeError(message)
             yield service
+
+
+def _processor_seconds(process_id: int) -> float:
+    """Return for how long a process has used processors, in seconds."""
+    told = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _fingerprint(service: Service) -> str:
@@ -185,7 +200,7 @@ async def _calls(
 
 
 async def _taken(runs: _Runs, giver: Service) -> None:
-    async with runs.service("taker", [], giver):
+    async with runs.service("taker", _Times(), giver):
         pass
 
 
@@ -194,82 +209,5 @@ async def _asked(
 ) -> None:
     for number in range(calls):
         began = time.perf_counter()
-        await client.rank_sources(_repository(number), _digest(number), region)
+        await client.rank_sources(repository_of(number), digest_of(number), region)
         taken.append(_MS * (time.perf_counter() - began))
-
-
-async def _fill(settings: Settings, log: EventLog, digests: int) -> int:
-    """Store all events, many at a time, and return how many there are."""
-    regions = [
-        r for r in sorted(settings.topology.regions) if settings.topology.stores(r)
-    ]
-    messages = _messages(digests, regions)
-
-    async def send() -> None:
-        for encoded in messages:
-            while True:
-                try:
-                    await log.append(*encoded)
-                except LogUnavailableError:
-                    await asyncio.sleep(RETRY_SECONDS)  # it is stored once, by its id
-                else:
-                    break
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(FILLERS):
-            group.create_task(send())
-    return digests * EVENTS_EACH
-
-
-def _messages(digests: int, regions: list[Region]) -> Iterator[Encoded]:
-    """Yield each digest's push and its pulls, round by round, under ids of their own.
-
-    The pulls are from two regions in turn, and are made once for each: their ids alone
-    change from round to round.
-    """
-    for group in range(0, digests, GROUP_DIGESTS):
-        ends = min(group + GROUP_DIGESTS, digests)
-        runs = [
-            range(first, min(first + MESSAGE_EVENTS, ends))
-            for first in range(group, ends, MESSAGE_EVENTS)
-        ]
-        for run in runs:
-            yield encode_message([_push(number, regions) for number in run])
-        made: dict[tuple[int, int], Encoded] = {}
-        for number, run in product(range(EVENTS_EACH - 1), runs):
-            place = (number % 2, run.start)
-            if place not in made:
-                pulls = [_pull(each, place[0], regions) for each in run]
-                made[place] = encode_message(pulls)
-            subject, body, message_id = made[place]
-            named = body.replace(b"round-00", b"round-%02d" % (number + 1))
-            yield subject, named, f"{message_id}-{number}"
-
-
-def _push(number: int, regions: list[Region]) -> Event:
-    size = 1_000_000 + number
-    fact = ContentPushed(Descriptor(_digest(number), LAYER, size), _repository(number))
-    return Event(Identifier(f"push-{number:08x}"), regions[0], fact)
-
-
-def _pull(number: int, side: int, regions: list[Region]) -> Event:
-    fact = ContentPulled(
-        _digest(number),
-        _repository(number),
-        client_region=regions[(number + side) % len(regions)],
-        source_region=regions[0],
-        transferred_bytes=1_000_000 + number,
-        pull_duration_ns=DurationNs(200_000_000 + number),
-        client_kind=ClientKind.RUNTIME,
-        media_type=LAYER,
-        size_bytes=1_000_000 + number,
-    )
-    return Event(Identifier(f"round-00-{number:08x}"), regions[0], fact)
-
-
-def _digest(number: int) -> Digest:
-    return Digest(f"sha256:{sha256(number.to_bytes(8, 'big')).hexdigest()}")
-
-
-def _repository(number: int) -> Repository:
-    return Repository(f"acme/app-{number // 100}")

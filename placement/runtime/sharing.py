@@ -91,6 +91,9 @@ class Sharing:
         if fold_version != FOLD_VERSION:
             why = f"this service folds by version {FOLD_VERSION}, not {fold_version}"
             raise CheckpointRefusedError(why)
+        if not self.settings.streams_max:
+            why = "this service shares no checkpoint: bootstrap.streams_max is 0"
+            raise CheckpointUnsharedError(why)
         if self._readers >= self.settings.streams_max:
             self.counts["busy"] += 1
             why = f"{self._readers} read a checkpoint, and no more may: come again"

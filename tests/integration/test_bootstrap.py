@@ -410,6 +410,11 @@ async def test_reader_who_leaves_while_a_copy_is_made_stops_it(
 async def test_service_that_is_not_whole_shares_nothing(tmp_path: Path) -> None:
     """Neither before it is folded to the end, nor what other rules would fold."""
     node = Node(tmp_path / "giver", new_log())
+    nothing = replace(node, giving=SharingSettings(streams_max=0))
+    async with nothing.running() as run:
+        with pytest.raises(PeerError, match="streams_max") as caught:
+            await anext(run.peer.stream(FOLD_VERSION, "", 0))
+        assert not caught.value.again
     async with node.running() as run:
         for fold_version, why in (
             (FOLD_VERSION, "CHECKPOINT_UNSHARED"),

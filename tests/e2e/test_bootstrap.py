@@ -46,9 +46,11 @@ async def peer(
 ) -> AsyncIterator[RealService]:
     """Run a service that has folded some thousand events."""
     await fill(log, EVENTS)
-    running = await serving(service(server.url, tmp_path / "peer"))
-    yield running
-    running.kill()
+    running = service(server.url, tmp_path / "peer")
+    try:
+        yield await serving(running)
+    finally:
+        running.kill()
 
 
 async def test_new_service_begins_from_the_peers_checkpoint_and_folds_the_tail(

@@ -146,9 +146,13 @@ class Sharing:
 
     def _drop(self) -> None:
         self._dropping = None
-        if not self._readers:
-            self._offer = None
-            self._dropped = asyncio.ensure_future(self._copies.drop())
+        self._dropped = asyncio.ensure_future(self._drop_in_turn())
+
+    async def _drop_in_turn(self) -> None:
+        async with self._turn:
+            if not self._readers:  # nor is anybody about to: that comes before a turn
+                self._offer = None
+                await self._copies.drop()
 
     async def close(self) -> None:
         """Delete the copy; nobody may read any more."""

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from placement.cli.status import bootstrapping
 from placement.client import PlacementClient
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION
+from placement.faults import FaultPoint, armed
 from placement.offers import HashedChunk, Offer, PeerError, offer
 from placement.ports import Chunk, LogReplacedError
 from placement.runtime import bootstrap as bootstrap_module
@@ -479,3 +481,83 @@ def test_status_says_how_far_in_words() -> None:
     part = {"peer": "a:1", "received_bytes": "43000000", "total_bytes": "100000000"}
     assert bootstrapping(part).startswith("43 % of ")
     assert bootstrapping(part).endswith(" from a:1")
+
+
+async def test_disk_without_room_leaves_the_log_to_be_folded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit is not begun, and no other peer is asked for the same."""
+    log, giver = await filled(tmp_path, COUNT)
+    async with giver.running() as given:
+        await given.live_at(COUNT)
+        offered = [each async for each in given.peer.stream(FOLD_VERSION, "", 0)]
+        monkeypatch.setattr(
+            "placement.adapters.sqlite.staging.shutil.disk_usage",
+            lambda _: SimpleNamespace(free=1_000),
+        )
+        node = Node(tmp_path / "taker", log, [given.peer, given.peer])
+        async with node.running() as taken:
+            await taken.require_equal(log)
+
+    assert len(offered) > 10
+    assert taken.bootstrap.counts == {
+        "adopted": 0,
+        "refused": 0,
+        "broken": 0,
+        "gave_up": 1,
+    }
+
+
+async def test_checkpoint_that_cannot_take_its_place_costs_only_a_replay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old one is put aside by then: what is saved next is whole all the same."""
+    log, giver = await filled(tmp_path, COUNT)
+    old = Node(tmp_path / "old", log)
+    async with old.running() as run:
+        await run.require_equal(log)
+    await store_each(log, pushes(COUNT, COUNT))
+
+    def fails(*_: object) -> None:
+        raise OSError(28, "no room for a name")
+
+    async with giver.running() as given:
+        await given.require_equal(log)
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "placement.adapters.sqlite.generations.move_into_place", fails
+            )
+            taking = replace(TAKING, behind_messages=1)
+            node = replace(old, peers=[given.peer], taking=taking)
+            async with node.running() as run:
+                await run.require_equal(log)
+                assert run.bootstrap.counts["gave_up"] == 1
+
+    async with old.running() as run:
+        assert run.view.state.sequence == 2 * COUNT, "it was saved"
+        await run.require_equal(log)
+
+
+@pytest.mark.parametrize("point", [FaultPoint.BEFORE_ADOPTED, FaultPoint.AMID_ADOPTED])
+async def test_service_that_is_stopped_while_it_adopts_leaves_it_whole(
+    tmp_path: Path, point: FaultPoint
+) -> None:
+    """Told to end just then, it adopts, and saves nothing over what it adopted."""
+    log, giver = await filled(tmp_path, COUNT)
+    async with giver.running() as given:
+        await given.live_at(COUNT)
+        node = Node(tmp_path / "taker", log, [given.peer])
+        async with node.running() as taken:
+
+            def stop(reached: FaultPoint) -> None:
+                if reached is point:
+                    taken.task.cancel()
+
+            with armed(stop):
+                await asyncio.wait({taken.task})
+            assert taken.task.cancelled()
+
+    async with Node(node.directory, log).running() as again:
+        assert again.view.state.sequence == COUNT, "it was adopted"
+        await again.require_equal(log)
+    assert not list(node.directory.glob("*damaged*"))

@@ -17,7 +17,7 @@ from placement.client import PlacementClient
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION
 from placement.faults import FaultPoint, armed
-from placement.offers import HashedChunk, Offer, PeerError, offer
+from placement.offers import HashedChunk, Offer, Peer, PeerError, offer
 from placement.ports import Chunk, LogReplacedError
 from placement.runtime import bootstrap as bootstrap_module
 from placement.runtime import projector
@@ -198,7 +198,7 @@ MEDDLINGS: dict[str, tuple[Change, str]] = {
 async def test_what_is_not_as_it_should_be_is_refused_and_the_log_folded(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever is wrong is said, nothing of it stays, and the next peer is asked."""
+    """Whatever is wrong is said, and nothing of it stays or is ever shown."""
     change, why = MEDDLINGS[name]
     log, giver = await filled(tmp_path, COUNT)
     async with giver.running() as given:
@@ -211,13 +211,26 @@ async def test_what_is_not_as_it_should_be_is_refused_and_the_log_folded(
             assert taken.bootstrap.counts["refused"] == 1
             assert taken.projector._lines.shown.first_sequence == 1  # noqa: SLF001 - it folded all
         said = capsys.readouterr().out
-        helped = Node(tmp_path / "helped", log, [meddler, given.peer])
-        async with helped.running() as taken:
-            await taken.require_equal(log)
-            assert taken.bootstrap.counts["adopted"] == 1
 
     assert why in said
     assert not list(alone.directory.glob("*incoming*"))
+
+
+async def test_next_peer_is_asked_where_one_is_refused(tmp_path: Path) -> None:
+    """One peer that is wrong keeps nobody from another one."""
+    log, giver = await filled(tmp_path, COUNT)
+    async with giver.running() as given:
+        await given.live_at(COUNT)
+        peers: list[Peer] = [Nobody(), Meddler(given.peer, flipped), given.peer]
+        async with Node(tmp_path / "taker", log, peers).running() as taken:
+            await taken.require_equal(log)
+
+    assert taken.bootstrap.counts == {
+        "adopted": 1,
+        "refused": 1,
+        "broken": 1,
+        "gave_up": 0,
+    }
 
 
 async def test_broken_connection_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -31,17 +31,25 @@ from placement.adapters.sqlite.generations import (
     CheckpointGenerations,
     GenerationSettings,
 )
+from placement.adapters.sqlite.sharing import CheckpointCopies
+from placement.adapters.sqlite.staging import CheckpointStaging
 from placement.api.server import PlacementServer, ServerSettings, build_server
 from placement.bench.settings import BrokerAddress
+from placement.client import ClientTls
+from placement.client.peers import GrpcPeer
 from placement.config import Config, load_prices, load_topology, split_address
 from placement.event_loop import loop_factory
 from placement.nats_settings import nats_settings
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
+from placement.runtime.bootstrap import Bootstrap, BootstrapSettings
+from placement.runtime.exchange import Exchange
 from placement.runtime.planner import Planner, PlannerSettings
 from placement.runtime.projector import Projector, ProjectorSettings
 from placement.runtime.publisher import Publisher
+from placement.runtime.sharing import Sharing, SharingSettings
 from placement.runtime.view import View
 from placement.runtime.watchdog import watchdog
+from placement.telemetry.bootstrapping import register_bootstrapping
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
@@ -83,7 +91,9 @@ async def serve(config: Config) -> None:
         settings = _projector_settings(config)
         projector = Projector(log, store, view, time.time_ns, settings, records)
         publisher = Publisher(log, view)
-        server = _server(config, view, publisher)
+        exchange = await _exchange(config, (projector, log, generations), stack)
+        register_bootstrapping(registry, exchange)
+        server = _server(config, view, publisher, exchange)
         planner = _planner(config, view, publisher)
         register_planning(registry, view, load_topology(config), planner)
         await projector.restore()
@@ -175,7 +185,7 @@ def _generations(config: Config) -> CheckpointGenerations:
         copies=config.checkpoint.generation_count - 1,
         interval_seconds=config.checkpoint.generation_interval_seconds,
     )
-    return CheckpointGenerations(config.data_dir / "checkpoint.sqlite", settings)
+    return CheckpointGenerations(checkpoint_path(config), settings)
 
 
 def _pages(
@@ -210,7 +220,38 @@ def _planner(config: Config, view: View, publisher: Publisher) -> Planner | None
     return Planner(view, topology, publisher, time.time_ns, settings)
 
 
-def _server(config: Config, view: View, publisher: Publisher) -> PlacementServer:
+async def _exchange(
+    config: Config,
+    parts: tuple[Projector, EventLog, CheckpointGenerations],
+    stack: AsyncExitStack,
+) -> Exchange:
+    """Return what gives our checkpoint to other services, and takes theirs."""
+    (projector, log, generations), keys = parts, config.bootstrap
+    copies = CheckpointCopies(checkpoint_path(config))
+    giving = SharingSettings(keys.streams_max, keys.bytes_per_second)
+    sharing = Sharing(projector.offer, copies, giving)
+    stack.push_async_callback(sharing.close)
+    staging = CheckpointStaging(checkpoint_path(config), generations)
+    stack.push_async_callback(staging.close)
+    if not keys.peers:
+        await staging.clear()
+    client = config.client
+    files = (client.ca_file, client.cert_file, client.key_file)
+    tls = ClientTls(*files) if client.tls or any(files) else None
+    peers = [GrpcPeer(each, tls) for each in keys.peers.split(",") if each]
+    taking = BootstrapSettings(keys.behind_messages, keys.seconds_max, keys.bytes_max)
+    projector.bootstrap = Bootstrap(peers, staging, log, taking)
+    return Exchange(sharing, projector.bootstrap)
+
+
+def checkpoint_path(config: Config) -> Path:
+    """Return where the checkpoint is."""
+    return config.data_dir / "checkpoint.sqlite"
+
+
+def _server(
+    config: Config, view: View, publisher: Publisher, exchange: Exchange
+) -> PlacementServer:
     host, port = split_address(config.listen)
     topology = load_topology(config)
     settings = ServerSettings(
@@ -224,6 +265,7 @@ def _server(config: Config, view: View, publisher: Publisher) -> PlacementServer
         key_file=config.tls.key_file,
         client_ca_file=config.tls.client_ca_file,
         prices=load_prices(config, topology),
+        exchange=exchange,
     )
     return build_server(settings, view, topology, publisher, time.time_ns)
 

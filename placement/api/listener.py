@@ -9,6 +9,7 @@ import grpc
 
 from placement.core.errors import InputError
 from placement.core.reporting.prices import Prices
+from placement.runtime.exchange import Exchange
 from placement.runtime.watcher import WatchSettings
 
 
@@ -37,6 +38,8 @@ class ServerSettings:
     """How many may watch, and how often they are told."""
     prices: Prices = field(default_factory=Prices)
     """What reports count money by; without any, nothing costs anything."""
+    exchange: Exchange = field(default_factory=Exchange)
+    """What gives and takes checkpoints; without, neither is done."""
 
 
 def check_settings(settings: ServerSettings) -> None:

@@ -1,5 +1,6 @@
 """OperationsService: operators' orders into the log, and which of them are in force."""
 
+from placement.api.checkpoint_servicer import CheckpointStreams
 from placement.api.reading import Context, Pace, Reader
 from placement.core.deciding.ruling import Ruling, parse_ruling, ruling_of
 from placement.core.deciding.standing import policy_statuses
@@ -30,8 +31,8 @@ from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
 from placement.ports import Clock
 from placement.runtime.publisher import Publisher
+from placement.runtime.sharing import Sharing
 from placement.v1 import operations_service_pb2 as pb
-from placement.v1.operations_service_pb2_grpc import OperationsServiceServicer
 from placement.wire.operation_answers import (
     OrdersPage,
     Receipt,
@@ -60,11 +61,21 @@ from placement.wire.page_tokens import FIRST, Key, make_page_token, parse_page_t
 from placement.wire.requests import Consistency, decode_consistency
 
 
-class OperationsServicer(OperationsServiceServicer):
-    """Stores orders as facts, each once, and lists what holds."""
+class OperationsServicer(CheckpointStreams):
+    """Stores orders as facts, each once, lists what holds, and gives the checkpoint."""
 
-    def __init__(self, reader: Reader, publisher: Publisher, clock: Clock) -> None:
-        """Look up in what *reader* gives, and store with *publisher*."""
+    def __init__(
+        self,
+        reader: Reader,
+        publisher: Publisher,
+        clock: Clock,
+        sharing: Sharing | None = None,
+    ) -> None:
+        """Look up in what *reader* gives, and store with *publisher*.
+
+        Without *sharing* no checkpoint is given.
+        """
+        self._sharing = sharing
         self._reader = reader
         self._publisher = publisher
         self._clock = clock

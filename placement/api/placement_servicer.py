@@ -1,5 +1,7 @@
 """PlacementService: convert, wait for the sequence, ask the core, convert."""
 
+from dataclasses import astuple
+
 from placement import __version__
 from placement.api.estimate_servicer import EstimateAnswers
 from placement.api.rank_servicer import RankAnswers
@@ -10,6 +12,7 @@ from placement.core.fold import FOLD_VERSION
 from placement.core.lookup import ListedReplica, list_replicas, placement_of, resolve
 from placement.core.tables.table import ABSENT
 from placement.core.topology import Region
+from placement.runtime.exchange import Exchange
 from placement.runtime.view import SILENCE_NS_MAX, View
 from placement.runtime.watch import WatchHub
 from placement.v1 import placement_service_pb2 as pb
@@ -34,8 +37,11 @@ COUNTERS = ("folded", "duplicate", "set_aside", "late")
 class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
     """Answers where content is, and from where to pull it; its bases, the rest."""
 
-    def __init__(self, reader: Reader, hub: WatchHub) -> None:
+    def __init__(
+        self, reader: Reader, hub: WatchHub, exchange: Exchange | None = None
+    ) -> None:
         """Answer from what *reader* gives, and let *hub* watch it."""
+        self._exchange = exchange or Exchange()
         self._reader = reader
         self._hub = hub
         self._writer = RankWriter(reader.topology)
@@ -113,8 +119,13 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
                 for code in topology.regions
             },
             fingerprint=fingerprint(view.state) if request.include_fingerprint else "",
+            bootstrap=self._bootstrap(),
         )
         return encode_service_info(facts, topology, basis)
+
+    def _bootstrap(self) -> tuple[str, int, int] | None:
+        received = self._exchange.received
+        return None if received is None else astuple(received)
 
 
 def pending_message_count(view: View) -> int | None:

@@ -151,6 +151,22 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
             "the watcher read nothing for ten seconds",
             "read on while working, and watch again with the resume_token",
         ),
+        "CHECKPOINT_UNSHARED": Reason(
+            _Code.FAILED_PRECONDITION,
+            "the service has no whole state to give away, or no room for a copy of it",
+            "ask another replica of the service, or this one when it is LIVE",
+        ),
+        "CHECKPOINT_BUSY": Reason(
+            _Code.RESOURCE_EXHAUSTED,
+            "as many read the checkpoint as may, or this reader takes nothing",
+            "repeat the call after the delay, with what is there already",
+            2_000,
+        ),
+        "CHECKPOINT_REFUSED": Reason(
+            _Code.FAILED_PRECONDITION,
+            "a checkpoint is of another fold version, or not what it is said to be",
+            "run the same version on both sides, or let the log be folded",
+        ),
         "STATE_BEHIND": Reason(
             _Code.UNAVAILABLE,
             "the freshness that was asked for was not reached within the deadline",

@@ -99,7 +99,8 @@ class PlacementServer:
         kept = {RANK_SOURCES: KeptAnswers(self._reader)}
         answering: Any = Answering(server, self._settings.sample_every, kept)
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(
-            PlacementServicer(self._reader, self._hub), answering
+            PlacementServicer(self._reader, self._hub, self._settings.exchange),
+            answering,
         )
         replication_service_pb2_grpc.add_ReplicationServiceServicer_to_server(
             ReplicationServicer(self._reader, self._hub, self._publisher), answering
@@ -108,7 +109,13 @@ class PlacementServer:
             EventServicer(self._publisher, self._clock), answering
         )
         operations_service_pb2_grpc.add_OperationsServiceServicer_to_server(
-            OperationsServicer(self._reader, self._publisher, self._clock), answering
+            OperationsServicer(
+                self._reader,
+                self._publisher,
+                self._clock,
+                self._settings.exchange.sharing,
+            ),
+            answering,
         )
         report_service_pb2_grpc.add_ReportServiceServicer_to_server(
             ReportServicer(self._reader, self._settings.prices), answering

@@ -7,12 +7,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from placement.core.topology import Topology
 from placement.ports import CheckpointStore, EventLog
 
 Amount = TypeVar("Amount")
+
+START_SECONDS_MAX: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,13 @@ class ServiceRunner(Protocol):
         arguments: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
         cores: Collection[int] = (),
+        start_seconds: float = START_SECONDS_MAX,
     ) -> AbstractAsyncContextManager[Service]:
         """Run it with its files under *directory*, until the block ends.
 
         *arguments* are further ones of ``placement serve``: the last of a kind counts.
         *settings* are PLACEMENT_ variables of its environment. *cores*: on these alone.
-        It is live when the block begins.
+        It is live when the block begins, which is *start_seconds* later at the most.
         """
 
 
@@ -81,6 +84,8 @@ class Settings:
     broker_address: Callable[[Path], BrokerAddress]
     """Returns where the broker of an open log listens, by the log's directory."""
     run_service: ServiceRunner
+    digests: int | None = None
+    """How large a state, where a suite lets that be said; None: as it thinks best."""
 
     def pick(self, whole: Amount, quick: Amount) -> Amount:
         """Return how much of something is to be measured."""

@@ -17,9 +17,13 @@ SUITES: Final = {
     "watch": "A watcher's first copy and its changes, beside raw bytes.",
     "checkpoint": "Durable checkpoints and their increments, beside a row table.",
     "restart": "From a start with a large checkpoint to the first answer.",
+    "bootstrap": "A new service by a peer's checkpoint, beside a replay of the log.",
     "planner": "What deciding about a push costs, and how soon it is done.",
 }
 """Each is a module of this package with a function ``measure``."""
+
+SCALED: Final = frozenset({"bootstrap"})
+"""Those that let it be said how large a state they make."""
 
 Measure = Callable[[Settings], list[Measured]]
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from placement.bench.suites import SUITES, load_suite
+from placement.bench.suites import SCALED, SUITES, load_suite
 from placement.cli import output
 from placement.cli.bench_estimates import estimates
 from placement.cli.bench_figures import figures_table, write_figures
@@ -58,6 +58,14 @@ def suite_options(command: Command) -> Command:
     return command
 
 
+digests_option = click.option(
+    "--digests",
+    type=click.IntRange(min=1_000),
+    metavar="COUNT",
+    help="How large a state is made.",
+)
+
+
 def _suite(name: str, sentence: str) -> click.Command:
     """Return the command that runs one suite."""
 
@@ -69,13 +77,15 @@ def _suite(name: str, sentence: str) -> click.Command:
         quick: bool,  # noqa: FBT001 - a flag
         directory: Path | None,
         json_file: Path | None,
+        digests: int | None = None,
     ) -> None:
         from placement.cli.bench_settings import (  # noqa: PLC0415 - all of the service
             bench_settings,
         )
 
         configure_logs(session.config.log_format, "warning")
-        with bench_settings(session.config, directory, quick=quick) as settings:
+        given = bench_settings(session.config, directory, quick=quick, digests=digests)
+        with given as settings:
             figures = load_suite(name)(settings)
         told = [figure.plain() for figure in figures]
         if json_file is not None:
@@ -85,7 +95,7 @@ def _suite(name: str, sentence: str) -> click.Command:
         else:
             output.console().print(figures_table(name, figures))
 
-    return command
+    return digests_option(command) if name in SCALED else command
 
 
 for _name, _sentence in SUITES.items():

@@ -6,14 +6,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from placement import app
-from placement.bench.settings import Service, Settings
+from placement.bench.settings import START_SECONDS_MAX, Service, Settings
 from placement.cli.demo_service import running_service
 from placement.config import Config, load_topology
 
 
 @contextmanager
 def bench_settings(
-    config: Config, parent: Path | None, *, quick: bool
+    config: Config, parent: Path | None, *, quick: bool, digests: int | None = None
 ) -> Iterator[Settings]:
     """Give what a suite needs, with a directory in *parent* for as long as it runs."""
     with TemporaryDirectory(prefix="placement-bench-", dir=parent) as directory:
@@ -25,6 +25,7 @@ def bench_settings(
             open_store=app.scratch_store,
             broker_address=app.broker_address,
             run_service=_run_service,
+            digests=digests,
         )
 
 
@@ -35,7 +36,9 @@ async def _run_service(
     arguments: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
     cores: Collection[int] = (),
+    start_seconds: float = START_SECONDS_MAX,
 ) -> AsyncIterator[Service]:
-    running = running_service(directory, arguments, settings or {}, cores)
+    told = (directory, arguments, settings or {}, cores, start_seconds)
+    running = running_service(*told)
     async with running as service:
         yield Service(service.target, service.data_dir, service.process_id)

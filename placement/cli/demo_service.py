@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from placement.bench.rounds import pinned
+from placement.bench.settings import START_SECONDS_MAX
 from placement.client import PlacementCallError, PlacementClient
 from placement.config import foreign_environment
 from placement.core.errors import PlacementError
 from placement.wire.json import plain
 
-START_SECONDS_MAX: Final = 20.0
 STOP_SECONDS_MAX: Final = 10.0
 LOOK_SECONDS: Final = 0.05
 CALL_SECONDS: Final = 2.0
@@ -50,12 +50,14 @@ async def running_service(
     arguments: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
     cores: Collection[int] = (),
+    start_seconds: float = START_SECONDS_MAX,
 ) -> AsyncIterator[RunningService]:
     """Run a service in *directory*, with its own broker, on ports of its own.
 
     With further *arguments*, and *settings* as its environment's PLACEMENT_ variables;
-    on these *cores* alone, if some are named. Neither placement.toml nor any other
-    PLACEMENT_ variable reaches it: it must never find another log. Raises
+    on these *cores* alone, if some are named, and LIVE *start_seconds* later at the
+    most. Neither placement.toml nor any other PLACEMENT_ variable reaches it: it must
+    never find another log. Raises
     ServiceFailedError when it does not come up.
     """
     log_file = directory / "service.log"
@@ -71,15 +73,15 @@ async def running_service(
             stderr=log,
         )
     try:
-        target = await _started(process, log_file)
+        target = await _started(process, log_file, start_seconds)
         yield RunningService(target, directory / "data", process.pid)
     finally:
         await _stop(process)
 
 
-async def _started(process: Process, log_file: Path) -> str:
+async def _started(process: Process, log_file: Path, start_seconds: float) -> str:
     try:
-        async with asyncio.timeout(START_SECONDS_MAX):
+        async with asyncio.timeout(start_seconds):
             target = f"127.0.0.1:{await _port(process, log_file)}"
             await _live(process, log_file, target)
             return target

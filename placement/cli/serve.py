@@ -24,6 +24,7 @@ def _switch(ctx: click.Context, param: click.Parameter, value: object) -> None:
 @log_options
 @key_option("--listen", "listen")
 @key_option("--regions", "regions_file")
+@key_option("--bootstrap-from", "bootstrap.peers")
 @key_option("--log-format", "log_format")
 @key_option("--log-level", "log_level")
 @click.option(

@@ -34,6 +34,7 @@ async def informed(client: PlacementClient, *, fingerprint: bool) -> Answer:
 def _tables(answer: Answer, *, regions: bool) -> Iterator[RenderableType]:
     counts = answer.get("counts", {})
     facts = {
+        "bootstrapping": bootstrapping(answer.get("bootstrap")),
         "version": f"{answer['version']}, fold version {answer['fold_version']}",
         "home region": f"{answer['home_region']} of {len(answer['regions'])} regions",
         "pending messages": answer.get("pending_message_count", "not known"),
@@ -45,6 +46,18 @@ def _tables(answer: Answer, *, regions: bool) -> Iterator[RenderableType]:
     if regions:
         yield output.table(REGION_COLUMNS, [_region(one) for one in answer["regions"]])
     yield output.basis_line(answer)
+
+
+def bootstrapping(bootstrap: Answer | None) -> str:
+    """Return how far a checkpoint is taken over, for people; empty: none is."""
+    if bootstrap is None:
+        return ""
+    received, total = int(bootstrap["received_bytes"]), int(bootstrap["total_bytes"])
+    if not total:
+        return f"waiting for {bootstrap['peer']}"
+    return (
+        f"{100 * received // total} % of {output.size(total)} from {bootstrap['peer']}"
+    )
 
 
 def _region(region: Answer) -> tuple[str, ...]:

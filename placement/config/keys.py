@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, SecretStr, model_validator
 
 from placement.config.agent_keys import AgentConfig
+from placement.config.peer_keys import BootstrapConfig
 from placement.config.values import (
     PORT_MAX,
     Address,
@@ -226,6 +227,7 @@ class Config(Section):
     client: ClientConfig = ClientConfig()
     nats: NatsConfig = NatsConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    bootstrap: BootstrapConfig = BootstrapConfig()
     planner: PlannerConfig = PlannerConfig()
     agent: AgentConfig = AgentConfig()
 

@@ -109,8 +109,13 @@ class Saver:
         header = await self._store.load(restored.begin)
         if header is None:
             return None
-        self._stored = {n: frozenset(each) for n, each in restored.stored.items()}
+        self.note(restored)
         return header, restored
+
+    def note(self, restored: Restored) -> None:
+        """Remember that the store consists of what *restored* was made of."""
+        self._stored = {n: frozenset(each) for n, each in restored.stored.items()}
+        self._state = None
 
     async def save(self, state: State, epoch: str) -> int:
         """Save what changed since the last time, and return up to which sequence.

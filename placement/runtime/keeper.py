@@ -48,6 +48,9 @@ class Keeper:
         self._due_sequence = cadence.message_count
         self._aside = ""
         self._ended = False
+        self._fatal: CheckpointFsyncError | None = None
+        self.turn = asyncio.Lock()
+        """Held while the checkpoint is written, or must stay as it is."""
 
     async def load(self) -> tuple[CheckpointHeader, Restored] | None:
         """Return the checkpoint, or None; a damaged one is put aside."""
@@ -96,16 +99,39 @@ class Keeper:
             except TimeoutError:
                 pass
             self._due.clear()
+            if self._fatal is not None:
+                raise self._fatal
             wait_seconds = self._cadence.interval_seconds
             line = to_save()
             if line is not None and not await self.save(line):
                 wait_seconds = min(wait_seconds, RETRY_SECONDS)
+
+    def adopted(self, restored: Restored) -> None:
+        """Note that the store has what *restored* was made of, and nothing else."""
+        self._saver.note(restored)
+        self._aside = ""
+
+    def lost(self, line: Line) -> None:
+        """Note that the store has nothing any more: *line* is saved whole next time."""
+        self._saver.note(Restored(0))
+        self._saved = (None, 0)
+        for table in line.state.tables().values():
+            table.mark_all_dirty()
 
     async def save(self, line: Line) -> bool:
         """Save *line* unless it is saved as it is; say whether it is now.
 
         Raises CheckpointFsyncError, after which nothing may be saved by this process.
         """
+        async with self.turn:
+            return await self.save_in_turn(line)
+
+    def is_saved(self, line: Line) -> bool:
+        """Say whether the store has *line* just as it is now."""
+        return not self._ended and self._saved == (line, line.state.sequence)
+
+    async def save_in_turn(self, line: Line) -> bool:
+        """Do what ``save`` does, for who holds ``turn``."""
         if self._ended or self._saved == (line, line.state.sequence):
             return True
         self._due_sequence = line.state.sequence + self._cadence.message_count
@@ -114,8 +140,9 @@ class Keeper:
                 await self.discard(self._aside)
                 self._aside = ""
             sequence = await self._saver.save(line.state, line.epoch)
-        except CheckpointFsyncError:
-            self._ended = True
+        except CheckpointFsyncError as error:
+            self._ended, self._fatal = True, error
+            self._due.set()  # whoever asked for this save, the process ends
             raise
         except (CheckpointUnwritableError, CheckpointDamagedError) as error:
             log_events.warning("checkpoint_failed", reason=str(error))

@@ -16,6 +16,7 @@ is refused at the start, and EPOCH_BROKEN later, unless ``accept_partial_log`` i
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -23,15 +24,16 @@ from placement.core.fold import FOLD_VERSION
 from placement.core.state import State
 from placement.core.topology import Region
 from placement.faults import FaultPoint, reach
+from placement.offers import Offer, SharedCopies
 from placement.ports import (
     CheckpointDamagedError,
     CheckpointStore,
     Clock,
     EventLog,
-    LogConfigurationError,
     LogUnavailableError,
     RunRecords,
 )
+from placement.runtime.bootstrap import Bootstrap
 from placement.runtime.epochs import (
     Breach,
     Standing,
@@ -44,7 +46,10 @@ from placement.runtime.line import Line
 from placement.runtime.lines import Lines, Parts, first_error
 from placement.runtime.marks import Marks, Unkept
 from placement.runtime.quarantine import FoldFailedError, quarantine_if_due
+from placement.runtime.reaching import reached
+from placement.runtime.sharing import offer_of
 from placement.runtime.succession import Rebuild
+from placement.runtime.taking_over import taken_over
 from placement.runtime.view import View
 
 WATCH_SECONDS = 1.0
@@ -100,6 +105,8 @@ class Projector:
         self._foreign = ""
         """Why the checkpoint is not used; it is kept until folding anew may begin."""
         self._suspected: Line | None = None
+        self.bootstrap: Bootstrap | None = None
+        """Whom to ask for a checkpoint; None: nobody."""
 
     @property
     def folding(self) -> int:
@@ -161,33 +168,15 @@ class Projector:
 
     # The beginning.
 
-    async def _reach(self) -> tuple[Standing, Standing]:
-        """Return how the log stands to what is folded, and to what was answered from.
-
-        A breach only when it is found twice. Raises LogConfigurationError, unless there
-        is a checkpoint to answer from.
-        """
-        suspected = False
-        while True:
-            try:
-                folded = await inspect(self._log, self._lines.shown.position)
-                marked = await inspect(self._log, self._marks.position)
-            except LogUnavailableError as error:
-                log_events.warning("log_unreachable", reason=str(error))
-            except LogConfigurationError as error:
-                if not self._lines.shown.epoch:
-                    raise
-                log_events.error("log_misconfigured", reason=str(error))  # noqa: TRY400 - a remedy, no bug
-            else:
-                if suspected or not (folded.breach or marked.breach):
-                    return folded, marked
-                suspected = True
-            await asyncio.sleep(WATCH_SECONDS)
-
     async def _begin(self) -> None:
         """Decide from what to go on, and under which name."""
-        folded, marked = await self._reach()
         lines = self._lines
+        reach_log = partial(reached, self._log, lines, self._marks)
+        folded, marked = await reach_log(WATCH_SECONDS)
+        if self.bootstrap and await taken_over(
+            self.bootstrap, folded, lines, self._keeper
+        ):
+            folded, marked = await reach_log(WATCH_SECONDS)
         line = lines.shown
         epoch = self._marks.name(line.position, folded, marked)
         anew = not line.state.sequence or folded.breach not in {None, Breach.REWOUND}
@@ -212,6 +201,10 @@ class Projector:
             again = Line(self._log, line.state, epoch, shown=True)
             lines.show(again, restored=True)
         lines.follow_shown()
+
+    async def offer(self, copies: SharedCopies) -> Offer:
+        """Save and copy the checkpoint for others; raises CheckpointUnsharedError."""
+        return await offer_of((self._lines, self._keeper, self._view), copies)
 
     def _note(self, standing: Standing) -> None:
         """Note where the log begins, and whether it may be folded from there."""

@@ -54,12 +54,18 @@ class ServiceFacts:
     """By the fold's own names: folded, duplicate, set_aside, late."""
     region_states: Mapping[Region, RegionState]
     fingerprint: str
+    bootstrap: tuple[str, int, int] | None = None
+    """From whom a checkpoint is taken over, and how many bytes of how many."""
 
 
 def encode_service_info(
     facts: ServiceFacts, topology: Topology, basis: Basis
 ) -> pb.GetServiceInfoResponse:
     """Return what this service is, what it accepts and how far it is."""
+    bootstrap = None
+    if facts.bootstrap is not None:
+        peer, received, total = facts.bootstrap
+        bootstrap = pb.Bootstrap(peer=peer, received_bytes=received, total_bytes=total)
     counts = {f"{name}_count": count for name, count in facts.counts.items()}
     return pb.GetServiceInfoResponse(
         version=facts.version,
@@ -79,6 +85,7 @@ def encode_service_info(
             pb.RegionAlias(name=name, regions=topology.aliases[name])
             for name in sorted(topology.aliases)
         ],
+        bootstrap=bootstrap,
     )
 
 

@@ -237,6 +237,7 @@ async def test_service_info_says_what_is_accepted_and_how_far_it_is(
         "OperationsService.UnpinContent",
         "OperationsService.SetPolicy",
         "OperationsService.ListOrders",
+        "OperationsService.StreamCheckpoint",
         "ReportService.GetReport",
         "EventService.PublishEvents",
     }

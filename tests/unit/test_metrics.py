@@ -10,8 +10,12 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from placement.adapters.memory import MemoryCheckpointStore, MemoryEventLog
+from placement.adapters.sqlite.generations import CheckpointGenerations
+from placement.adapters.sqlite.sharing import CheckpointCopies
+from placement.adapters.sqlite.staging import CheckpointStaging
 from placement.core.event import Identifier
 from placement.core.state import State
+from placement.offers import CheckpointUnsharedError, Offer, SharedCopies
 from placement.ports import (
     Begin,
     CheckpointDamagedError,
@@ -20,10 +24,14 @@ from placement.ports import (
     CheckpointUnwritableError,
     Chunk,
 )
+from placement.runtime.bootstrap import Bootstrap, BootstrapSettings, Received
+from placement.runtime.exchange import Exchange
 from placement.runtime.planner import Planner
 from placement.runtime.publisher import Publisher
+from placement.runtime.sharing import Sharing, SharingSettings
 from placement.runtime.view import ServingState, View
 from placement.spooling import SpoolFigures
+from placement.telemetry.bootstrapping import register_bootstrapping
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.listener import health_text
 from placement.telemetry.metrics import build_registry
@@ -54,7 +62,43 @@ def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
     log = MemoryEventLog(lambda: START_NS)
     planner = Planner(view, TOPOLOGY, Publisher(log, view), lambda: START_NS)
     register_planning(registry, view, TOPOLOGY, planner)
+    register_bootstrapping(registry, nobody())
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
+
+
+def nobody() -> Exchange:
+    """Return an exchange of checkpoints with nobody, in which nothing is stored."""
+    path = Path("never-written") / "checkpoint.sqlite"
+    log = MemoryEventLog(lambda: START_NS)
+    staging = CheckpointStaging(path, CheckpointGenerations(path))
+
+    async def make(copies: SharedCopies) -> Offer:
+        raise CheckpointUnsharedError(str(copies))
+
+    sharing = Sharing(make, CheckpointCopies(path), SharingSettings())
+    return Exchange(sharing, Bootstrap([], staging, log, BootstrapSettings()))
+
+
+def test_bootstrap_is_told_by_bytes_and_outcome(view: View) -> None:
+    """How far it is, what came of each peer, and what was given to others."""
+    exchange = nobody()
+    assert exchange.bootstrap is not None
+    assert exchange.sharing is not None
+    exchange.bootstrap.received = Received("peer:1", 43, 100)
+    exchange.bootstrap.received_bytes = 43
+    exchange.bootstrap.counts["refused"] += 1
+    exchange.sharing.counts["whole"] += 2
+    registry = build_registry(view)
+
+    register_bootstrapping(registry, exchange)
+
+    told = generate_latest(registry).decode()
+    assert "placement_bootstrap_running 1.0" in told
+    assert "placement_bootstrap_expected_bytes 100.0" in told
+    assert "placement_bootstrap_received_bytes_total 43.0" in told
+    assert 'placement_bootstraps_total{outcome="refused"} 1.0' in told
+    assert 'placement_checkpoint_streams_total{outcome="whole"} 2.0' in told
+    assert "peer:1" not in told, "no label takes a value from elsewhere"
 
 
 def scraped(registry: CollectorRegistry) -> list[Metric]:

@@ -12,7 +12,7 @@ from threading import Event
 from typing import Final
 from urllib.parse import quote
 
-from placement.adapters.sqlite.file import move_into_place, removed, sync
+from placement.adapters.sqlite.file import move_into_place, sync
 
 _STEP_PAGES: Final = 1_024  # 16 MiB between two looks at whether to stop
 
@@ -26,14 +26,13 @@ def generation_path(path: Path, number: int) -> Path:
     return path.with_name(f"{path.stem}.{number}{path.suffix}")
 
 
-def copied(path: Path, stop: Event) -> Path:
-    """Copy *path* beside its place and return the copy, flushed; it proves nothing yet.
+def copied(path: Path, stop: Event, new: Path) -> Path:
+    """Copy *path* to *new*, where nothing is, flushed; it proves nothing yet.
 
     Raises CopyError when *stop* is set meanwhile or the disk has no room to spare, and
     sqlite3.Error and OSError as they come.
     """
     _check_room(path)
-    new = removed(path.with_name(f"{path.name}.copy"))
 
     def look(_status: int, _remaining: int, _total: int) -> None:
         if stop.is_set():

@@ -32,6 +32,7 @@ from placement.adapters.sqlite.copying import (
     generation_path,
     rotate,
 )
+from placement.adapters.sqlite.failures import unwritable
 from placement.adapters.sqlite.file import move_into_place, removed
 from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.core.errors import PlacementError
@@ -137,6 +138,22 @@ class CheckpointGenerations:
             await self._forget_copies()
         self._found_damaged = False
 
+    async def adopt(self, new: Path, header: CheckpointHeader) -> None:
+        """Let the checkpoint in the file *new*, flushed and closed, be this one.
+
+        What was here goes aside first, and its copies last: a process that is killed
+        meanwhile leaves either of both whole, or none but them.
+        """
+        await self._end_copying()
+        await self._current.discard(f"taken over from elsewhere: {header.sequence}")
+        reach(FaultPoint.AMID_ADOPTED)
+        try:
+            await asyncio.to_thread(move_into_place, new, self._path)
+        except OSError as error:
+            raise unwritable(self._path, error) from error
+        await self._forget_copies()
+        self._epoch, self._found_damaged = header.epoch, False
+
     async def close(self) -> None:
         """Let go of the files; a copy that is being made is given up."""
         await self._end_copying()
@@ -177,7 +194,8 @@ class CheckpointGenerations:
         began_s = time.monotonic()
         wait_s = min(RETRY_SECONDS, self._settings.interval_seconds)
         try:
-            new = await asyncio.to_thread(copied, self._path, self._stop)
+            place = removed(self._path.with_name(f"{self._path.name}.copy"))
+            new = await asyncio.to_thread(copied, self._path, self._stop, place)
             await self._prove(new)
             reach(FaultPoint.BEFORE_COPY_KEPT)
             await asyncio.to_thread(rotate, self._path, new, self._settings.copies)

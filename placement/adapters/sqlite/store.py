@@ -10,7 +10,6 @@ flush nothing is saved any more: that is for another process.
 """
 
 import asyncio
-import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -33,6 +32,7 @@ from placement.adapters.sqlite.file import (
     put_aside,
     removed,
     schema,
+    sync,
 )
 from placement.adapters.sqlite.proof import (
     FORMAT,
@@ -42,7 +42,7 @@ from placement.adapters.sqlite.proof import (
     planned,
     stated,
 )
-from placement.core.errors import clipped
+from placement.adapters.sqlite.structure import check_structure
 from placement.faults import FaultPoint, reach
 from placement.ports import (
     Begin,
@@ -68,10 +68,8 @@ _FIRST_PRAGMAS: Final = (
     f"PRAGMA application_id = {APPLICATION_ID};"
     f"PRAGMA user_version = {FORMAT};"
 )
-_READ_TABLES: Final = (
-    "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
-)
-_READ_HEADER: Final = (
+_SETTLE: Final = "PRAGMA wal_checkpoint(TRUNCATE)"
+READ_HEADER: Final = (
     "SELECT format, generation, epoch, sequence, store_time_ns, fold_version,"
     " message_hash, root_hash FROM checkpoint"
 )
@@ -80,9 +78,6 @@ _PUT_HEADER: Final = (
     " store_time_ns, fold_version, message_hash, root_hash)"
     " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-
-_CREATE: Final = re.compile(r"CREATE TABLE .+?STRICT(?=;)")
-_COMMENT: Final = re.compile(r"--.*")
 
 _log = structlog.get_logger()
 
@@ -147,6 +142,23 @@ class SqliteCheckpointStore:
         if aside is not None:
             _log.warning("checkpoint_discarded", moved_to=str(aside), reason=reason)
 
+    @property
+    def hashes(self) -> Mapping[Key, bytes]:
+        """The hash of each chunk, as it was last saved or verified."""
+        return {} if self._saved is None else self._saved.hashes
+
+    async def settle(self) -> None:
+        """Move the whole WAL into the file, flush both, and let go of it."""
+        async with self._trusted():
+            connection = await self._connected()
+            if connection is not None:
+                found = await connection.execute_fetchall(_SETTLE)
+                if [row[0] for row in found] != [0]:
+                    message = "database is locked: its WAL was not moved"
+                    raise sqlite3.OperationalError(message)
+            await self._release()
+            await asyncio.to_thread(sync, self._path)
+
     async def close(self) -> None:
         """Let go of the file; a later call opens and verifies it again."""
         async with self._turn:
@@ -183,8 +195,8 @@ class SqliteCheckpointStore:
         self, connection: aiosqlite.Connection, begin: Begin | None = None
     ) -> CheckpointHeader:
         """Check every byte that counts, giving chunks to what *begin* returns."""
-        await _check_structure(connection)
-        found = stated(await connection.execute_fetchall(_READ_HEADER))
+        await check_structure(connection)
+        found = stated(await connection.execute_fetchall(READ_HEADER))
         take = None if begin is None else begin(found.header)
         self._saved = found.proven(await read_chunks(connection, take))
         return found.header
@@ -274,19 +286,3 @@ async def _write(
     reach(FaultPoint.BEFORE_COMMIT)
     await connection.commit()
     return change.after
-
-
-def _bare(sql: str) -> str:
-    """Return *sql* without comments, which may change, and with single spaces."""
-    return " ".join(_COMMENT.sub("", sql).split())
-
-
-async def _check_structure(connection: aiosqlite.Connection) -> None:
-    """Raise DamageError unless the tables are ours and their pages in order."""
-    tables = await connection.execute_fetchall(_READ_TABLES)
-    if [_bare(sql) for (sql,) in tables] != _CREATE.findall(_bare(schema())):
-        message = "it has other tables than this version makes"
-        raise DamageError(message)
-    found = list(await connection.execute_fetchall("PRAGMA integrity_check(1)"))
-    if found != [("ok",)]:
-        raise DamageError(clipped(found))

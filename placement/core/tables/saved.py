@@ -83,6 +83,11 @@ class SavedTable(Keyed):
         if slots is not None:
             yield from (SLOTS + number for number in slots.pages.numbers())
 
+    def packed_pages(self) -> Iterator[bytes]:
+        """Yield every row as a chunk would hold it, page by page; nothing is taken."""
+        for page in range(self._pages.count):
+            yield self._pack_rows(Taken(page, 0, self._pages.rows_of(page)))
+
     def mark_all_dirty(self) -> None:
         """Let everything be taken again: the checkpoint is gone."""
         self._pages.mark_all()

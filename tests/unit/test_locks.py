@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import pytest
 
-from tests.locked import ROOT, Pin, closure, pins, project, run_requirements
+from tools.locked import ROOT, Pin, closure, pins, project, run_requirements
 from tools.locking import (
     DEV_LOCK,
     PLATFORMS,

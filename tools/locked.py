@@ -1,4 +1,7 @@
-"""The locks as they are read by tests: what is pinned, with which hashes, and where."""
+"""The locks as they are read: what is pinned, with which hashes, and for where.
+
+A part of tools/sbom, and of the tests.
+"""
 
 import re
 import tomllib

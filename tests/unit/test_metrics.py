@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from placement.adapters.memory import MemoryCheckpointStore, MemoryEventLog
-from placement.core.event import Identifier
+from placement.core.event import Event, Identifier, InventoryTaken, TimeNs
 from placement.core.state import State
 from placement.ports import (
     Begin,
@@ -25,6 +25,7 @@ from placement.runtime.publisher import Publisher
 from placement.runtime.view import ServingState, View
 from placement.spooling import SpoolFigures
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
+from placement.telemetry.inventories import register_inventories
 from placement.telemetry.listener import health_text
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
@@ -54,6 +55,7 @@ def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
     log = MemoryEventLog(lambda: START_NS)
     planner = Planner(view, TOPOLOGY, Publisher(log, view), lambda: START_NS)
     register_planning(registry, view, TOPOLOGY, planner)
+    register_inventories(registry, view, TOPOLOGY)
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
 
 
@@ -230,6 +232,21 @@ def test_service_without_a_planner_tells_zero(view: View) -> None:
 
     assert value(registry, "placement_planner_decided_total") == 0
     assert value(registry, "placement_planner_put_off") == 0
+
+
+def test_inventories_are_dated_by_region(view: View) -> None:
+    """When the last complete one began; 0 where there was none, or half of one."""
+    registry, _ = measured(view)
+    half = InventoryTaken(TimeNs(START_NS), complete=False, contents=(), absences=())
+    whole = replace(half, complete=True)
+    events = [Event(Identifier("h"), SYD, half), Event(Identifier("w"), IAD, whole)]
+
+    view.replace(folded(*events), "epoch", restored=False)
+
+    name = "placement_inventory_timestamp_seconds"
+    assert value(registry, name, region=IAD) == START_NS / 1_000_000_000
+    assert value(registry, name, region=SYD) == 0
+    assert value(registry, name, region=LHR) == 0
 
 
 def test_rebuild_tells_how_far_it_is(view: View) -> None:

@@ -12,6 +12,7 @@ from placement import __version__
 from placement.agent.registry.client import Registry
 from placement.agent.registry.exchange import TIMEOUT
 from placement.agent.registry.settings import RegistrySettings
+from placement.agent.registry.transport import Transport
 from placement.core.errors import InputError
 
 USER_AGENT: Final = f"placement-replicator/{__version__}"
@@ -32,16 +33,11 @@ async def opened(
     A connection that was idle for *idle_seconds* is not used again. Raises InputError
     when the ``ca_file`` is none.
     """
-    limits = httpx.Limits(
-        max_connections=connections_max,
-        max_keepalive_connections=connections_max,
-        keepalive_expiry=idle_seconds,
-    )
+    transport = Transport(_authorities(settings), connections_max, idle_seconds)
     async with httpx.AsyncClient(
         headers={"User-Agent": USER_AGENT},
-        limits=limits,
         timeout=TIMEOUT,
-        verify=_authorities(settings),
+        transport=transport,
         trust_env=False,
     ) as http:
         # What a registry tells one client by a cookie, no other one may send.

@@ -1,0 +1,153 @@
+"""Carries httpx's requests by aiohttp, whose parser is in C.
+
+What is pulled through the router passes here, byte by byte: 100 MB cost 0.28 s of CPU
+time by httpx's own transport and 0.11 s by this one, behind uvicorn, in one run.
+"""
+
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import aiohttp
+import httpx
+from yarl import URL
+
+READ_BYTES: Final = 256 << 10
+"""What a connection gives at once; it reads ahead for as much again, and then waits."""
+HEADER_BYTES_MAX: Final = 64 << 10
+_ADDED: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""What aiohttp would add to each request of its own accord."""
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Connections to registries; they are made when needed, and kept for a while."""
+
+    def __init__(
+        self, verify: ssl.SSLContext, connections_max: int, idle_seconds: float
+    ) -> None:
+        """Keep *connections_max* at most, none that was idle for *idle_seconds*."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=connections_max, ssl=verify, keepalive_timeout=idle_seconds
+            ),
+            # What a registry tells one client by a cookie, no other one may send.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_ADDED,
+            auto_decompress=False,
+            read_bufsize=READ_BYTES,
+            max_line_size=HEADER_BYTES_MAX,
+            max_field_size=HEADER_BYTES_MAX,
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send *request*; raises what httpx's own transport would."""
+        body = _body_of(request)
+        try:
+            with _told_as_httpx_would(request):
+                response = await self._sent(request, body)
+        except httpx.TransportError:
+            if isinstance(body, _Leaving) and body.error is not None:
+                raise body.error from None
+            raise
+        return httpx.Response(
+            response.status,
+            headers=response.raw_headers,
+            stream=_Arriving(request, response),
+            extensions={"reason_phrase": (response.reason or "").encode()},
+        )
+
+    async def _sent(
+        self, request: httpx.Request, body: "bytes | _Leaving | None"
+    ) -> aiohttp.ClientResponse:
+        headers = request.headers.copy()
+        headers.pop("Transfer-Encoding", None)  # aiohttp's to decide
+        timeouts = request.extensions.get("timeout", {})
+        return await self._session.request(
+            request.method,
+            URL(str(request.url), encoded=True),
+            headers=headers.multi_items(),
+            data=body,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(
+                sock_connect=timeouts.get("connect"),
+                sock_read=timeouts.get("read"),
+                connect=timeouts.get("pool"),
+            ),
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+
+class _Arriving(httpx.AsyncByteStream):
+    """The body of an answer, in the pieces that it comes in."""
+
+    def __init__(
+        self, request: httpx.Request, response: aiohttp.ClientResponse
+    ) -> None:
+        self._request = request
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _told_as_httpx_would(self._request):
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it if the answer has not ended."""
+        self._response.release()
+
+
+class _Leaving:
+    """The body of a request, as it is made; an error of whoever makes it is kept.
+
+    It is made once: aiohttp would send some requests again when a connection broke.
+    """
+
+    def __init__(self, stream: AsyncIterable[bytes]) -> None:
+        self._stream = stream
+        self._begun = False
+        self.error: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._begun:
+            message = "the connection broke while the body was sent"
+            raise ConnectionResetError(message)
+        self._begun = True
+        try:
+            async for chunk in self._stream:
+                yield chunk
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def _body_of(request: httpx.Request) -> bytes | _Leaving | None:
+    try:
+        return request.content or None
+    except httpx.RequestNotRead:
+        assert isinstance(request.stream, httpx.AsyncByteStream), "the client is"
+        return _Leaving(request.stream)
+
+
+@contextmanager
+def _told_as_httpx_would(request: httpx.Request) -> Iterator[None]:
+    """Raise aiohttp's errors as those of httpx that mean the same."""
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise httpx.ConnectTimeout(str(error), request=request) from error
+    except (aiohttp.ServerTimeoutError, TimeoutError) as error:
+        raise httpx.ReadTimeout(str(error), request=request) from error
+    except aiohttp.ClientConnectorError as error:
+        raise httpx.ConnectError(str(error), request=request) from error
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        raise httpx.UnsupportedProtocol(str(error), request=request) from error
+    except (aiohttp.ClientOSError, OSError) as error:
+        raise httpx.ReadError(str(error), request=request) from error
+    except aiohttp.ClientError as error:
+        raise httpx.RemoteProtocolError(repr(error), request=request) from error
+    except ValueError as error:  # a header with a line break in it
+        raise httpx.LocalProtocolError(str(error), request=request) from error

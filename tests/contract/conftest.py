@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from placement.adapters.broker.binary import server_version
+from placement.adapters.jetstream.expecting import PATTERNS_SINCE
 from placement.adapters.jetstream.log import JetStreamLog
 from tests.contract.event_logs import (
     MemorySubject,
@@ -29,12 +31,14 @@ async def subject(
     if request.param == "nats_debian" and not DEBIAN_SERVER.exists():
         pytest.skip(f"{DEBIAN_SERVER} is not installed: apt-get install nats-server")
     newest = request.param == "nats_newest"
-    server = NatsServer(newest_server() if newest else DEBIAN_SERVER, tmp_path / "nats")
+    binary = newest_server() if newest else DEBIAN_SERVER
+    atomic = server_version(binary) >= PATTERNS_SINCE
+    server = NatsServer(binary, tmp_path / "nats")
     server.start()
     try:
         log = await JetStreamLog.connect(server.settings)
         try:
-            yield NatsSubject(server, log, atomic=newest)
+            yield NatsSubject(server, log, atomic=atomic)
         finally:
             await log.close()
     finally:

@@ -1,17 +1,15 @@
 """docs/faults.md is honest: each fault has a row, each figure a test behind it."""
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.named_tests import ROOT, TEST, missing_tests
+
 DOCUMENT = ROOT / "docs" / "faults.md"
 FAULTS = [f"F{number}" for number in range(1, 31)]
 NOT_MEASURED = "not measured"
 COMES_WITH = re.compile(r"comes with (\w[\w ,-]+)")
-TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`")
 
 
 def rows() -> dict[str, tuple[str, str, str, str]]:
@@ -24,13 +22,6 @@ def rows() -> dict[str, tuple[str, str, str, str]]:
             assert number not in found, f"{number} has two rows"
             found[number] = (fault, bar, measured, by)
     return found
-
-
-def functions(file: str) -> set[str]:
-    """Return the names of all functions of a module."""
-    tree = ast.parse((ROOT / file).read_text())
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
 
 
 def test_every_fault_has_one_row_in_order() -> None:
@@ -58,13 +49,7 @@ def test_named_tests_exist(number: str) -> None:
     """A test that was renamed takes its row with it."""
     *_, by = rows()[number]
 
-    missing = [
-        f"{file}::{name}"
-        for file, name in TEST.findall(by)
-        if not (ROOT / file).is_file() or (name and name not in functions(file))
-    ]
-
-    assert missing == []
+    assert missing_tests(by) == []
 
 
 def test_every_open_end_is_listed() -> None:

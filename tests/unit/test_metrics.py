@@ -13,7 +13,7 @@ from placement.adapters.memory import MemoryCheckpointStore, MemoryEventLog
 from placement.adapters.sqlite.generations import CheckpointGenerations
 from placement.adapters.sqlite.sharing import CheckpointCopies
 from placement.adapters.sqlite.staging import CheckpointStaging
-from placement.core.event import Identifier
+from placement.core.event import Event, Identifier, InventoryTaken, TimeNs
 from placement.core.state import State
 from placement.offers import CheckpointUnsharedError, Offer, SharedCopies
 from placement.ports import (
@@ -33,6 +33,7 @@ from placement.runtime.view import ServingState, View
 from placement.spooling import SpoolFigures
 from placement.telemetry.bootstrapping import register_bootstrapping
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
+from placement.telemetry.inventories import register_inventories
 from placement.telemetry.listener import health_text
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
@@ -63,6 +64,7 @@ def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
     planner = Planner(view, TOPOLOGY, Publisher(log, view), lambda: START_NS)
     register_planning(registry, view, TOPOLOGY, planner)
     register_bootstrapping(registry, nobody())
+    register_inventories(registry, view, TOPOLOGY)
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
 
 
@@ -274,6 +276,21 @@ def test_service_without_a_planner_tells_zero(view: View) -> None:
 
     assert value(registry, "placement_planner_decided_total") == 0
     assert value(registry, "placement_planner_put_off") == 0
+
+
+def test_inventories_are_dated_by_region(view: View) -> None:
+    """When the last complete one began; 0 where there was none, or half of one."""
+    registry, _ = measured(view)
+    half = InventoryTaken(TimeNs(START_NS), complete=False, contents=(), absences=())
+    whole = replace(half, complete=True)
+    events = [Event(Identifier("h"), SYD, half), Event(Identifier("w"), IAD, whole)]
+
+    view.replace(folded(*events), "epoch", restored=False)
+
+    name = "placement_inventory_timestamp_seconds"
+    assert value(registry, name, region=IAD) == START_NS / 1_000_000_000
+    assert value(registry, name, region=SYD) == 0
+    assert value(registry, name, region=LHR) == 0
 
 
 def test_rebuild_tells_how_far_it_is(view: View) -> None:

@@ -82,6 +82,37 @@ class State(Tables):
             return ABSENT
         return self.placements.find(PAIR.pack(owner, content))
 
+    # What a tenant sees less of; see ``sight``.
+
+    def content_in(self, repository: Row, digest: Digest) -> Row:
+        """Return the digest's row, for who asks about *repository*, or ABSENT."""
+        del repository  # whoever sees everything may know of it
+        return self.find_digest(digest)
+
+    def named_repositories(self) -> list[tuple[Repository, Row]]:
+        """Return all repositories by name, each with its row."""
+        named = self.repositories.rows()
+        return sorted((Repository(key.decode()), row) for key, row in named)
+
+    def sees_repository(self, repository: Row) -> bool:
+        """Say whether a repository may be told of."""
+        del repository  # any may
+        return True
+
+    def sees_placement(self, placement: Row) -> bool:
+        """Say whether a placement may be told of."""
+        return self.sees_repository(Row(self.placements.part(placement, 0)))
+
+    def sees_app(self, app: Row) -> bool:
+        """Say whether an app may be told of."""
+        del app  # any may
+        return True
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether nothing is hidden."""
+        return True
+
     def region_at(self, row: Row) -> Region:
         """Return the code of a region's row."""
         codes = self._codes

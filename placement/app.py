@@ -42,6 +42,7 @@ from placement.runtime.projector import Projector, ProjectorSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
 from placement.runtime.watchdog import watchdog
+from placement.telemetry.authority import AuthorityFigures, register_authority
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
@@ -86,6 +87,7 @@ async def serve(config: Config) -> None:
         server = _server(config, view, publisher)
         planner = _planner(config, view, publisher)
         register_planning(registry, view, load_topology(config), planner)
+        register_authority(registry, _authority_figures(server))
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()
@@ -223,9 +225,22 @@ def _server(config: Config, view: View, publisher: Publisher) -> PlacementServer
         cert_file=config.tls.cert_file,
         key_file=config.tls.key_file,
         client_ca_file=config.tls.client_ca_file,
+        trust_domain=config.tls.trust_domain,
+        look_interval_s=config.tls.reload_seconds,
+        allow_anonymous=config.allow_anonymous,
         prices=load_prices(config, topology),
     )
     return build_server(settings, view, topology, publisher, time.time_ns)
+
+
+def _authority_figures(server: PlacementServer) -> AuthorityFigures:
+    denials = server.denials
+    return AuthorityFigures(
+        denials.by_role,
+        denials.cross_region,
+        server.certificate_expiry,
+        server.certificate_reloads,
+    )
 
 
 async def _run(projector: Projector, planner: Planner | None) -> None:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from placement.adapters.memory import MemoryCheckpointStore, MemoryEventLog
+from placement.api.authority.caller import Denials
 from placement.core.event import Identifier
 from placement.core.state import State
 from placement.ports import (
@@ -24,9 +25,10 @@ from placement.runtime.planner import Planner
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import ServingState, View
 from placement.spooling import SpoolFigures
+from placement.telemetry.authority import AuthorityFigures, register_authority
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.listener import health_text
-from placement.telemetry.metrics import build_registry
+from placement.telemetry.metrics import NS_PER_SECOND, build_registry
 from placement.telemetry.planning import register_planning
 from placement.telemetry.spooling import build_agent_registry
 from tests.builders import (
@@ -54,6 +56,14 @@ def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
     log = MemoryEventLog(lambda: START_NS)
     planner = Planner(view, TOPOLOGY, Publisher(log, view), lambda: START_NS)
     register_planning(registry, view, TOPOLOGY, planner)
+    denials = Denials(TOPOLOGY)
+    expiry = {"server": START_NS // NS_PER_SECOND, "client_ca": 2_000_000_000}
+    register_authority(
+        registry,
+        AuthorityFigures(
+            denials.by_role, denials.cross_region, lambda: expiry, lambda: {"failed": 1}
+        ),
+    )
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
 
 
@@ -140,7 +150,8 @@ def test_labels_are_as_documented(view: View) -> None:
         names = {name for each in family.samples for name in each.labels} - {"le"}
         assert names == set(re.findall(r"`(\w+)`", text)), family.name
         values = re.findall(r"\w+", text.partition(":")[2])
-        if values and " of the " not in text:  # state's tables, catalogue's regions
+        # The state's tables, the catalogue's regions and the roles stand elsewhere.
+        if values and not re.search(" of the |one of|those of", text):
             found = {v for each in family.samples for v in each.labels.values()}
             assert found == set(values), family.name
 

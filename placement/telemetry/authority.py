@@ -1,4 +1,4 @@
-"""What the service says of its callers and certificates; docs/metrics.md is the list."""
+"""What the service says of its callers and certificates to Prometheus."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final, NoReturn
 
-import structlog
-
 from placement.api.authority.identity import Identity, Role
 from placement.api.authority.table import FACTS, REPORTS
 from placement.core.errors import PlacementError
@@ -31,8 +29,6 @@ REASONS: Final = (
     "REGION_FORBIDDEN",
 )
 """Why a call is denied."""
-
-log = structlog.get_logger(__name__)
 
 
 class RegionForbiddenError(PlacementError):
@@ -70,15 +66,13 @@ class Denials:
         """Calls that spoke of another region, by the caller's own."""
 
     def deny(self, identity: Identity | None, error: PlacementError) -> NoReturn:
-        """Count and log what *identity* may not do, and raise *error*."""
+        """Count what *identity* may not do, and raise *error*."""
         role = UNKNOWN_ROLE if identity is None else identity.role.value
         self.by_role[role, error.reason] += 1
         if isinstance(error, RegionForbiddenError):
             own = None if identity is None else identity.region
             counted = own if own in self.cross_region else OTHER_REGION
             self.cross_region[counted or OTHER_REGION] += 1
-        name = None if identity is None else identity.name
-        log.warning("call_denied", identity=name, reason=error.reason)
         raise error
 
 

@@ -100,14 +100,14 @@ def _builder(
     key: ec.EllipticCurvePrivateKey,
     valid_s: float,
 ) -> x509.CertificateBuilder:
-    began = now() - dt.timedelta(days=1)
+    ends = now() + dt.timedelta(seconds=valid_s)
     return x509.CertificateBuilder(
         issuer_name=issuer,
         subject_name=subject,
         public_key=key.public_key(),
         serial_number=x509.random_serial_number(),
-        not_valid_before=began,
-        not_valid_after=now() + dt.timedelta(seconds=valid_s),
+        not_valid_before=min(now(), ends) - dt.timedelta(days=1),
+        not_valid_after=ends,
     )
 
 

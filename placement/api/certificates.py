@@ -23,6 +23,9 @@ DAY_SECONDS: Final = 86_400
 WARN_DAYS: Final = (30, 7, 0)
 """So many days before a certificate runs out, and when it has, that is logged."""
 
+Contents = tuple[bytes, bytes, bytes | None]
+"""A certificate chain, its key, and who signs clients' certificates; PEM."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -34,7 +37,7 @@ class CertificateFiles:
     key_file: Path
     client_ca_file: Path | None = None
 
-    def read(self) -> tuple[bytes, bytes, bytes | None]:
+    def read(self) -> Contents:
         """Return chain, key and authorities; raises InputError naming the setting."""
         key, authorities = _read(self.key_file, "tls.key_file"), None
         chain = _read(self.cert_file, "tls.cert_file")
@@ -72,7 +75,8 @@ class Certificates:
         self._clock = clock
         self._contents = files.read()
         files.check()
-        self._refused: tuple[bytes, bytes, bytes | None] | None = None
+        self._refused: tuple[Contents | None, str] | None = None
+        """What could not be used, and why: each is said once."""
         self._fresh: grpc.ServerCertificateConfiguration | None = None
         self._warned: dict[str, int] = {}
         self.outcomes: Counter[str] = Counter()
@@ -102,20 +106,20 @@ class Certificates:
 
     def look(self) -> None:
         """Take up what is new in the files, if it can be used."""
-        contents = None
+        contents: Contents | None = None
         try:
             contents = self._files.read()
             if contents != self._contents:
                 self._files.check()
                 self._take_up(contents)
         except PlacementError as error:
-            if contents != self._refused or contents is None:
-                self._refused = contents
+            if (contents, str(error)) != self._refused:
+                self._refused = (contents, str(error))
                 self.outcomes["failed"] += 1
                 log.warning("certificates_not_reloaded", error=str(error))
         self._warn()
 
-    def _take_up(self, contents: tuple[bytes, bytes, bytes | None]) -> None:
+    def _take_up(self, contents: Contents) -> None:
         chain, _, _ = contents
         if (expiry_seconds(chain) or 0) * NS_PER_SECOND <= self._clock():
             remedy = "give one that has not run out"

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 
@@ -20,6 +20,19 @@ class Guarded:
     server: PlacementServer
     target: str
     papers: Papers
+    _kept: dict[str, grpc.aio.Channel] = field(default_factory=dict)
+
+    def kept_channel(self, path: str) -> grpc.aio.Channel:
+        """Return the one channel of a client with this name, until the service ends."""
+        if path not in self._kept:
+            tls = self.papers.client(path)
+            self._kept[path] = open_channel(self.target, tls)
+        return self._kept[path]
+
+    async def close(self) -> None:
+        """Close what is kept."""
+        for channel in self._kept.values():
+            await channel.close()
 
     @asynccontextmanager
     async def channel(
@@ -48,7 +61,9 @@ async def guarded(papers: Papers, **others: object) -> AsyncIterator[Guarded]:
     stage = Stage()
     server = stage.server(settings_of(papers, **others))
     target = f"127.0.0.1:{await server.start()}"
+    served = Guarded(stage, server, target, papers)
     try:
-        yield Guarded(stage, server, target, papers)
+        yield served
     finally:
+        await served.close()
         await server.stop(0)

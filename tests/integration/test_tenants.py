@@ -61,25 +61,24 @@ async def answer(service: Guarded, path: str, question: Question) -> Answer:
     name = f"/placement.v1.{method}"
     body: bytes = request.SerializeToString()
     responses: list[bytes] = []
-    async with service.channel(path) as channel:
-        opened: Any = channel
-        if "Watch" not in method:
-            call = opened.unary_unary(name)(body, timeout=PATIENCE_S)
-            try:
-                return ("answered", await call)
-            except grpc.aio.AioRpcError as error:
-                return refusal(error)
-        call = opened.unary_stream(name)(body, timeout=PATIENCE_S)
+    opened: Any = service.kept_channel(path)
+    if "Watch" not in method:
+        call = opened.unary_unary(name)(body, timeout=PATIENCE_S)
         try:
-            while len(responses) < RESPONSES_READ:
-                response = await call.read()
-                responses.append(response)
-                if response is grpc.aio.EOF or told_all(method, response):
-                    break
+            return ("answered", await call)
         except grpc.aio.AioRpcError as error:
-            return (*responses, *refusal(error))
-        finally:
-            call.cancel()
+            return refusal(error)
+    call = opened.unary_stream(name)(body, timeout=PATIENCE_S)
+    try:
+        while len(responses) < RESPONSES_READ:
+            response = await call.read()
+            responses.append(response)
+            if response is grpc.aio.EOF or told_all(method, response):
+                break
+    except grpc.aio.AioRpcError as error:
+        return (*responses, *refusal(error))
+    finally:
+        call.cancel()
     if method.endswith("WatchReplication"):
         return ("answered", *responses)
     return ("answered", *items_of(responses))

@@ -49,6 +49,7 @@ from placement.runtime.publisher import Publisher
 from placement.runtime.sharing import Sharing, SharingSettings
 from placement.runtime.view import View
 from placement.runtime.watchdog import watchdog
+from placement.telemetry.authority import AuthorityFigures, register_authority
 from placement.telemetry.bootstrapping import register_bootstrapping
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.inventories import register_inventories
@@ -98,6 +99,7 @@ async def serve(config: Config) -> None:
         planner = _planner(config, view, publisher)
         register_planning(registry, view, load_topology(config), planner)
         register_inventories(registry, view, load_topology(config))
+        register_authority(registry, _authority_figures(server))
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()
@@ -266,10 +268,23 @@ def _server(
         cert_file=config.tls.cert_file,
         key_file=config.tls.key_file,
         client_ca_file=config.tls.client_ca_file,
+        trust_domain=config.tls.trust_domain,
+        look_interval_s=config.tls.reload_seconds,
+        allow_anonymous=config.allow_anonymous,
         prices=load_prices(config, topology),
         exchange=exchange,
     )
     return build_server(settings, view, topology, publisher, time.time_ns)
+
+
+def _authority_figures(server: PlacementServer) -> AuthorityFigures:
+    denials = server.denials
+    return AuthorityFigures(
+        denials.by_role,
+        denials.cross_region,
+        server.certificate_expiry,
+        server.certificate_reloads,
+    )
 
 
 async def _run(projector: Projector, planner: Planner | None) -> None:

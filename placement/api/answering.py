@@ -155,8 +155,8 @@ class Answering:
         self, method: str, error: Exception, began_ns: int, context: Context
     ) -> bytes:
         """End the call with the status that *error* stands for."""
-        if isinstance(error, grpc.aio.AbortError):
-            raise error  # it is answered already
+        if isinstance(error, grpc.aio.AbortError | grpc.aio.InternalError):
+            raise error  # it is answered already, or the caller has left
         if isinstance(error, PlacementError):
             status = status_of(error)
             failed(method, error, began_ns)

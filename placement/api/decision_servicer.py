@@ -3,7 +3,12 @@
 from placement.api.reading import Context, Pace, Reader, wait_budget_s
 from placement.api.refusals import ReplicationUnknownError
 from placement.core.assignments import unsafe_removal
-from placement.core.decisions import DecisionRecord, decision_at, find_decision
+from placement.core.decisions import (
+    DecisionRecord,
+    decision_at,
+    find_decision,
+    sees_decision,
+)
 from placement.core.following import decision_progress
 from placement.core.lookup import known_repository
 from placement.core.payoff import Judge
@@ -106,7 +111,7 @@ class DecisionAnswers(ReplicationServiceServicer):
         last = ABSENT
         if after != FIRST:
             last = state.decisions.find(after[0].encode())
-            if last == ABSENT:
+            if not sees_decision(state, last):
                 return [], None
         found: list[DecisionRecord] = []
         rows = state.decisions.newest_first(last)
@@ -115,7 +120,8 @@ class DecisionAnswers(ReplicationServiceServicer):
                 if len(found) == query.page_size:
                     return found, _key(found[-1].replication_id)
                 found.append(decision_at(state, row))
-            if count == DECISIONS_READ_MAX:
+            # Where some are hidden, a page must not end with one of those.
+            if count == DECISIONS_READ_MAX and state.sees_all:
                 return found, _key(state.decisions.key(row).decode())
             await pace.step()
         return found, None
@@ -123,6 +129,8 @@ class DecisionAnswers(ReplicationServiceServicer):
 
 def listed(state: State, query: DecisionsQuery, row: Row) -> bool:
     """Say whether a listing wants the decision of a row."""
+    if not sees_decision(state, row):
+        return False
     get = state.decisions.get
     if not query.wants(
         get(row, Decision.STATUS), get(row, Decision.KIND), get(row, Decision.TIME)

@@ -1,5 +1,6 @@
 """EventService: events for those who do not speak NATS."""
 
+from placement.api.authority.caller import check_events
 from placement.api.reading import Context, Pace
 from placement.core.event import Event
 from placement.ports import Clock
@@ -21,8 +22,12 @@ class EventServicer(EventServiceServicer):
     async def PublishEvents(  # noqa: N802 - gRPC's name
         self, request: pb.PublishEventsRequest, context: Context
     ) -> pb.PublishEventsResponse:
-        """Store every valid event; one event's fault does not stop the others."""
+        """Store every valid event; one event's fault does not stop the others.
+
+        What the caller may not tell of stops them all: nothing is stored.
+        """
         del context  # storing takes as long as the log takes
+        check_events(request.events)
         decoded, pace = [], Pace()
         for item in decode_events(request, self._clock()):
             decoded.append(item)

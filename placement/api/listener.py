@@ -1,12 +1,14 @@
 """Where the service listens, and by which credentials it is known."""
 
 import ipaddress
-import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
 
+from placement.api.authority.identity import parse_trust_domain
+from placement.api.certificates import CertificateFiles, Certificates
 from placement.core.errors import InputError
 from placement.core.reporting.prices import Prices
 from placement.runtime.exchange import Exchange
@@ -27,8 +29,14 @@ class ServerSettings:
     key_file: Path | None = None
     client_ca_file: Path | None = None
     """Who signs clients' certificates; with it every client needs one."""
+    trust_domain: str = ""
+    """Whose names in clients' certificates say who they are; see ``authority``."""
+    look_interval_s: float = 10.0
+    """The certificates' files are looked at again so often."""
     allow_plaintext: bool = False
     """Speak without TLS even to other machines."""
+    allow_anonymous: bool = False
+    """Serve other machines that show no certificate; who asks may do everything."""
     reflection: bool = True
     default_deadline_ms: int = 250
     """So long may an answer wait for freshness when the caller gives no less."""
@@ -47,19 +55,54 @@ def check_settings(settings: ServerSettings) -> None:
     if (settings.cert_file is None) != (settings.key_file is None):
         field = "tls.key_file" if settings.cert_file else "tls.cert_file"
         raise InputError(field, "", "give tls.cert_file and tls.key_file, or neither")
-    if settings.client_ca_file is not None and settings.cert_file is None:
-        remedy = "also give tls.cert_file and tls.key_file: without TLS none is asked"
-        raise InputError("tls.client_ca_file", settings.client_ca_file, remedy)
+    _check_clients(settings)
     if settings.reuse_port and not settings.port:
         remedy = "give the port that all of them are to share"
         raise InputError("listen", f"{settings.host}:0", remedy)
-    private = is_loopback(settings.host) or settings.allow_plaintext
-    if settings.cert_file is None and not private:
+    if is_loopback(settings.host):
+        return
+    if settings.cert_file is None and not settings.allow_plaintext:
         remedy = (
-            "other machines would speak to it in plain text: give tls.cert_file and "
-            "tls.key_file, listen on 127.0.0.1, or set allow_plaintext = true"
+            "other machines would speak to it in plain text: give tls.cert_file, "
+            "tls.key_file, tls.client_ca_file and tls.trust_domain, listen on "
+            "127.0.0.1, or set allow_plaintext = true"
         )
         raise InputError("listen", settings.host, remedy)
+    named = settings.client_ca_file is not None or settings.allow_anonymous
+    if settings.cert_file is not None and not named:
+        remedy = (
+            "whoever reaches it could do everything: give tls.client_ca_file and "
+            "tls.trust_domain, listen on 127.0.0.1, or set allow_anonymous = true"
+        )
+        raise InputError("listen", settings.host, remedy)
+
+
+def _check_clients(settings: ServerSettings) -> None:
+    """Raise InputError unless it is clear who the clients are, or that nobody asks."""
+    authorities, domain = settings.client_ca_file, settings.trust_domain
+    if authorities is not None and settings.cert_file is None:
+        remedy = "also give tls.cert_file and tls.key_file: without TLS none is asked"
+        raise InputError("tls.client_ca_file", authorities, remedy)
+    if authorities is not None and not domain:
+        remedy = "give the domain of the names that clients' certificates are for"
+        raise InputError("tls.trust_domain", domain, remedy)
+    if domain and authorities is None:
+        remedy = "also give tls.client_ca_file: without it nobody shows a certificate"
+        raise InputError("tls.trust_domain", domain, remedy)
+    if domain:
+        parse_trust_domain(domain)
+
+
+def open_certificates(
+    settings: ServerSettings, clock: Callable[[], int]
+) -> Certificates | None:
+    """Return the certificates to listen with, or None; raises InputError."""
+    if settings.cert_file is None or settings.key_file is None:
+        return None
+    files = CertificateFiles(
+        settings.cert_file, settings.key_file, settings.client_ca_file
+    )
+    return Certificates(files, clock)
 
 
 def is_loopback(host: str) -> bool:
@@ -70,16 +113,20 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
+def listen(
+    server: grpc.aio.Server,
+    settings: ServerSettings,
+    certificates: Certificates | None = None,
+) -> int:
     """Bind *server* to its address and return the port.
 
     Raises InputError naming the setting that is at fault.
     """
     address = f"{_bracketed(settings.host)}:{settings.port}"
     try:
-        if settings.cert_file is None:
+        if certificates is None:
             return server.add_insecure_port(address)
-        return server.add_secure_port(address, _credentials(settings))
+        return server.add_secure_port(address, certificates.credentials())
     except RuntimeError:
         remedy = (
             "choose an address of this machine and a port that is free; for several "
@@ -90,46 +137,3 @@ def listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
-
-
-def _credentials(settings: ServerSettings) -> grpc.ServerCredentials:
-    key = _read(settings.key_file, "tls.key_file")
-    chain = _read(settings.cert_file, "tls.cert_file")
-    client_ca = None
-    if settings.client_ca_file is not None:
-        client_ca = _read(settings.client_ca_file, "tls.client_ca_file")
-    _check_certificates(settings)
-    return grpc.ssl_server_credentials(
-        [(key, chain)],
-        root_certificates=client_ca,
-        require_client_auth=client_ca is not None,
-    )
-
-
-def _check_certificates(settings: ServerSettings) -> None:
-    """Raise InputError for what gRPC would refuse without saying which file it was."""
-    assert settings.cert_file is not None, "check_settings has been here"
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        # An empty password: a key that needs one is an error, not a prompt.
-        context.load_cert_chain(settings.cert_file, settings.key_file, lambda: "")
-    except ssl.SSLError:
-        remedy = "give a PEM certificate chain, and in tls.key_file its plain PEM key"
-        raise InputError("tls.cert_file", settings.cert_file, remedy) from None
-    try:
-        if settings.client_ca_file is not None:
-            context.load_verify_locations(settings.client_ca_file)
-    except ssl.SSLError:
-        remedy = "give PEM certificates of those who sign clients' certificates"
-        raise InputError(
-            "tls.client_ca_file", settings.client_ca_file, remedy
-        ) from None
-
-
-def _read(path: Path | None, field: str) -> bytes:
-    assert path is not None, "check_settings has been here"
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        remedy = f"give a file that can be read ({error.strerror})"
-        raise InputError(field, path, remedy) from None

@@ -1,5 +1,6 @@
 """OperationsService: operators' orders into the log, and which of them are in force."""
 
+from placement.api.authority.caller import check_regions
 from placement.api.checkpoint_servicer import CheckpointStreams
 from placement.api.reading import Context, Pace, Reader
 from placement.core.deciding.ruling import Ruling, parse_ruling, ruling_of
@@ -200,9 +201,10 @@ class OperationsServicer(CheckpointStreams):
         """Store *order*, which is about *regions*, and wait until it is folded here.
 
         Raises RegionUnknownError, InputError for one that cannot be given any more, and
-        what ``Publisher.publish`` raises.
+        what ``Publisher.publish`` and ``check_regions`` raise.
         """
         topology = self._reader.topology
+        check_regions(regions)
         for region in regions:
             topology.known(region)
         where = regions[0] if len(regions) == 1 else topology.home

@@ -60,10 +60,10 @@ class Reader:
 
     def network(self, basis: Basis) -> Network:
         """Return what an answer of this basis knows of the network."""
-        state = self.view.state
-        if self._ways.state is not state:
-            self._ways = Ways(state, self.topology)
-        return Network(state, self.topology, basis.answer_time_ns, self._ways)
+        whole = self.view.state
+        if self._ways.state is not whole:
+            self._ways = Ways(whole, self.topology)
+        return Network(self.state, self.topology, basis.answer_time_ns, self._ways)
 
     async def settled(self, consistency: Consistency, context: Context) -> Basis:
         """Wait until the state is as fresh as was asked, and return what it is then.

@@ -19,6 +19,10 @@ def _input(cause: str, action: str) -> Reason:
     return Reason(_Code.INVALID_ARGUMENT, cause, action)
 
 
+def _denied(cause: str, action: str) -> Reason:
+    return Reason(_Code.PERMISSION_DENIED, cause, action)
+
+
 def _absent(cause: str, action: str) -> Reason:
     return Reason(_Code.NOT_FOUND, cause, action)
 
@@ -83,6 +87,28 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         "FACT_UNKNOWN": _input(
             "an event without a fact, or with one that this version does not know",
             "set one fact; for a newer one, upgrade the service first",
+        ),
+        "TLS_OUTDATED": Reason(
+            _Code.UNAUTHENTICATED,
+            "the connection is of an older version of TLS than 1.3",
+            "use a client that speaks TLS 1.3",
+        ),
+        "IDENTITY_UNKNOWN": Reason(
+            _Code.UNAUTHENTICATED,
+            "the client's certificate is good, and names no role of the trust domain",
+            "use a certificate with one of the names that docs/authority.md lists",
+        ),
+        "METHOD_FORBIDDEN": _denied(
+            "the caller's role may not call the method",
+            "use the certificate of a role that docs/authority.md lets call it",
+        ),
+        "FACT_FORBIDDEN": _denied(
+            "the caller's role may not tell of such a fact; nothing was stored",
+            "publish only the facts that docs/authority.md lets the role tell of",
+        ),
+        "REGION_FORBIDDEN": _denied(
+            "the caller is of one region, and spoke of another; nothing was stored",
+            "speak only of the region that the certificate names",
         ),
         "BLOB_UNKNOWN": _absent(
             "nobody announced the content in the repository",

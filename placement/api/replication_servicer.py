@@ -90,8 +90,7 @@ def images_of(
     Raises NameUnknownError, ManifestUnknownError or ContentUnknownError.
     """
     if repository is None:
-        named = sorted(state.repositories.rows())
-        return tagged_images(state, (row for _, row in named))
+        return tagged_images(state, (row for _, row in state.named_repositories()))
     owner = known_repository(state, repository)
     if reference is None:
         return tagged_images(state, [owner])

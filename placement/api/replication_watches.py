@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final
 
+from placement.api.authority.caller import check_region
 from placement.api.reading import Context, Reader
 from placement.api.refusals import ReplicationUnknownError, RequestUnknownError
 from placement.api.streaming import SendTimeoutError
@@ -74,6 +75,7 @@ class ReplicationWatches(ReplicationServiceServicer):
         """Yield what is to be carried out in a region, until the caller or we leave."""
         del context  # sending is the interceptor's
         query = decode_duties(request)
+        check_region(query.region)
         topology, token = self._reader.topology, query.resume_token
         duties = Duties(topology.known(query.region), topology, query.removals)
         async with aclosing(self._hub.watch(duties, token)) as batches:

@@ -1,5 +1,6 @@
 """ReplicationService for schedulers: copies asked for, and decisions called off."""
 
+from placement.api.authority.caller import check_region
 from placement.api.reading import Context, Reader
 from placement.api.refusals import (
     BudgetExhaustedError,
@@ -8,6 +9,7 @@ from placement.api.refusals import (
     RequestConflictError,
     ResidencyForbiddenError,
 )
+from placement.api.seeing import check_request_id
 from placement.core.copies import Image, copy_into
 from placement.core.deciding.budgets import Budgets, Order, Refusal
 from placement.core.deciding.desk import desk_at
@@ -60,6 +62,8 @@ class RequestAnswers(ReplicationServiceServicer):
         """Store a request once, and return how far it has come."""
         query = decode_request(request)
         asked = query.asked
+        check_region(asked.target_region)
+        check_request_id(asked.request_id)
         self._reader.topology.known(asked.target_region)
         basis = await self._reader.settled(query.consistency, context)
         if self._is_known(query):
@@ -96,6 +100,7 @@ class RequestAnswers(ReplicationServiceServicer):
         record = find_decision(state, query.replication_id)
         if record is None:
             raise ReplicationUnknownError(query.replication_id)
+        check_region(record.target)
         if not record.open:
             raise ReplicationClosedError(query.replication_id, record.status)
         event = query.event(record, state.placement_at(record.placement))

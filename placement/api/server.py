@@ -1,6 +1,7 @@
 """The gRPC server: its services, its limits, its beginning and its end."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import grpc
@@ -8,17 +9,30 @@ import structlog
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2_grpc import (
+    add_ServerReflectionServicer_to_server,
+)
 
-from placement.api.answering import Answering, Unregistered
+from placement.api.answering import Answering, Guard, Kept, Unregistered
+from placement.api.authority.caller import Denials
+from placement.api.authority.gate import Gate, OneTls
+from placement.api.certificates import Certificates
 from placement.api.event_servicer import EventServicer
 from placement.api.health import Health
 from placement.api.kept_answers import KeptAnswers
-from placement.api.listener import ServerSettings, check_settings, listen
+from placement.api.listener import (
+    ServerSettings,
+    check_settings,
+    listen,
+    open_certificates,
+)
 from placement.api.operations_servicer import OperationsServicer
 from placement.api.placement_servicer import PlacementServicer
 from placement.api.reading import Reader
+from placement.api.reflecting import GuardedReflection
 from placement.api.replication_servicer import ReplicationServicer
 from placement.api.report_servicer import ReportServicer
+from placement.api.seeing import KeptForOthers, SeeingReader
 from placement.core.topology import Topology
 from placement.ports import Clock
 from placement.runtime.publisher import Publisher
@@ -77,6 +91,11 @@ class PlacementServer:
         self._publisher = publisher
         self._clock = clock
         self._hub = WatchHub(reader.view, settings.watch)
+        self.denials = Denials(reader.topology)
+        """What callers were denied."""
+        self.certificates: Certificates | None = None
+        """What it listens with, once it does; None without TLS."""
+        self._looking: asyncio.Task[None] | None = None
         self._health: Health | None = None
         self._server: grpc.aio.Server | None = None
 
@@ -88,16 +107,32 @@ class PlacementServer:
         options = (*OPTIONS, sharing)
         server = grpc.aio.server(options=options)
         self._health = Health(self._reader.view)
+        self.certificates = open_certificates(self._settings, self._clock)
         self._add_services(server, self._health)
-        port = listen(server, self._settings)
+        port = listen(server, self._settings, self.certificates)
         self._server = server
         await server.start()
+        if self.certificates is not None:
+            looking = self.certificates.run(self._settings.look_interval_s)
+            self._looking = asyncio.create_task(looking)
         log.info("server_started", host=self._settings.host, port=port)
         return port
 
+    def certificate_expiry(self) -> Mapping[str, int]:
+        """Return when certificates in use run out, in Unix seconds, by their use."""
+        return {} if self.certificates is None else self.certificates.expiry()
+
+    def certificate_reloads(self) -> Mapping[str, int]:
+        """Return how often new certificates were taken up, or could not be."""
+        return {} if self.certificates is None else self.certificates.outcomes
+
     def _add_services(self, server: grpc.aio.Server, health: Health) -> None:
-        kept = {RANK_SOURCES: KeptAnswers(self._reader)}
-        answering: Any = Answering(server, self._settings.sample_every, kept)
+        answers: Kept = KeptAnswers(self._reader)
+        if self._settings.trust_domain:
+            answers = KeptForOthers(answers)
+        kept, guards = {RANK_SOURCES: answers}, self._guards()
+        every = self._settings.sample_every
+        answering: Any = Answering(server, every, kept, guards)
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(
             PlacementServicer(self._reader, self._hub, self._settings.exchange),
             answering,
@@ -125,7 +160,15 @@ class PlacementServer:
         if self._settings.reflection:
             health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
             names = (*SERVICE_NAMES, health_name, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, plain)
+            add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # no stub
+                GuardedReflection(names, guards), plain
+            )
+
+    def _guards(self) -> list[Guard]:
+        """Return whom each call must pass, but for health, which anybody may ask."""
+        if self._settings.trust_domain:
+            return [Gate(self._settings.trust_domain, self.denials)]
+        return [] if self.certificates is None else [OneTls()]
 
     async def stop(self, grace_s: float) -> None:
         """Say NOT_SERVING, take no new calls, and give those under way *grace_s*."""
@@ -133,6 +176,8 @@ class PlacementServer:
             return
         self._health.stop()
         self._hub.stop()
+        if self._looking is not None:
+            self._looking.cancel()
         await self._server.stop(grace_s)
         log.info("server_stopped", grace_s=grace_s)
 
@@ -149,5 +194,6 @@ def build_server(
     Raises InputError naming the setting that may not be as it is.
     """
     check_settings(settings)
-    reader = Reader(view, topology, settings.default_deadline_ms / 1_000)
+    kind = SeeingReader if settings.trust_domain else Reader
+    reader = kind(view, topology, settings.default_deadline_ms / 1_000)
     return PlacementServer(settings, reader, publisher, clock)

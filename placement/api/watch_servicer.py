@@ -12,6 +12,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from placement.api.reading import Context
+from placement.api.seeing import seen
 from placement.api.streaming import SEND_SECONDS_MAX, SendTimeoutError
 from placement.core.errors import PlacementError
 from placement.core.packing.selection import PackedInterest
@@ -52,12 +53,13 @@ class WatchAnswers(PlacementServiceServicer):
         """Yield what is watched, then its changes, until the caller or we leave."""
         del context  # sending is the interceptor's
         query = decode_watch(request)
+        interest = seen(query.interest)
         responses: AsyncGenerator[Any, None]
         if query.packed:
-            packed = PackedInterest(query.interest, self._hub.chunks)
+            packed = PackedInterest(interest, self._hub.chunks)
             responses = self._told(packed, encode_packed, query.resume_token)
         else:
-            responses = self._told(query.interest, encode_told, query.resume_token)
+            responses = self._told(interest, encode_told, query.resume_token)
         async with aclosing(responses):
             async for response in responses:
                 try:

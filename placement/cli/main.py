@@ -63,6 +63,11 @@ COMMANDS: Final = {
 """Where each command is, and its first line, so that --help imports none of them."""
 
 INTERRUPTED: Final = 130
+NO_OLDER_TLS: Final = "ECDHE-PSK-CHACHA20-POLY1305"
+"""The one cipher left for TLS 1.2: it needs a shared key, and there is none.
+
+gRPC's Python API names no least version of TLS. Those of 1.3 are not of this list.
+"""
 
 
 class LazyGroup(click.RichGroup):
@@ -89,6 +94,7 @@ class LazyGroup(click.RichGroup):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; an expected failure becomes one message and its exit code."""
+        os.environ["GRPC_SSL_CIPHER_SUITES"] = NO_OLDER_TLS  # read when it is imported
         try:
             return super().invoke(ctx)
         except PlacementError as error:

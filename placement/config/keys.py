@@ -3,6 +3,7 @@
 A key's description says what it takes; an error quotes it as the remedy.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -25,6 +26,7 @@ from placement.faults import Plan
 DATA: Final = Path(__file__).parents[1] / "data"
 SHIPPED_REGIONS_FILE: Final = DATA / "regions.toml"
 SHIPPED_PRICES_FILE: Final = DATA / "prices.toml"
+_DOMAIN: Final = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
 
 
 def _fault_points(text: str) -> str:
@@ -51,6 +53,13 @@ def _servers(text: str) -> str:
     return text
 
 
+def _trust_domain(text: str) -> str:
+    if text and not _DOMAIN.fullmatch(text):
+        message = "give a lower-case domain name, such as placement.example.org"
+        raise ValueError(message)
+    return text
+
+
 class TlsConfig(Section):
     """How the service proves who it is, and whom it lets in; PEM files."""
 
@@ -59,6 +68,17 @@ class TlsConfig(Section):
     client_ca_file: Annotated[
         Path | None, said("the file of the authorities that clients must be known to")
     ] = None
+    trust_domain: Annotated[
+        str,
+        AfterValidator(_trust_domain),
+        said(
+            "the domain of the names in clients' certificates; empty: nobody is asked"
+        ),
+    ] = ""
+    reload_seconds: Annotated[
+        float,
+        said("seconds between looks for new files, 0.1 to 3600", ge=0.1, le=3600),
+    ] = 10.0
 
     @model_validator(mode="after")
     def _whole(self) -> "TlsConfig":
@@ -67,6 +87,9 @@ class TlsConfig(Section):
         if self.client_ca_file is not None and self.cert_file is None:
             remedy = "give cert_file and key_file with it"
             raise InputError("tls.client_ca_file", self.client_ca_file, remedy)
+        if (self.client_ca_file is None) != (not self.trust_domain):
+            remedy = "give both client_ca_file and trust_domain, or neither"
+            raise InputError("tls.trust_domain", self.trust_domain, remedy)
         return self
 
 
@@ -208,6 +231,10 @@ class Config(Section):
     allow_plaintext: Annotated[
         bool, said("true or false: whether to serve other machines without TLS")
     ] = False
+    allow_anonymous: Annotated[
+        bool,
+        said("true or false: whether other machines need no certificate of their own"),
+    ] = False
     default_deadline_ms: Annotated[
         int,
         said("milliseconds for a call that sets none, 1 to 60,000", ge=1, le=60_000),
@@ -236,8 +263,16 @@ class Config(Section):
         exposed = not is_loopback(self.listen) and self.tls.cert_file is None
         if exposed and not self.allow_plaintext:
             remedy = (
-                "listen on 127.0.0.1, give tls.cert_file and tls.key_file,"
-                " or set allow_plaintext = true"
+                "listen on 127.0.0.1, give tls.cert_file, tls.key_file,"
+                " tls.client_ca_file and tls.trust_domain, or set"
+                " allow_plaintext = true"
+            )
+            raise InputError("listen", self.listen, remedy)
+        known = self.tls.client_ca_file is not None or self.allow_anonymous
+        if not is_loopback(self.listen) and self.tls.cert_file and not known:
+            remedy = (
+                "listen on 127.0.0.1, give tls.client_ca_file and tls.trust_domain,"
+                " or set allow_anonymous = true"
             )
             raise InputError("listen", self.listen, remedy)
         if self.reuse_port and split_address(self.listen)[1] == 0:

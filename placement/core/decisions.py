@@ -129,7 +129,14 @@ def decided_content(state: State, decision: Row) -> Row:
 def find_decision(state: State, replication_id: str) -> DecisionRecord | None:
     """Return the decision of that id, or None where nobody remembers it."""
     row = state.decisions.find(replication_id.encode())
-    return None if row == ABSENT else decision_at(state, row)
+    return decision_at(state, row) if sees_decision(state, row) else None
+
+
+def sees_decision(state: State, decision: Row) -> bool:
+    """Say whether the decision of a row, which may be ABSENT, may be told of."""
+    if decision == ABSENT:
+        return False
+    return state.sees_placement(Row(state.decisions.get(decision, Decision.PLACEMENT)))
 
 
 def latest_decision(state: State, placement: Row, target: Row) -> Row:

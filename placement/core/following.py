@@ -76,6 +76,8 @@ class Progress:
 def asked_by(state: State, request_id: str) -> Asked | None:
     """Return what a request is about; None where none of that id is remembered.
 
+    None as well where whoever asks may not be told of what it is about.
+
     None also where its tag pointed to nothing when the request was folded.
     """
     named = f"{ReplicationRequested.__name__} {request_id}"
@@ -84,7 +86,7 @@ def asked_by(state: State, request_id: str) -> Asked | None:
         return None
     time_ns, about, target = state.requests.values(row)
     assert (Request.PLACEMENT, Request.TARGET) == (1, 2), "the order of the columns"
-    if not about:
+    if not about or not state.sees_placement(Row(about - 1)):
         return None
     wanted = state.wanted.find(PAIR.pack(about - 1, target))
     deadline_ns = state.wanted.get(wanted, Wanted.DEADLINE)

@@ -237,9 +237,7 @@ def list_replicas(
     if repository is not None:
         owners = [(repository, known_repository(state, repository))]
     else:
-        owners = sorted(
-            (Repository(key.decode()), row) for key, row in state.repositories.rows()
-        )
+        owners = state.named_repositories()
     for name, owner in owners:
         if name >= after[0]:
             yield from _listed(state, name, owner, region, after)

@@ -107,8 +107,8 @@ def rank_and_fall_back(network: Network, question: Question, digest: Digest) -> 
 
 
 def _asked(state: State, question: Question, digest: Digest) -> _Asked:
-    content = state.find_digest(digest)
     owner = state.find_repository(question.repository)
+    content = state.content_in(owner, digest)
     placement = ABSENT
     if ABSENT not in (content, owner):
         placement = state.placements.find(PAIR.pack(owner, content))

@@ -4,7 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from placement.core.decisions import DecisionRecord, decision_at, judging
+from placement.core.decisions import (
+    DecisionRecord,
+    decision_at,
+    judging,
+    sees_decision,
+)
 from placement.core.errors import PlacementError
 from placement.core.folds.demand import machine_key
 from placement.core.oci import Digest, Repository
@@ -60,6 +65,8 @@ def start_reason(state: State, machine_id: str) -> StartReason:
     placement, region, started, stopped, _, outcome, waited, _ = state.machines.values(
         row
     )
+    if not state.sees_placement(Row(placement)):
+        raise MachineUnknownError(machine_id)
     repository, digest = state.placement_at(Row(placement))
     decision = judging(state, row)
     return StartReason(
@@ -71,7 +78,7 @@ def start_reason(state: State, machine_id: str) -> StartReason:
         started > stopped,
         StartOutcome(outcome) if outcome else None,
         waited - 1 if waited else None,
-        None if decision == ABSENT else decision_at(state, decision),
+        decision_at(state, decision) if sees_decision(state, decision) else None,
     )
 
 

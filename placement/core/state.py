@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placement.core.event import RegionState
+from placement.core.names import NamedTables
 from placement.core.oci import (
     ContentKind,
     Digest,
@@ -22,16 +23,15 @@ from placement.core.oci import (
 from placement.core.tables import cells
 from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.indexes import Indexes
-from placement.core.tables.keys import PAIR, digest_key, digest_text, tag_key
+from placement.core.tables.keys import PAIR, digest_key, tag_key
 from placement.core.tables.records import ReplicaRecord, TagPointer
-from placement.core.tables.schema import Tables
 from placement.core.tables.table import ABSENT, Row, RowNumbers
 from placement.core.topology import Region
 
 _PLAIN: Final = frozenset({ReplicaPhase.ABSENT, ReplicaPhase.COMPLETE})
 
 
-class State(Tables):
+class State(NamedTables):
     """All that has been folded, at *sequence*."""
 
     def __init__(self, seed: int = 0) -> None:
@@ -67,40 +67,12 @@ class State(Tables):
             self.indexes.add_placement(row, owner, content)
         return row
 
-    def find_repository(self, repository: Repository) -> Row:
-        """Return the repository's row, or ABSENT."""
-        return self.repositories.find(repository.encode())
-
-    def find_digest(self, digest: Digest) -> Row:
-        """Return the digest's row, or ABSENT."""
-        return self.digests.find(digest_key(digest.encode()))
-
-    def find_placement(self, repository: Repository, digest: Digest) -> Row:
-        """Return the row of *digest* in *repository*, or ABSENT."""
-        owner, content = self.find_repository(repository), self.find_digest(digest)
-        if ABSENT in (owner, content):
-            return ABSENT
-        return self.placements.find(PAIR.pack(owner, content))
-
     def region_at(self, row: Row) -> Region:
         """Return the code of a region's row."""
         codes = self._codes
         while row >= len(codes):
             codes.append(Region(self.regions.key(Row(len(codes))).decode()))
         return codes[row]
-
-    def repository_at(self, row: Row) -> Repository:
-        """Return the name of a repository's row."""
-        return Repository(self.repositories.key(row).decode())
-
-    def digest_at(self, row: Row) -> Digest:
-        """Return the text of a digest's row."""
-        return Digest(digest_text(self.digests.key(row)))
-
-    def placement_at(self, row: Row) -> tuple[Repository, Digest]:
-        """Return what a placement's row stands for."""
-        owner, content = self.placements.part(row, 0), self.placements.part(row, 1)
-        return self.repository_at(Row(owner)), self.digest_at(Row(content))
 
     def content_of(self, placement: Row) -> Row:
         """Return the digest's row of a placement."""

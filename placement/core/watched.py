@@ -7,6 +7,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from placement.core.oci import Digest, Repository, Tag
+from placement.core.sight import owns
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.cells import ReplicaPhase
@@ -112,11 +113,18 @@ class Interest(Watchable["Watched"]):
     regions: frozenset[Region] = frozenset()
     prefixes: tuple[Repository, ...] = ()
     tags: bool = False
+    organization: str = ""
+    """Whose repositories alone may be told of; empty: everybody's."""
 
     @property
     def trusting(self) -> bool:
         """Whether it is told what is known, however old that is."""
         return True
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether every repository is watched."""
+        return not self.prefixes and not self.organization
 
     def select(self, state: State) -> "Selection":
         """Return how what is watched looks in *state*."""
@@ -124,6 +132,8 @@ class Interest(Watchable["Watched"]):
 
     def means(self, name: Repository) -> bool:
         """Say whether what is in the repository of this *name* is watched."""
+        if self.organization and not owns(self.organization, name):
+            return False
         return not self.prefixes or any(
             name == prefix or name.startswith(f"{prefix}/") for prefix in self.prefixes
         )
@@ -277,7 +287,7 @@ class Selection(RowScene[Watched]):
         return WatchedTag(self.state.repository_at(owner), name, digest)
 
     def _means(self, owner: Row) -> bool:
-        if not self.interest.prefixes:
+        if self.interest.everywhere:
             return True
         meant = self._meant.get(owner)
         if meant is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,27 @@ def test_plain_text_to_other_machines_is_refused(host: str) -> None:
         assert way_out in raised.value.remedy
 
 
+def test_clients_without_a_name_are_refused_off_loopback() -> None:
+    """TLS alone is not enough for other machines: whoever reached it could give orders.
+
+    Unless the operator says so.
+    """
+    half = ServerSettings(
+        host="0.0.0.0",  # noqa: S104 - refused
+        cert_file=Path("a"),
+        key_file=Path("a"),
+    )
+    with pytest.raises(InputError) as raised:
+        Stage().server(half)
+
+    assert raised.value.field == "listen"
+    for way_out in ("tls.client_ca_file", "127.0.0.1", "allow_anonymous"):
+        assert way_out in raised.value.remedy
+    Stage().server(replace(half, allow_anonymous=True))  # raises nothing
+    named = replace(half, client_ca_file=Path("a"), trust_domain="placement.test")
+    Stage().server(named)  # raises nothing
+
+
 async def test_plain_text_is_spoken_where_it_is_allowed() -> None:
     """For a network that is trusted, by the operator's own word."""
     server = Stage().server(ServerSettings(host="0.0.0.0", allow_plaintext=True))  # noqa: S104 - the point
@@ -229,6 +251,13 @@ def test_port_that_is_shared_has_to_be_named() -> None:
         (ServerSettings(cert_file=Path("a")), "tls.key_file"),
         (ServerSettings(key_file=Path("a")), "tls.cert_file"),
         (ServerSettings(client_ca_file=Path("a")), "tls.client_ca_file"),
+        (
+            ServerSettings(
+                cert_file=Path("a"), key_file=Path("a"), client_ca_file=Path("a")
+            ),
+            "tls.trust_domain",
+        ),
+        (ServerSettings(trust_domain="placement.test"), "tls.trust_domain"),
     ],
 )
 def test_half_of_a_tls_setting_is_refused(settings: ServerSettings, field: str) -> None:

@@ -1,8 +1,7 @@
-"""TLS both ways, with certificates that openssl makes on the spot."""
+"""TLS both ways, and none older than TLS 1.3."""
 
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,63 +9,28 @@ import pytest
 from placement.api.server import ServerSettings
 from placement.client import ClientTls, PlacementCallError, PlacementClient
 from placement.core.errors import InputError
+from tests.authorized import settings_of
+from tests.certificates import Papers
 from tests.serving import Service, Stage, serving
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("openssl") is None, reason="openssl makes the certificates"
-)
-
-
-def openssl(*arguments: object, folder: Path) -> None:
-    """Run openssl in *folder*."""
-    command = ["openssl", *map(str, arguments)]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an authority, and a key and certificate of server and client."""
-    folder = tmp_path_factory.mktemp("certificates")
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    openssl(
-        *("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem"),
-        *("-days", 2, "-subj", "/CN=test authority"),
-        folder=folder,
-    )
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    for name in ("server", "client"):
-        openssl(
-            *("req", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.csr"),
-            *("-subj", f"/CN={name}"),
-            folder=folder,
-        )
-        openssl(
-            *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem"),
-            *("-CAkey", "ca.key", "-CAcreateserial", "-days", 2),
-            *("-extfile", "names", "-out", f"{name}.pem"),
-            folder=folder,
-        )
-    return folder
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    """Certificates of one authority."""
+    return Papers(tmp_path_factory.mktemp("papers"))
 
 
 @pytest.fixture
-async def mutual(certificates: Path) -> AsyncIterator[Service]:
+async def mutual(papers: Papers) -> AsyncIterator[Service]:
     """A service that asks every client for a certificate."""
-    settings = ServerSettings(
-        cert_file=certificates / "server.pem",
-        key_file=certificates / "server.key",
-        client_ca_file=certificates / "ca.pem",
-    )
-    async with serving(settings) as service:
+    async with serving(settings_of(papers)) as service:
         yield service
 
 
-async def test_client_that_knows_the_authority_is_answered(certificates: Path) -> None:
+async def test_client_that_knows_the_authority_is_answered(papers: Papers) -> None:
     """TLS one way: the client knows who answers."""
-    settings = ServerSettings(
-        cert_file=certificates / "server.pem", key_file=certificates / "server.key"
-    )
-    tls = ClientTls(ca_file=certificates / "ca.pem")
+    settings = ServerSettings(cert_file=papers.cert_file, key_file=papers.key_file)
+    tls = ClientTls(ca_file=papers.ca_file)
     async with (
         serving(settings) as service,
         PlacementClient(service.target, tls=tls) as client,
@@ -77,14 +41,10 @@ async def test_client_that_knows_the_authority_is_answered(certificates: Path) -
 
 
 async def test_client_with_a_certificate_is_answered(
-    mutual: Service, certificates: Path
+    mutual: Service, papers: Papers
 ) -> None:
     """TLS both ways: the service knows who asks."""
-    tls = ClientTls(
-        ca_file=certificates / "ca.pem",
-        cert_file=certificates / "client.pem",
-        key_file=certificates / "client.key",
-    )
+    tls = papers.client("operator")
     async with PlacementClient(mutual.target, tls=tls) as client:
         info = await client.get_service_info()
 
@@ -92,10 +52,10 @@ async def test_client_with_a_certificate_is_answered(
 
 
 async def test_client_without_one_is_turned_away(
-    mutual: Service, certificates: Path
+    mutual: Service, papers: Papers
 ) -> None:
     """So is one that speaks plain text; the remedy names TLS."""
-    anonymous = ClientTls(ca_file=certificates / "ca.pem")
+    anonymous = ClientTls(ca_file=papers.ca_file)
     for tls in (anonymous, None):
         async with PlacementClient(mutual.target, timeout_s=0.5, tls=tls) as client:
             with pytest.raises(PlacementCallError) as raised:
@@ -105,22 +65,20 @@ async def test_client_without_one_is_turned_away(
 
 
 async def test_certificate_that_is_none_is_an_error_of_its_setting(
-    tmp_path: Path, certificates: Path
+    tmp_path: Path, papers: Papers
 ) -> None:
     """At the start: no certificate, another one's key, no authority."""
     nonsense = tmp_path / "nonsense.pem"
     nonsense.write_text("nonsense")
-    good = (certificates / "server.pem", certificates / "server.key")
+    good, other = (papers.cert_file, papers.key_file), papers.client("operator")
     for settings, field in (
         (ServerSettings(cert_file=nonsense, key_file=nonsense), "tls.cert_file"),
         (
-            ServerSettings(cert_file=good[0], key_file=certificates / "client.key"),
+            ServerSettings(cert_file=good[0], key_file=other.key_file),
             "tls.cert_file",
         ),
         (
-            ServerSettings(
-                cert_file=good[0], key_file=good[1], client_ca_file=nonsense
-            ),
+            replace(settings_of(papers), client_ca_file=nonsense),
             "tls.client_ca_file",
         ),
     ):

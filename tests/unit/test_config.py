@@ -155,8 +155,24 @@ def test_listening_to_others_needs_tls_or_a_word() -> None:
     assert said.startswith("command line: listen: '0.0.0.0:7450' is not valid")
     trusted = load_config(None, {"listen": "0.0.0.0:7450", "allow_plaintext": True})
     assert trusted.allow_plaintext
+
+
+def test_listening_to_others_needs_names_or_a_word() -> None:
+    """Nor may everybody who reaches the service do everything by accident."""
     files = {"tls.cert_file": "c.pem", "tls.key_file": "k.pem"}
-    assert load_config(None, {"listen": "0.0.0.0:7450", **files}).tls.cert_file
+    said = problem(None, listen="0.0.0.0:7450", **files)
+
+    assert "tls.client_ca_file" in said
+    assert "allow_anonymous" in said
+    open_to_all = {"listen": "0.0.0.0:7450", **files, "allow_anonymous": True}
+    assert load_config(None, open_to_all).allow_anonymous
+    asked = {"tls.client_ca_file": "a.pem", "tls.trust_domain": "placement.test"}
+    named = load_config(None, {"listen": "0.0.0.0:7450", **files, **asked})
+    assert named.tls.trust_domain == "placement.test"
+    assert "trust_domain" in problem(None, **files, **{"tls.client_ca_file": "a.pem"})
+    assert "domain name" in problem(
+        None, **files, **(asked | {"tls.trust_domain": "A"})
+    )
 
 
 def test_shared_port_has_to_be_named() -> None:

@@ -13,6 +13,7 @@ from placement.adapters.memory import MemoryCheckpointStore, MemoryEventLog
 from placement.adapters.sqlite.generations import CheckpointGenerations
 from placement.adapters.sqlite.sharing import CheckpointCopies
 from placement.adapters.sqlite.staging import CheckpointStaging
+from placement.api.authority.caller import Denials
 from placement.core.event import Event, Identifier, InventoryTaken, TimeNs
 from placement.core.state import State
 from placement.offers import CheckpointUnsharedError, Offer, SharedCopies
@@ -31,11 +32,12 @@ from placement.runtime.publisher import Publisher
 from placement.runtime.sharing import Sharing, SharingSettings
 from placement.runtime.view import ServingState, View
 from placement.spooling import SpoolFigures
+from placement.telemetry.authority import AuthorityFigures, register_authority
 from placement.telemetry.bootstrapping import register_bootstrapping
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.inventories import register_inventories
 from placement.telemetry.listener import health_text
-from placement.telemetry.metrics import build_registry
+from placement.telemetry.metrics import NS_PER_SECOND, build_registry
 from placement.telemetry.planning import register_planning
 from placement.telemetry.spooling import build_agent_registry
 from tests.builders import (
@@ -65,6 +67,14 @@ def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
     register_planning(registry, view, TOPOLOGY, planner)
     register_bootstrapping(registry, nobody())
     register_inventories(registry, view, TOPOLOGY)
+    denials = Denials(TOPOLOGY)
+    expiry = {"server": START_NS // NS_PER_SECOND, "client_ca": 2_000_000_000}
+    register_authority(
+        registry,
+        AuthorityFigures(
+            denials.by_role, denials.cross_region, lambda: expiry, lambda: {"failed": 1}
+        ),
+    )
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
 
 
@@ -186,7 +196,8 @@ def test_labels_are_as_documented(view: View) -> None:
         names = {name for each in family.samples for name in each.labels} - {"le"}
         assert names == set(re.findall(r"`(\w+)`", text)), family.name
         values = re.findall(r"\w+", text.partition(":")[2])
-        if values and " of the " not in text:  # state's tables, catalogue's regions
+        # The state's tables, the catalogue's regions and the roles stand elsewhere.
+        if values and not re.search(" of the |one of|those of", text):
             found = {v for each in family.samples for v in each.labels.values()}
             assert found == set(values), family.name
 

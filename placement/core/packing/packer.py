@@ -95,7 +95,7 @@ class Packer:
 
     def _means(self, owners: Rows) -> Chosen:
         """Say of which repositories there is to be told."""
-        if not self._interest.prefixes:
+        if self._interest.everywhere:
             return np.ones(len(owners), np.bool_)
         for owner in np.unique(owners).tolist():
             if owner not in self._meant:

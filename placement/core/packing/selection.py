@@ -82,7 +82,8 @@ class PackedSelection(Scene[Packed]):
         self.state = state
         self._tags = interest.tags
         self._packer = Packer(state, interest)
-        self._shared = None if interest.regions or interest.prefixes else shared
+        whole = interest.everywhere and not interest.regions
+        self._shared = shared if whole else None
         self._network = NetworkTeller(state)
         self._contents: list[Rows] = []
         """Of the placements that a filtered snapshot told of, where they refer on."""

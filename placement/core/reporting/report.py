@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from placement.core.counts import DAY_NS
-from placement.core.decisions import DecisionRecord, decision_at
+from placement.core.decisions import DecisionRecord, decision_at, sees_decision
 from placement.core.event import ReplicationTrigger, WithholdReason
 from placement.core.policy import Policy
 from placement.core.reporting.figures import GroupBy, Report
@@ -79,6 +79,8 @@ class Reporter:
         removal = decisions.get(row, Decision.KIND) == EVICTION
         if removal or not question.period.has(decisions.get(row, Decision.TIME)):
             return
+        if not sees_decision(self._state, row):
+            return
         decision = decision_at(self._state, row)
         judged = _judged(self._state, decision, question.now_ns)
         if judged is None:
@@ -90,7 +92,7 @@ class Reporter:
     def _start_day(self, row: Row, question: Question) -> None:
         table = self._state.start_days
         app, region, outcome, day = START_DAY.unpack(table.key(row))
-        if not question.period.has_day(day):
+        if not question.period.has_day(day) or not self._state.sees_app(Row(app)):
             return
         match question.group_by:
             case GroupBy.REGION:

@@ -35,6 +35,7 @@ from placement.api.server import PlacementServer, ServerSettings, build_server
 from placement.bench.settings import BrokerAddress
 from placement.config import Config, load_prices, load_topology, split_address
 from placement.event_loop import loop_factory
+from placement.nats_authority.names import Role, role_inbox
 from placement.nats_settings import nats_settings
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
 from placement.runtime.planner import Planner, PlannerSettings
@@ -69,7 +70,7 @@ async def serve(config: Config) -> None:
         stack.callback(os.close, lock)
         if config.reuse_port and not config.nats.url:
             stack.enter_context(own_broker_on(config.listen))
-        log = JetStreamLog(await _broker(config, stack))
+        log = JetStreamLog(await _broker(config, stack, Role.SERVICE))
         stack.push_async_callback(log.close)
         generations = _generations(config)
         stack.push_async_callback(generations.close)
@@ -123,7 +124,7 @@ async def open_log(config: Config, *, may_start: bool) -> AsyncIterator[EventLog
                 "name the right one with data_dir or nats.url"
             )
             raise LogUnavailableError(message)
-        log = JetStreamLog(settings or await _broker(config, stack))
+        log = JetStreamLog(settings or await _broker(config, stack, Role.ANALYST))
         stack.push_async_callback(log.close)
         yield log
 
@@ -160,11 +161,13 @@ def broker_address(directory: Path) -> BrokerAddress:
     return BrokerAddress(server, user, password, settings.stream)
 
 
-async def _broker(config: Config, stack: AsyncExitStack) -> JetStreamSettings:
+async def _broker(
+    config: Config, stack: AsyncExitStack, role: Role
+) -> JetStreamSettings:
     """Return how to reach the log; starts a broker of our own if none is named."""
     nats = config.nats
     if nats.url:
-        return nats_settings(nats)
+        return nats_settings(nats, role_inbox(role))
     child = await NatsChild.start(config.data_dir, nats.port or -1)
     stack.push_async_callback(child.stop)
     return replace(child.settings, max_bytes=nats.max_bytes or None)

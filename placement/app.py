@@ -46,6 +46,7 @@ from placement.runtime.watchdog import watchdog
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
+from placement.telemetry.refusals import register_refusals
 
 GARBAGE_THRESHOLDS = (20_000, 20, 100)
 """What is new is looked at after so many objects, what is older after so many looks."""
@@ -87,6 +88,7 @@ async def serve(config: Config) -> None:
         server = _server(config, view, publisher)
         planner = _planner(config, view, publisher)
         register_planning(registry, view, load_topology(config), planner)
+        register_refusals(registry, view, load_topology(config))
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()

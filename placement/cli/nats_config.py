@@ -31,7 +31,7 @@ ACCOUNT: Final = "PLACEMENT"
 TRUST_DOMAIN: Final = "placement"
 _ACCOUNT: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _DOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,253}[a-z0-9])?")
-_SUBJECT: Final = re.compile(r"[A-Za-z0-9_.{}-]{1,128}")
+_SUBJECT: Final = re.compile(r"(?!placement\.|_)[A-Za-z0-9][A-Za-z0-9_.{}*>-]{0,127}")
 
 
 @click.command("nats-config")
@@ -116,9 +116,7 @@ def nats_config(  # noqa: PLR0913, PLR0917 - one for each option
                 "role": str(user.role),
                 "region": user.region,
                 "secret_file": str(files[user]) if files[user] else None,
-                "certificate_name": credentials.entry(user)["user"]
-                if auth == Proof.CERTIFICATE
-                else None,
+                "certificate_name": credentials.certificate_name(user) or None,
             }
             for user in everybody
         ],
@@ -145,7 +143,7 @@ def _checked(
         remedy = "give a name such as placement.example.com"
         raise InputError("--trust-domain", trust_domain, remedy)
     if zot_subject and not _SUBJECT.fullmatch(zot_subject):
-        remedy = "give one subject, such as zot.{region}, without wildcards"
+        remedy = "give a subject of its own, such as zot.{region}"
         raise InputError("--zot-subject", zot_subject, remedy)
     return accounts
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Final
 
-from placement.nats_authority.rights import Rights
+from placement.nats_authority.rights import ALL, Rights
 from placement.nats_authority.users import User
 
 HEADER: Final = """\
@@ -40,7 +40,10 @@ def _rights(rights: Rights) -> Iterator[str]:
         yield from _listed("deny", rights.publish_denied)
     yield "        }"
     yield "        subscribe: {"
-    yield from _listed("allow", rights.subscribe)
+    if rights.subscribe:
+        yield from _listed("allow", rights.subscribe)
+    else:
+        yield from _listed("deny", (ALL,))
     yield "        }"
 
 

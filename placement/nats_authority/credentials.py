@@ -17,6 +17,7 @@ import bcrypt
 import nkeys
 
 from placement.core.errors import InputError
+from placement.nats_authority.names import Role
 from placement.nats_authority.users import User
 from placement.private_files import write_private
 
@@ -49,19 +50,35 @@ class Credentials:
 
     def entry(self, user: User) -> dict[str, str]:
         """Return what the server's configuration says of *user*; no secret is in it."""
-        if self._proof is Proof.CERTIFICATE:
-            return {"user": f"spiffe://{self._trust_domain}/{user.spiffe_path}"}
-        if self._proof is Proof.NKEY:
+        proof = self._proof_of(user)
+        if proof is Proof.CERTIFICATE:
+            return {"user": self.certificate_name(user)}
+        if proof is Proof.NKEY:
             return {"nkey": public_key(self._kept(user, new_seed), user.name)}
         hashed = password_hash(self._kept(user, new_password))
         return {"user": user.name, "password": hashed}
 
+    def certificate_name(self, user: User) -> str:
+        """Return the URI among the subject alternative names of a user's certificate.
+
+        Empty where it needs none.
+        """
+        if self._proof is not Proof.CERTIFICATE:
+            return ""
+        return f"spiffe://{self._trust_domain}/{user.spiffe_path}"
+
     def file(self, user: User) -> Path | None:
         """Return where the secret of *user* is kept; None where it has none of ours."""
-        if self._proof is Proof.CERTIFICATE:
+        proof = self._proof_of(user)
+        if proof is Proof.CERTIFICATE:
             return None
-        suffix = "nk" if self._proof is Proof.NKEY else "password"
+        suffix = "nk" if proof is Proof.NKEY else "password"
         return self._directory / f"{user.name}.{suffix}"
+
+    def _proof_of(self, user: User) -> Proof:
+        """Return how *user* proves it: registries know no nkeys."""
+        by_key = self._proof is Proof.NKEY
+        return Proof.PASSWORD if by_key and user.role is Role.FEED else self._proof
 
     def _kept(self, user: User, make: Callable[[], str]) -> str:
         """Return the secret of *user*, which is made if there is none."""

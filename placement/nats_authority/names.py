@@ -19,6 +19,8 @@ class Role(StrEnum):
     """Stands beside one region's registry."""
     SERVICE = "service"
     """Folds the log, decides, stores what others publish through it."""
+    FEED = "zot"
+    """A registry that publishes to NATS what happens to it."""
     ANALYST = "analyst"
     """Reads the log."""
     OPERATOR = "operator"

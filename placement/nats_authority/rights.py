@@ -26,7 +26,10 @@ _API: Final = "$JS.API"
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Patterns of subjects; what is denied is so although it is allowed."""
+    """Patterns of subjects; what is denied is so although it is allowed.
+
+    Who may subscribe to none is denied all: to the server, no list means everything.
+    """
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
@@ -49,10 +52,16 @@ def agent_rights(
         queue, subjects = work_queue_name(code), work_queue_subjects(code)
         publish += [
             f"{_API}.CONSUMER.CREATE.{stream}.{queue}.{subjects}",
+            f"{_API}.CONSUMER.INFO.{stream}.{queue}",
             f"{_API}.CONSUMER.MSG.NEXT.{stream}.{queue}",
             *_acks(stream, queue),
         ]
     return Rights(tuple(publish), (f"{agent_inbox(code)}.>", *hears))
+
+
+def feed_rights(subject: str) -> Rights:
+    """Return what a registry may do that publishes to *subject*, and hears nothing."""
+    return Rights((subject,), ())
 
 
 def service_rights(stream: str) -> Rights:

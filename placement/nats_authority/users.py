@@ -9,6 +9,7 @@ from placement.nats_authority.rights import (
     Rights,
     agent_rights,
     analyst_rights,
+    feed_rights,
     operator_rights,
     service_rights,
 )
@@ -59,6 +60,9 @@ def _of_account(wanted: Wanted, account: str, prefix: str) -> Iterator[User]:
         hears = wanted.zot_subject.replace(REGION_WORD, code)
         rights = agent_rights(regions[code], stream, hears=(hears,) if hears else ())
         yield User(f"{prefix}{Role.AGENT}-{code}", account, Role.AGENT, rights, code)
+        if hears and regions[code].stores:
+            says = feed_rights(hears)
+            yield User(f"{prefix}{Role.FEED}-{code}", account, Role.FEED, says, code)
     storing = [code for code in sorted(regions) if regions[code].stores]
     for role, rights in (
         (Role.SERVICE, service_rights(stream)),

@@ -28,6 +28,7 @@ from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.listener import health_text
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
+from placement.telemetry.refusals import register_refusals
 from placement.telemetry.spooling import build_agent_registry
 from tests.builders import (
     IAD,
@@ -54,6 +55,7 @@ def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
     log = MemoryEventLog(lambda: START_NS)
     planner = Planner(view, TOPOLOGY, Publisher(log, view), lambda: START_NS)
     register_planning(registry, view, TOPOLOGY, planner)
+    register_refusals(registry, view, TOPOLOGY)
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
 
 

@@ -67,7 +67,7 @@ def identity_options(settings: JetStreamSettings) -> dict[str, Any]:
 
 
 def nkey_seed(path: Path) -> str:
-    """Return the seed that *path* holds; LogConfigurationError, which never shows it."""
+    """Return the seed in *path*; LogConfigurationError, which never shows it."""
     readable("nkey_seed_file", path)
     seed = path.read_bytes().strip()
     try:

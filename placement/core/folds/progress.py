@@ -119,8 +119,8 @@ def advance(
 ) -> Row:
     """Move a decision on; returns its row, or ABSENT when there is none of the kind.
 
-    What happens to it happens in its target region: another region's word is no news
-    of it. What was withheld, or waits for a budget, is not to be carried out by anybody.
+    What happens to it happens in its target region: another one's word is no news of
+    it. What was withheld, or waits for a budget, is not to be carried out by anybody.
     """
     row = state.decisions.find(decision_id.encode())
     if row == ABSENT or is_removal(state, row) != removal:

@@ -52,12 +52,12 @@ class Guarded:
         wanted = Wanted(topology, STREAM, accounts, "zot.{region}.events")
         self.credentials = Credentials(proof, directory / "secrets", "placement")
         self.users = {user.name: user for user in users(wanted)}
-        written = configuration(
+        self.written = configuration(
             (user, self.credentials.entry(user)) for user in self.users.values()
         )
         self.proof = proof
         self.server = NatsServer(
-            binary_of(version), directory / "nats", f"{written}\n{extra}"
+            binary_of(version), directory / "nats", f"{self.written}\n{extra}"
         )
 
     def settings(self, name: str) -> JetStreamSettings:

@@ -34,7 +34,15 @@ from tests.builders import AMS, SYD, pushed
 from tests.copiers import until
 from tests.copying import planned
 from tests.figures import tell
-from tests.nats_users import VERSIONS, Guarded, Tried, logged_in, running
+from tests.nats_users import (
+    NEWEST,
+    OLDEST,
+    VERSIONS,
+    Guarded,
+    Tried,
+    logged_in,
+    running,
+)
 
 SPOOFS_EACH = 3_300
 REPLIES = 100
@@ -88,7 +96,9 @@ async def stored(log: JetStreamLog) -> list[Message]:
     return found
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "version", [NEWEST, pytest.param(OLDEST, marks=pytest.mark.long)]
+)
 async def test_no_spoof_is_accepted_and_each_is_counted(
     version: str, tmp_path: Path
 ) -> None:

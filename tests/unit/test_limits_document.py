@@ -79,9 +79,7 @@ def test_catalogue_file_of_one_region_too_many_is_refused(tmp_path: Path) -> Non
         return Config(regions_file=path)
 
     loaded = load_topology(written(REGION_COUNT_MAX))
-    with pytest.raises(
-        ConfigError, match=f"1 to {REGION_COUNT_MAX} regions"
-    ) as refused:
+    with pytest.raises(ConfigError, match="list 1 to 200 regions") as refused:
         load_topology(written(REGION_COUNT_MAX + 1))
 
     assert len(loaded.regions) == REGION_COUNT_MAX

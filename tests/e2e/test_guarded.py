@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ pytestmark = needs_registry
 
 TOKEN = "planted-token-of-the-receiver-4711"  # noqa: S105 - planted
 REGISTRY_PASSWORD = "planted-password-of-a-registry-4712"  # noqa: S105 - planted
+OPEN_SECONDS_MAX = 90.0
 IN_ENVIRONMENT = "planted-in-the-environment-4713"
 
 
@@ -176,8 +177,8 @@ async def test_decision_is_taken_and_carried_out_under_permissions(
     world: World,
 ) -> None:
     """From a push in one region to a copy in another; the broker denies nothing."""
-    await world.iad.ready()
-    await world.syd.ready()
+    await until_open(world.iad)
+    await until_open(world.syd)
     async with opened(world.source.settings()) as there:
         image = await push_image(there, (2_000, 1_000))
     digest = image.descriptor.digest
@@ -197,6 +198,16 @@ async def test_decision_is_taken_and_carried_out_under_permissions(
         line for line in world.broker.output().splitlines() if "iolation" in line
     ]
     assert violations == []
+
+
+async def until_open(agent: RealAgent) -> None:
+    """Return once its door is open: several programs start at once here."""
+    async with asyncio.timeout(OPEN_SECONDS_MAX):
+        while True:
+            assert agent.runs, agent.output()
+            with suppress(TimeoutError):
+                await agent.ready()
+                return
 
 
 async def test_no_secret_is_anywhere_it_should_not_be(world: World) -> None:
@@ -247,7 +258,7 @@ async def test_no_secret_is_anywhere_it_should_not_be(world: World) -> None:
     assert found == set()
     assert any(place.endswith("spool.sqlite") for place in seen)
     assert any(place.endswith("checkpoint.sqlite") for place in seen)
-    assert "Traceback" in world.service.output() or "exc" in world.service.output()
+    assert "fold_failed" in world.service.output()
 
 
 def arguments() -> str:

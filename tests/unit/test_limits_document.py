@@ -87,7 +87,7 @@ def test_catalogue_file_of_one_region_too_many_is_refused(tmp_path: Path) -> Non
 
 
 async def test_call_beyond_those_that_may_wait_is_answered_at_once() -> None:
-    """It costs no memory to wait for what may never come: the answer is as it is now."""
+    """To wait costs memory, so the answer is as it is now."""
     view = View(lambda: START_NS)
     view.replace(State(), "epoch", restored=False)
     later = make_token("epoch", 7, "")

@@ -186,7 +186,17 @@ async def test_decision_is_taken_and_carried_out_under_permissions(
 
     asked = await asyncio.to_thread(
         placement,
-        *("request", f"acme/web@{digest}", "--to", "syd", "--actor", "a test"),
+        *(
+            "request",
+            f"acme/web@{digest}",
+            "--to",
+            "syd",
+            "--actor",
+            "a test",
+            "--wait",
+            "--by",
+            "60s",
+        ),
         SERVER=world.service.target,
     )
 

@@ -39,6 +39,7 @@ from placement.client import ClientTls
 from placement.client.peers import GrpcPeer
 from placement.config import Config, load_prices, load_topology, split_address
 from placement.event_loop import loop_factory
+from placement.nats_authority.names import Role, role_inbox
 from placement.nats_settings import nats_settings
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
 from placement.runtime.bootstrap import Bootstrap, BootstrapSettings
@@ -55,6 +56,7 @@ from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.inventories import register_inventories
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
+from placement.telemetry.refusals import register_refusals
 
 GARBAGE_THRESHOLDS = (20_000, 20, 100)
 """What is new is looked at after so many objects, what is older after so many looks."""
@@ -79,7 +81,7 @@ async def serve(config: Config) -> None:
         stack.callback(os.close, lock)
         if config.reuse_port and not config.nats.url:
             stack.enter_context(own_broker_on(config.listen))
-        log = JetStreamLog(await _broker(config, stack))
+        log = JetStreamLog(await _broker(config, stack, Role.SERVICE))
         stack.push_async_callback(log.close)
         generations = _generations(config)
         stack.push_async_callback(generations.close)
@@ -100,6 +102,7 @@ async def serve(config: Config) -> None:
         register_planning(registry, view, load_topology(config), planner)
         register_inventories(registry, view, load_topology(config))
         register_authority(registry, _authority_figures(server))
+        register_refusals(registry, view, load_topology(config))
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()
@@ -137,7 +140,7 @@ async def open_log(config: Config, *, may_start: bool) -> AsyncIterator[EventLog
                 "name the right one with data_dir or nats.url"
             )
             raise LogUnavailableError(message)
-        log = JetStreamLog(settings or await _broker(config, stack))
+        log = JetStreamLog(settings or await _broker(config, stack, Role.ANALYST))
         stack.push_async_callback(log.close)
         yield log
 
@@ -174,11 +177,13 @@ def broker_address(directory: Path) -> BrokerAddress:
     return BrokerAddress(server, user, password, settings.stream)
 
 
-async def _broker(config: Config, stack: AsyncExitStack) -> JetStreamSettings:
+async def _broker(
+    config: Config, stack: AsyncExitStack, role: Role
+) -> JetStreamSettings:
     """Return how to reach the log; starts a broker of our own if none is named."""
     nats = config.nats
     if nats.url:
-        return nats_settings(nats)
+        return nats_settings(nats, role_inbox(role))
     child = await NatsChild.start(config.data_dir, nats.port or -1)
     stack.push_async_callback(child.stop)
     return replace(child.settings, max_bytes=nats.max_bytes or None)

@@ -224,6 +224,8 @@ class Decisions:
         known = self.by_id.get(name)
         if known is None or (known.kind == REMOVAL) != removal:
             return None
+        if known.target != when.region:
+            return None
         if known.status in {WITHHELD, DEFERRED}:
             return None
         known.status = max(known.status, status)
@@ -258,9 +260,8 @@ class Decisions:
         if self.last(known.pair) is known:
             self.decided[known.pair].failures = 0
         if known.source and took_ns:
-            target = self.content.hear_of(fact.subject.target_region)
             moved = (fact.transferred_bytes, took_ns)
-            self.use.transfer(when, known.source, target, moved)
+            self.use.transfer(when, known.source, when.region, moved)
 
     def end(
         self,

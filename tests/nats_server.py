@@ -115,6 +115,10 @@ class NatsServer:
         """End a pause."""
         self._signal(signal.SIGCONT)
 
+    def reload(self) -> None:
+        """Let it read its configuration again."""
+        self._signal(signal.SIGHUP)
+
     def keep_store(self) -> None:
         """Remember what is stored now; it must not run."""
         shutil.copytree(self.directory / "store", self.directory / "kept")

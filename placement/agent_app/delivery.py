@@ -25,6 +25,7 @@ from placement.agent_app.starts import start_checks, start_feeds
 from placement.config import split_address
 from placement.core.errors import InputError
 from placement.hosting import open_listener
+from placement.nats_authority.names import agent_inbox
 from placement.nats_settings import nats_settings
 from placement.telemetry.spooling import build_agent_registry, metrics_page
 
@@ -81,7 +82,8 @@ def zot(around: Around) -> list[Part]:
     if not around.config.nats.url:
         remedy = "give nats.url too: the servers that zot publishes to"
         raise InputError("agent.receiver.zot_subject", subject, remedy)
-    listened = NatsSubject(nats_settings(around.config.nats), subject)
+    settings = nats_settings(around.config.nats, agent_inbox(around.region))
+    listened = NatsSubject(settings, subject)
     taken = spooled_messages(around.spool, ZOT, time.time_ns)
     return [Part("zot", partial(listened.listen, taken))]
 

@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable
-from typing import Final
 
 import structlog
 
@@ -29,9 +28,12 @@ from placement.agent_app.settings import (
 )
 from placement.agent_app.starts import start_parts
 from placement.core.errors import InputError
+from placement.nats_authority.names import (
+    agent_inbox,
+    work_queue_name,
+    work_queue_subjects,
+)
 from placement.nats_settings import nats_settings
-
-DECISIONS: Final = "placement.decisions.v1"
 
 Reader = KubernetesReader | NomadReader
 
@@ -98,9 +100,10 @@ def _queued(around: Around) -> Decisions:
         remedy = 'give nats.url too, or "grpc"'
         raise InputError("agent.replicator.source", "nats", remedy)
     settings = WorkQueueSettings(
-        subjects=f"{DECISIONS}.{around.region}.>", name=f"replicator-{around.region}"
+        subjects=work_queue_subjects(around.region),
+        name=work_queue_name(around.region),
     )
-    queue = WorkQueue(nats_settings(nats), settings)
+    queue = WorkQueue(nats_settings(nats, agent_inbox(around.region)), settings)
     around.stack.push_async_callback(queue.close)
     return QueueDecisions(queue, around.region)
 

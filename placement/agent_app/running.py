@@ -41,6 +41,7 @@ from placement.client import LocalPlacements, PlacementClient
 from placement.config import Config, load_topology
 from placement.core.errors import InputError
 from placement.core.topology import Region, Topology, parse_region
+from placement.nats_authority.names import agent_inbox
 from placement.nats_settings import nats_settings
 from placement.ports import LogConfigurationError
 
@@ -99,7 +100,8 @@ async def _around(
     await stack.enter_async_context(client)
     outlet: Outlet = ServiceOutlet(client)
     if config.nats.url:
-        another = partial(JetStreamLog, nats_settings(config.nats))
+        settings = nats_settings(config.nats, agent_inbox(region))
+        another = partial(JetStreamLog, settings)
         outlet = LogOutlet(another(), another)
         stack.push_async_callback(outlet.close)
     topology = load_topology(config)

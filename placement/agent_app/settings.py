@@ -4,7 +4,6 @@ Secrets are read from their files once, here, and are never shown.
 """
 
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Final
 
 from placement.agent.door.door import DoorSettings
@@ -15,14 +14,18 @@ from placement.agent.receiver import ReceiverSettings
 from placement.agent.registry.settings import RegistrySettings
 from placement.agent.replicator.replicator import ReplicatorSettings
 from placement.agent.router.settings import RouterSettings
-from placement.config import AgentConfig, RegistryConfig, split_address
+from placement.config import (
+    AgentConfig,
+    RegistryConfig,
+    read_secret,
+    split_address,
+)
 from placement.config.agent_keys import (
     DoorConfig,
     ReceiverConfig,
     ReplicatorConfig,
     SpoolConfig,
 )
-from placement.core.errors import InputError
 from placement.core.event import Name
 from placement.core.topology import Region, Topology, parse_region
 from placement.spooling import SpoolLimits
@@ -166,20 +169,3 @@ def registry_settings(
         token_realms=chosen.token_realms,
         ca_file=chosen.ca_file,
     )
-
-
-def read_secret(file: Path | None, field_name: str) -> str:
-    """Return what *file* holds, without white space around it; empty without a file.
-
-    Raises InputError, which names the field and never the secret.
-    """
-    if file is None:
-        return ""
-    try:
-        secret = file.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        remedy = f"give a file that can be read ({error})"
-        raise InputError(field_name, str(file), remedy) from None
-    if not secret:
-        raise InputError(field_name, str(file), "put the secret into it")
-    return secret

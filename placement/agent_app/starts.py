@@ -22,7 +22,8 @@ from placement.agent.starts.streams import Api, ApiSettings
 from placement.agent.starts.telling import Teller
 from placement.agent.supervision import Part
 from placement.agent.translators import Translate, in_time
-from placement.agent_app.settings import PUBLISHER, read_secret
+from placement.agent_app.settings import PUBLISHER
+from placement.config import read_secret
 from placement.config.agent_keys import StartsConfig
 from placement.core.topology import Region, parse_region
 

@@ -64,7 +64,7 @@ def agent(  # noqa: PLR0913 - one for each option
     """
     from placement.agent_app.around import ServiceAddress  # noqa: PLC0415 - as below
     from placement.agent_app.running import run_agent  # noqa: PLC0415 - costs 0.5 s
-    from placement.agent_app.settings import read_secret  # noqa: PLC0415 - as above
+    from placement.config import read_secret  # noqa: PLC0415 - as above
     from placement.event_loop import loop_factory  # noqa: PLC0415 - as below
     from placement.telemetry.logs import configure_logs  # noqa: PLC0415 - and this
 

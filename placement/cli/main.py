@@ -52,6 +52,10 @@ COMMANDS: Final = {
     "unpin": ("operations:unpin", "Let an image go again."),
     "policy": ("orders:policy", "Show, check or change the policy."),
     "config": ("config_check:config", "Look at the configuration."),
+    "nats-config": (
+        "nats_config:nats_config",
+        "Write who may do what in NATS, for a server to include.",
+    ),
     "agent": ("agent:agent", "Receive a registry's notifications and publish them."),
     "inventory": (
         "inventory:inventory",

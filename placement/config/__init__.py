@@ -21,6 +21,7 @@ from placement.config.loading import (
     load_config,
     unknown_variables,
 )
+from placement.config.secret_files import read_secret
 from placement.config.values import is_loopback, split_address
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "load_config",
     "load_prices",
     "load_topology",
+    "read_secret",
     "split_address",
     "unknown_variables",
 ]

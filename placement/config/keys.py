@@ -113,8 +113,21 @@ class NatsConfig(Section):
         said("the servers, such as nats://HOST:4222; empty: our own broker"),
     ] = ""
     credentials_file: Annotated[Path | None, said("a NATS credentials file")] = None
+    nkey_seed_file: Annotated[
+        Path | None, said("a file that holds the seed of an nkey")
+    ] = None
     user: Annotated[str, said("a user name; empty: none")] = ""
     password: Annotated[SecretStr, said("the user's password")] = SecretStr("")
+    password_file: Annotated[Path | None, said("a file that holds the password")] = None
+    inbox_prefix: Annotated[
+        str,
+        said(
+            "how the subjects begin on which we are answered, 1 to 64 of A-Z a-z 0-9 _"
+            " - and . inside; empty: as `placement nats-config` permits it",
+            pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$",
+            max_length=64,
+        ),
+    ] = ""
     ca_file: Annotated[
         Path | None, said("the PEM file of the servers' authorities")
     ] = None

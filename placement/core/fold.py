@@ -67,7 +67,7 @@ from placement.core.state import State
 from placement.core.tables.table import ABSENT
 from placement.core.topology import REGION_COUNT_MAX
 
-FOLD_VERSION: Final = 3
+FOLD_VERSION: Final = 4
 """Raised whenever a fact comes to mean something else; another version folds anew."""
 
 FRESH_NS: Final = 10 * 1_000_000_000

@@ -32,6 +32,7 @@ from placement.runtime.quarantine import (
     read_quarantine,
 )
 from placement.runtime.reader import Reader
+from placement.runtime.refused import Refused
 from placement.runtime.runs import RUN_MESSAGES_MAX, Runs
 from placement.runtime.tokens import Recent
 from placement.wire.columns import decode_steps
@@ -64,6 +65,7 @@ class Line:
         self.epoch = epoch
         self.shown = shown
         self.recent = Recent()
+        self.refused = Refused()
         self.first_sequence = state.sequence + 1
         """The first message that it folds itself, or a later one."""
         self.folding = 0
@@ -216,8 +218,12 @@ class Line:
             if not self.shown and loop.time() > self._slice_ends:
                 await self._let_others_in()
         self._runs.took(loop.time() - began, len(block.items), in_turn)
+        any_refused = "" in block.event_ids
         for message, frame in zip(run, block.frames, strict=True):
             self._note(message, frame.message_hash)
+            if any_refused:
+                ends = frame.first + frame.count
+                self.refused.note(message, block.items[frame.first : ends])
         self.folding = 0
         await self._let_others_in_if_due(progress)
 
@@ -256,6 +262,7 @@ class Line:
             self.tainted = f"message {message.sequence} put one in quarantine"
         yield from fold_steps(self.state, decoded)
         self._note(message, decoded.message_hash)
+        self.refused.note(message, decoded.items)
 
     def _note(self, message: Message, its_hash: bytes) -> None:
         self.recent.note(message.sequence, message.body, its_hash)

@@ -63,9 +63,9 @@ class Lines:
     def show(self, line: Line, *, restored: bool) -> None:
         """Let answers come from *line*; *restored*: it is as a checkpoint has it."""
         self.shown = line
-        self._parts.view.replace(
-            line.state, line.epoch, restored=restored, recent=line.recent
-        )
+        view = self._parts.view
+        view.replace(line.state, line.epoch, restored=restored, recent=line.recent)
+        view.refused = line.refused
 
     def __contains__(self, line: Line) -> bool:
         """Say whether *line* is one of those that are folded now."""

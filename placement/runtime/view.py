@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from placement.core.state import State
 from placement.ports import Clock
+from placement.runtime.refused import Refused
 from placement.runtime.tokens import (
     Recent,
     Token,
@@ -68,6 +69,8 @@ class View:
         """While it is: up to which message it is folded."""
         self.outdated = ""
         """Why this state is no fold of its log as this version would make it."""
+        self.refused = Refused()
+        """What was refused of the log while this state was folded from it."""
         self._recent = Recent()
         self._clock = clock
         self._started_ns = clock()

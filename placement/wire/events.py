@@ -76,6 +76,8 @@ DECIDING_FACTS: Final[frozenset[type]] = frozenset(
     }
 )
 """Decisions and operators' orders: they have subjects of their own."""
+SUBJECT_FORBIDDEN: Final = "SUBJECT_FORBIDDEN"
+"""A decision or an order where a region's agents may publish: they decide nothing."""
 BATCH: Final = "batch"
 SUBJECT: Final = re.compile(
     r"placement\.(?:events|decisions)\.v1\.(?P<region>[^.]+)\.(?P<fact>[^.]+)"
@@ -278,6 +280,8 @@ def read_item(
         if event.region != region:
             remedy = f"the subject says {region}"
             raise RegionInvalidError("region", event.region, remedy)
+        if is_deciding(event) and not message.subject.startswith(DECISIONS_PREFIX):
+            return _set_aside(message, index, SUBJECT_FORBIDDEN)
         stored_ns = message.store_time_ns
         time_ns = stored_ns if event.occur_time_ns is None else event.occur_time_ns
         if time_ns > stored_ns + FUTURE_NS_MAX:

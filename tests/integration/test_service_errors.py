@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from placement.api import placement_servicer
 from placement.api.reasons import REASONS
+from placement.api.server import METADATA_BYTES_MAX
 from placement.api.status import DOMAIN
 from placement.core.oci import REPOSITORY_LENGTH_MAX, TAG_LENGTH_MAX
 from placement.v1 import basis_pb2
@@ -200,6 +201,20 @@ async def test_request_over_the_size_limit_is_refused_unread(service: Service) -
         await service.events.PublishEvents(request)
 
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_metadata_over_the_limit_is_refused_and_the_next_call_answered(
+    service: Service,
+) -> None:
+    """GRPC refuses it unread; the connection stays good for others."""
+    request = pb.GetServiceInfoRequest()
+    over = (("x-long", "x" * (METADATA_BYTES_MAX + 1)),)
+
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await service.placement.GetServiceInfo(request, metadata=over)
+
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    await service.placement.GetServiceInfo(request)
 
 
 UNKNOWN: list[tuple[str, Fields, str]] = [

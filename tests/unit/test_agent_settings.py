@@ -6,12 +6,11 @@ import pytest
 
 from placement.agent_app.settings import (
     feed_settings,
-    read_secret,
     receiver_settings,
     registries,
     spool_limits,
 )
-from placement.config import AgentConfig, RegistryConfig
+from placement.config import AgentConfig, RegistryConfig, read_secret
 from placement.config.agent_keys import ReceiverConfig, SpoolConfig
 from placement.core.errors import InputError
 from placement.core.topology import CatalogueRegion, Region, Topology

@@ -199,7 +199,9 @@ def test_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     in_url = problem(None, **{"nats.url": "nats://me:hunter2@host:4222"})
     beside = problem(written('[nats]\npassword = ["hunter2"]\nreplicas = 9\n'))
 
+    in_table = problem(written("[agent.sources.iad]\npassword = 4711\n"))
     assert config.nats.password.get_secret_value() == "hunter2"
+    assert "4711" not in in_table
     assert "hunter2" not in f"{config!r} {config.model_dump(mode='json')}"
     assert "hunter2" not in in_url
     assert "hunter2" not in beside

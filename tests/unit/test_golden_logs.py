@@ -120,7 +120,8 @@ async def test_batches_of_reading_change_nothing(path: Path, batch_count: int) -
 
     assert replayed.sequence == expected.sequence
     assert replayed.fingerprint == fingerprint_now(path)
-    assert replayed.counts == expected.counters
+    if expected.fold_version == FOLD_VERSION:
+        assert replayed.counts == expected.counters
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "4294967295"])

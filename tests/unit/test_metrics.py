@@ -39,6 +39,7 @@ from placement.telemetry.inventories import register_inventories
 from placement.telemetry.listener import health_text
 from placement.telemetry.metrics import NS_PER_SECOND, build_registry
 from placement.telemetry.planning import register_planning
+from placement.telemetry.refusals import register_refusals
 from placement.telemetry.spooling import build_agent_registry
 from tests.builders import (
     IAD,
@@ -75,6 +76,7 @@ def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
             denials.by_role, denials.cross_region, lambda: expiry, lambda: {"failed": 1}
         ),
     )
+    register_refusals(registry, view, TOPOLOGY)
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
 
 

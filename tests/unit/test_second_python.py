@@ -18,7 +18,7 @@ import pytest
 from tests.golden_logs import FOLDER, read_log
 
 ROOT = Path(__file__).parents[2]
-PATH = FOLDER / "2-every-decision.jsonl"
+PATH = FOLDER / "3-every-subject.jsonl"
 TIMEOUT_SECONDS = 60
 FOLD = """
 import runpy, sys

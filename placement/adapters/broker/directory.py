@@ -19,6 +19,7 @@ from placement.adapters.data_directory import lock_data_directory
 from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.log_message import MESSAGE_BYTES_MAX
 from placement.ports import LogConfigurationError
+from placement.private_files import write_private
 
 USER = "placement"
 PASSWORD_BYTES = 32
@@ -187,16 +188,6 @@ def attach(data_directory: Path) -> JetStreamSettings | None:
     return JetStreamSettings(
         servers=(address["url"],), user=address["user"], password=password
     )
-
-
-def write_private(path: Path, text: str) -> None:
-    """Put *text* at *path* in one step, readable by its owner only."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
 
 
 def quoted(value: object) -> str:

@@ -228,6 +228,7 @@ class Connection:
         return {
             "servers": list(self._settings.servers),
             "name": "placement",
+            "inbox_prefix": self._settings.inbox_prefix.encode(),
             "connect_timeout": API_TIMEOUT_SECONDS,
             "reconnect_time_wait": random.uniform(*RECONNECT_WAIT_SECONDS),  # noqa: S311 - spreads load
             "max_reconnect_attempts": -1,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import nkeys
+
 from placement.ports import LogConfigurationError
 
 STREAM = "PLACEMENT_V1"
@@ -15,8 +17,8 @@ STREAM = "PLACEMENT_V1"
 class JetStreamSettings:
     """A NATS server or cluster, who we are there, and the stream's few choices.
 
-    At most one of *credentials_file*, *user* with *password*, and *token* is given.
-    *max_bytes* None means no limit.
+    At most one of *credentials_file*, *nkey_seed_file*, *user* with *password*, and
+    *token* is given. *max_bytes* None means no limit.
     """
 
     servers: tuple[str, ...]
@@ -26,7 +28,10 @@ class JetStreamSettings:
     duplicate_window_seconds: int = 120
     connect_timeout_seconds: float = 5.0
     append_timeout_seconds: float = 5.0
+    inbox_prefix: str = "_INBOX"
+    """How the subjects begin on which we are answered; a permission may name it."""
     credentials_file: Path | None = None
+    nkey_seed_file: Path | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
@@ -53,10 +58,24 @@ def identity_options(settings: JetStreamSettings) -> dict[str, Any]:
     if settings.credentials_file is not None:
         readable("credentials_file", settings.credentials_file)
         options["user_credentials"] = str(settings.credentials_file)
+    if settings.nkey_seed_file is not None:
+        options["nkeys_seed_str"] = nkey_seed(settings.nkey_seed_file)
     context = tls_context(settings)
     if context is not None:
         options["tls"] = context
     return options
+
+
+def nkey_seed(path: Path) -> str:
+    """Return the seed in *path*; LogConfigurationError, which never shows it."""
+    readable("nkey_seed_file", path)
+    seed = path.read_bytes().strip()
+    try:
+        nkeys.from_seed(bytearray(seed)).wipe()  # type: ignore[no-untyped-call]  # it has no types
+    except (nkeys.NkeysError, ValueError, TypeError):
+        message = f"nkey_seed_file: {path} holds no seed: give one that begins with SU"
+        raise LogConfigurationError(message, field="nkey_seed_file") from None
+    return seed.decode()
 
 
 def tls_context(settings: JetStreamSettings) -> ssl.SSLContext | None:

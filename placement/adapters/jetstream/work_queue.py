@@ -121,7 +121,11 @@ class WorkQueue:
             log.info("work_not_settled", error=str(error))
 
     async def _make_consumer(self) -> None:
-        """Let the server keep the consumer, if it does not yet."""
+        """Let the server keep the consumer, if it does not yet.
+
+        The request's subject names it and its filter, so that a permission can tell
+        whose work somebody takes.
+        """
         queue, stream = self._settings, self._stream
         configuration = {
             "durable_name": queue.name,
@@ -134,7 +138,7 @@ class WorkQueue:
             "replay_policy": "instant",
         }
         await self._connection.api(
-            f"CONSUMER.DURABLE.CREATE.{stream}.{queue.name}",
+            f"CONSUMER.CREATE.{stream}.{queue.name}.{queue.subjects}",
             {"stream_name": stream, "config": configuration},
         )
 

@@ -58,9 +58,8 @@ def replication_completed(state: State, at: At, fact: ReplicationCompleted) -> N
         state.decided.set(decided, Decided.FAILURES, 0)
     source = state.decisions.get(row, Decision.SOURCE)
     if source and duration_ns:
-        target = state.region_row(fact.subject.target_region)
         moved = fact.transferred_bytes
-        keep(state, noted(Row(source - 1), target, moved, duration_ns, at))
+        keep(state, noted(Row(source - 1), at.region, moved, duration_ns, at))
 
 
 def replication_ended(
@@ -120,10 +119,13 @@ def advance(
 ) -> Row:
     """Move a decision on; returns its row, or ABSENT when there is none of the kind.
 
-    What was withheld, or waits for a budget, is not to be carried out by anybody.
+    What happens to it happens in its target region: another one's word is no news of
+    it. What was withheld, or waits for a budget, is not to be carried out by anybody.
     """
     row = state.decisions.find(decision_id.encode())
     if row == ABSENT or is_removal(state, row) != removal:
+        return ABSENT
+    if state.decisions.get(row, Decision.TARGET) != at.region:
         return ABSENT
     if state.decisions.get(row, Decision.STATUS) in _NEVER_OPEN:
         return ABSENT

@@ -1,0 +1,1 @@
+"""Who may do what in NATS: users, their permissions, and a server's configuration."""

@@ -36,6 +36,8 @@ class Role(StrEnum):
     """What starts machines: it asks how long that takes, and for copies."""
     ANALYST = "analyst"
     """Who reads what was decided, and what came of it."""
+    SERVICE = "service"
+    """Another service of the same log, which may begin from this one's checkpoint."""
     OPERATOR = "operator"
     """Who gives orders."""
 

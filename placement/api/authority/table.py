@@ -10,10 +10,10 @@ from typing import Final
 from placement.api.authority.identity import TENANT, Identity, Role
 
 _N, _W, _A = Role.NODE, Role.WEBHOOK, Role.AGENT
-_S, _Y, _O = Role.SCHEDULER, Role.ANALYST, Role.OPERATOR
+_S, _Y, _P, _O = Role.SCHEDULER, Role.ANALYST, Role.SERVICE, Role.OPERATOR
 
 EVERYBODY: Final = frozenset(Role)
-_ASKERS: Final = EVERYBODY - {_W}
+_ASKERS: Final = EVERYBODY - {_W, _P}
 _PLANNERS: Final = frozenset({_S, _Y, _O})
 _TENANTS: Final = TENANT
 _NO_TENANT: Final[frozenset[Role]] = frozenset()
@@ -59,6 +59,7 @@ _OPERATIONS: Final[Mapping[str, Allowed]] = {
     "UnpinContent": _OPERATORS,
     "SetPolicy": _OPERATORS,
     "ListOrders": (frozenset({_Y, _O}), _NO_TENANT),
+    "StreamCheckpoint": (frozenset({_P, _O}), _NO_TENANT),
 }
 _SERVICES: Final[Mapping[str, Mapping[str, Allowed]]] = {
     "placement.v1.PlacementService": _PLACEMENT,

@@ -31,17 +31,26 @@ from placement.adapters.sqlite.generations import (
     CheckpointGenerations,
     GenerationSettings,
 )
-from placement.api.server import PlacementServer, ServerSettings, build_server
+from placement.api.server import (
+    PlacementServer,
+    ServerSettings,
+    build_server,
+    new_pressure,
+)
 from placement.bench.settings import BrokerAddress
 from placement.config import Config, load_prices, load_topology, split_address
+from placement.config.limits import limit_settings, watch_settings
 from placement.event_loop import loop_factory
 from placement.nats_settings import nats_settings
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
+from placement.runtime.limits import LimitSettings
 from placement.runtime.planner import Planner, PlannerSettings
+from placement.runtime.pressure import Pressure
 from placement.runtime.projector import Projector, ProjectorSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
 from placement.runtime.watchdog import watchdog
+from placement.telemetry.admission import register_admission
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
@@ -83,9 +92,12 @@ async def serve(config: Config) -> None:
         settings = _projector_settings(config)
         projector = Projector(log, store, view, time.time_ns, settings, records)
         publisher = Publisher(log, view)
-        server = _server(config, view, publisher)
-        planner = _planner(config, view, publisher)
+        limits = limit_settings(config.limits)
+        pressure = new_pressure(limits.pressure)
+        server = _server(config, view, publisher, limits, pressure)
+        planner = _planner(config, view, publisher, pressure)
         register_planning(registry, view, load_topology(config), planner)
+        register_admission(registry, pressure, server)
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()
@@ -199,7 +211,9 @@ def _projector_settings(config: Config) -> ProjectorSettings:
     )
 
 
-def _planner(config: Config, view: View, publisher: Publisher) -> Planner | None:
+def _planner(
+    config: Config, view: View, publisher: Publisher, pressure: Pressure
+) -> Planner | None:
     """Return what decides on copies, or None where this service does not."""
     if not config.planner.enabled:
         return None
@@ -207,10 +221,23 @@ def _planner(config: Config, view: View, publisher: Publisher) -> Planner | None
         name=f"planner-{platform.node()}", tick_seconds=config.planner.tick_seconds
     )
     topology = load_topology(config)
-    return Planner(view, topology, publisher, time.time_ns, settings)
+    return Planner(
+        view,
+        topology,
+        publisher,
+        time.time_ns,
+        settings,
+        pressed=lambda: pressure.pressed,
+    )
 
 
-def _server(config: Config, view: View, publisher: Publisher) -> PlacementServer:
+def _server(
+    config: Config,
+    view: View,
+    publisher: Publisher,
+    limits: LimitSettings,
+    pressure: Pressure,
+) -> PlacementServer:
     host, port = split_address(config.listen)
     topology = load_topology(config)
     settings = ServerSettings(
@@ -223,9 +250,13 @@ def _server(config: Config, view: View, publisher: Publisher) -> PlacementServer
         cert_file=config.tls.cert_file,
         key_file=config.tls.key_file,
         client_ca_file=config.tls.client_ca_file,
+        watch=watch_settings(config.limits),
+        limits=limits,
         prices=load_prices(config, topology),
     )
-    return build_server(settings, view, topology, publisher, time.time_ns)
+    return build_server(
+        settings, view, topology, publisher, time.time_ns, pressure=pressure
+    )
 
 
 async def _run(projector: Projector, planner: Planner | None) -> None:

@@ -1,5 +1,7 @@
 """The gRPC server: its services, its limits, its beginning and its end."""
 
+import random
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -9,7 +11,9 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
+from placement.api.admission import Admission
 from placement.api.answering import Answering, Unregistered
+from placement.api.contents import NewContents
 from placement.api.event_servicer import EventServicer
 from placement.api.health import Health
 from placement.api.kept_answers import KeptAnswers
@@ -19,8 +23,10 @@ from placement.api.placement_servicer import PlacementServicer
 from placement.api.reading import Reader
 from placement.api.replication_servicer import ReplicationServicer
 from placement.api.report_servicer import ReportServicer
+from placement.api.turns import Turns
 from placement.core.topology import Topology
 from placement.ports import Clock
+from placement.runtime.pressure import Pressure, PressureSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
 from placement.runtime.watch import WatchHub
@@ -34,7 +40,7 @@ from placement.v1 import (
 from placement.wire.requests import REQUEST_BYTES_MAX
 from placement.wire.service_answers import SERVICE_NAMES
 
-__all__ = ["PlacementServer", "ServerSettings", "build_server"]
+__all__ = ["PlacementServer", "ServerSettings", "build_server", "new_pressure"]
 
 METADATA_BYTES_MAX: Final = 8 * 1024
 CONCURRENT_CALLS_MAX: Final = 256
@@ -70,15 +76,28 @@ class PlacementServer:
         reader: Reader,
         publisher: Publisher,
         clock: Clock,
+        pressure: Pressure,
     ) -> None:
-        """Answer from *reader*, and store with *publisher*."""
+        """Answer from *reader*, store with *publisher*, let in by *pressure*."""
         self._settings = settings
         self._reader = reader
         self._publisher = publisher
         self._clock = clock
+        self._pressure = pressure
+        self._turns = Turns(pressure, time.perf_counter_ns)
         self._hub = WatchHub(reader.view, settings.watch)
         self._health: Health | None = None
         self._server: grpc.aio.Server | None = None
+
+    @property
+    def watch_count(self) -> int:
+        """How many watches are open."""
+        return self._hub.open_count
+
+    @property
+    def snapshot_count(self) -> int:
+        """How many of them are told a snapshot."""
+        return self._hub.snapshot_count
 
     async def start(self) -> int:
         """Listen, and return the port; raises InputError naming the setting."""
@@ -90,14 +109,23 @@ class PlacementServer:
         self._health = Health(self._reader.view)
         self._add_services(server, self._health)
         port = listen(server, self._settings)
+        if self._pressure.enabled:
+            self._turns.listen(server)
         self._server = server
         await server.start()
+        if self._pressure.enabled:
+            self._turns.start()
         log.info("server_started", host=self._settings.host, port=port)
         return port
 
     def _add_services(self, server: grpc.aio.Server, health: Health) -> None:
         kept = {RANK_SOURCES: KeptAnswers(self._reader)}
-        answering: Any = Answering(server, self._settings.sample_every, kept)
+        limits = self._settings.limits
+        admission = Admission(self._pressure, limits, time.perf_counter_ns)
+        contents = NewContents(limits, time.perf_counter_ns, self._pressure.refused)
+        answering: Any = Answering(
+            server, self._settings.sample_every, kept, (admission,)
+        )
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(
             PlacementServicer(self._reader, self._hub), answering
         )
@@ -105,7 +133,8 @@ class PlacementServer:
             ReplicationServicer(self._reader, self._hub, self._publisher), answering
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(
-            EventServicer(self._publisher, self._clock), answering
+            EventServicer(self._reader, self._publisher, self._clock, contents),
+            answering,
         )
         operations_service_pb2_grpc.add_OperationsServiceServicer_to_server(
             OperationsServicer(self._reader, self._publisher, self._clock), answering
@@ -126,21 +155,31 @@ class PlacementServer:
             return
         self._health.stop()
         self._hub.stop()
+        await self._turns.stop()
         await self._server.stop(grace_s)
         log.info("server_stopped", grace_s=grace_s)
 
 
-def build_server(
+def new_pressure(settings: PressureSettings) -> Pressure:
+    """Return what is measured of a server's queue, before anything was."""
+    return Pressure(settings, clock_ns=time.perf_counter_ns, chance=random.random)
+
+
+def build_server(  # noqa: PLR0913 - what a server depends on
     settings: ServerSettings,
     view: View,
     topology: Topology,
     publisher: Publisher,
     clock: Clock,
+    *,
+    pressure: Pressure | None = None,
 ) -> PlacementServer:
     """Return a server that is not listening yet.
 
     Raises InputError naming the setting that may not be as it is.
     """
     check_settings(settings)
+    if pressure is None:
+        pressure = new_pressure(settings.limits.pressure)
     reader = Reader(view, topology, settings.default_deadline_ms / 1_000)
-    return PlacementServer(settings, reader, publisher, clock)
+    return PlacementServer(settings, reader, publisher, clock, pressure)

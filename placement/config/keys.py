@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, SecretStr, model_validator
 
 from placement.config.agent_keys import AgentConfig
+from placement.config.limit_keys import LimitsConfig
 from placement.config.values import (
     PORT_MAX,
     Address,
@@ -227,6 +228,7 @@ class Config(Section):
     nats: NatsConfig = NatsConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     planner: PlannerConfig = PlannerConfig()
+    limits: LimitsConfig = LimitsConfig()
     agent: AgentConfig = AgentConfig()
 
     @model_validator(mode="after")

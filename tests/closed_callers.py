@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -43,7 +44,9 @@ class Found:
         return took[min(len(took) - 1, int(part * len(took)))]
 
 
-async def ask(target: str, method: str, body: bytes, callers: int, found: Found) -> None:
+async def ask(
+    target: str, method: str, body: bytes, callers: int, found: Found
+) -> None:
     """Let *callers* ask for a while, and note in *found* what came of it."""
     channels = [
         grpc.aio.insecure_channel(target, ALONE)
@@ -60,7 +63,7 @@ async def ask(target: str, method: str, body: bytes, callers: int, found: Found)
                 await call(body, timeout=DEADLINE_SECONDS)
             except grpc.aio.AioRpcError as error:
                 told = call_error(error)
-                wait_s = patience_s(told, random.random())  # noqa: S311 - no secret
+                wait_s = patience_s(told, random.random())
                 if began_s > counted_s:
                     found.refused[told.reason] = found.refused.get(told.reason, 0) + 1
                 await asyncio.sleep(min(wait_s, ends_s - time.perf_counter()))
@@ -73,13 +76,21 @@ async def ask(target: str, method: str, body: bytes, callers: int, found: Found)
         await channel.close()
 
 
-def closed_loop(
-    target: str, method: str, body: bytes, callers: int, seconds: float
+def closed_loop(  # noqa: PLR0913, PLR0917 - what is asked, and from where
+    target: str,
+    method: str,
+    body: bytes,
+    callers: int,
+    seconds: float,
+    prefix: Sequence[str] = (),
 ) -> Found:
-    """Return what so many callers found in a process of their own."""
+    """Return what so many callers found in a process of their own.
+
+    *prefix* is a command that runs it in its own place, such as one core.
+    """
     arguments = (target, method, body.hex(), str(callers), str(seconds))
     told = subprocess.run(
-        [sys.executable, "-m", "tests.closed_callers", *arguments],
+        [*prefix, sys.executable, "-m", "tests.closed_callers", *arguments],
         check=True,
         capture_output=True,
         timeout=60 + seconds,

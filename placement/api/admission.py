@@ -146,8 +146,7 @@ class Admission:
         """
         pressure = self._pressure
         pressure.entered += 1
-        remaining_s = context.time_remaining()
-        if remaining_s is not None and remaining_s < BEGIN_SECONDS:
+        if too_late(context.time_remaining()):
             pressure.refused["deadline"] += 1
             raise DeadlinePassedError
         kind = KINDS.get(method, _ALWAYS)
@@ -188,3 +187,8 @@ class Admission:
             self._pressure.refused["watches"] += 1
             raise CallerLimitError("caller_watches", self._pressure.retry_delay_ms())
         self._watches[caller] += 1
+
+
+def too_late(remaining_s: float | None) -> bool:
+    """Say whether a call has no time left to be answered; None: it has no deadline."""
+    return remaining_s is not None and remaining_s < BEGIN_SECONDS

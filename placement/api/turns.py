@@ -23,6 +23,8 @@ from placement.runtime.pressure import Pressure
 SERVICE: Final = "placement.internal.Queue"
 METHOD: Final = f"/{SERVICE}/Wait"
 EVERY_SECONDS: Final = 0.05
+PRESSED_SECONDS: Final = 0.02
+"""While a queue stands it is measured more often."""
 LOOK_SECONDS: Final = 0.05
 """A wait that is not over is told so often, too."""
 WAIT_SECONDS_MAX: Final = 10.0
@@ -81,7 +83,8 @@ class Turns:
             ask: Any = channel.unary_unary(METHOD)
             entered, quiet = -1, False
             while True:
-                await asyncio.sleep(EVERY_SECONDS)
+                pressed = self._pressure.pressed
+                await asyncio.sleep(PRESSED_SECONDS if pressed else EVERY_SECONDS)
                 if entered == self._pressure.entered:
                     if not quiet:  # nobody came meanwhile: nobody waits
                         self._pressure.waited(0)

@@ -2,9 +2,9 @@
 
 The law is a controlled delay: what is measured is the time that a call of our own waits
 in the same queue as everybody's, and only a queue that stands counts: two measurements
-in a row beyond the limit. Then as much work is sent away as the queue holds beyond it,
-spread over the calls that come next; if the queue grows all the same, twice as much.
-Those who are sent away are given moments to come back at, one after another.
+in a row beyond the limit. Then, each time, half of the work that waits beyond it is
+sent away: so many of the calls that come next, and more if the queue grows all the
+same. Those who are sent away are given moments to come back at, one after another.
 """
 
 from collections import Counter
@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 MILLISECOND_NS: Final = 1_000_000
-LENGTH_MIN: Final = 3
+LENGTH_MIN: Final = 2
 """So many may wait however long that takes: where few ask, it is not they who are too
 many, but the machine that is too slow."""
 SHARE_MIN: Final = 0.5
+RISES_BORNE: Final = 4
+"""A queue that grows for longer all the same is cut by twice as much each time."""
 SHARE_MAX: Final = 16.0
 """Of the work that waits beyond the limit, what is sent away per measurement."""
 COST_NS: Final = 300_000
@@ -60,7 +62,11 @@ class Pressure:
         self.refused: Counter[str] = Counter()
         """How many were sent away, by reason: of a closed list."""
         self.delay_ns = 0
-        """For how long calls wait: the shorter of the last two measurements."""
+        """For how long calls wait.
+
+        The shorter of two measurements, until the queue stands: one that is long just
+        once was a hiccup, or a burst that is over.
+        """
         self.length = 0.0
         """How many calls wait."""
         self.debt_ns = 0
@@ -69,6 +75,7 @@ class Pressure:
         """What a call costs on the average."""
         self._last_ns = 0
         self._share = SHARE_MIN
+        self._rises = 0
         self._entered_before = 0
         self._measured_ns = clock_ns()
         self._next_return_ns = 0
@@ -86,17 +93,19 @@ class Pressure:
 
     def waited(self, delay_ns: int) -> None:
         """Note for how long a call of our own waited, or has waited so far."""
-        before, self.delay_ns = self.delay_ns, min(delay_ns, self._last_ns)
+        before_ns, last_ns = self.delay_ns, self._last_ns
+        stands = self.enabled and before_ns > self._limit_ns
+        self.delay_ns = delay_ns if stands else min(delay_ns, last_ns)
         self._last_ns = delay_ns
         beyond_ns = self.delay_ns - self._limit_ns
         self.length = self._measure_calls(busy=beyond_ns > 0)
         spare = max(0.0, self.length - LENGTH_MIN)
         beyond_ns = min(beyond_ns, round(spare * self.cost_ns))
         if beyond_ns <= 0 or not self.enabled:
-            self.debt_ns, self._share = 0, SHARE_MIN
+            self.debt_ns, self._rises, self._share = 0, 0, SHARE_MIN
             return
-        rising = self.delay_ns > before
-        share = self._share * 2 if rising else self._share / 2
+        self._rises = self._rises + 1 if self.delay_ns > before_ns else 0
+        share = self._share * 2 if self._rises > RISES_BORNE else self._share / 2
         self._share = min(max(share, SHARE_MIN), SHARE_MAX)
         self.debt_ns = round(beyond_ns * self._share)
 
@@ -116,7 +125,7 @@ class Pressure:
 
     def sheds(self) -> bool:
         """Say whether the call that came just now is one of those to be sent away."""
-        if self.debt_ns <= 0:
+        if 2 * self.debt_ns < self.cost_ns:  # less than half a call is none
             return False
         self.debt_ns -= self.cost_ns
         return True

@@ -68,7 +68,7 @@ class WatchHub:
         self._open_count = 0
         self._stopped = False
         self._snapshots: dict[Watcher[Any], float] = {}
-        """Who is told a snapshot, and since when."""
+        """Who is told a snapshot, and when something of it was made last."""
         self._refused_count = 0
 
     @property
@@ -136,12 +136,12 @@ class WatchHub:
         settings = self._settings
         if watcher in self._snapshots:
             return True
-        recent = [
-            since_s
-            for since_s in self._snapshots.values()
-            if now_s - since_s < settings.snapshot_s_max
+        moving = [
+            step_s
+            for step_s in self._snapshots.values()
+            if now_s - step_s < settings.snapshot_still_s
         ]
-        return len(recent) < settings.snapshot_count_max
+        return len(moving) < settings.snapshot_count_max
 
     def _note(self, watcher: Watcher[Any], now_s: float) -> None:
         """Note whether *watcher* is told a snapshot after its step.
@@ -150,7 +150,7 @@ class WatchHub:
         others stay where they are until there is some.
         """
         if watcher.in_snapshot:
-            self._snapshots.setdefault(watcher, now_s)
+            self._snapshots[watcher] = now_s
             return
         self._snapshots.pop(watcher, None)
         if watcher.held_back and not watcher.begun:

@@ -42,8 +42,8 @@ class WatchSettings:
     watch_count_max: int = 256
     snapshot_count_max: int = 8
     """So many watchers are told a snapshot at once; newcomers come again later."""
-    snapshot_s_max: float = 30.0
-    """Whoever takes longer for one holds up no others."""
+    snapshot_still_s: float = 1.0
+    """Whoever reads nothing of one for so long holds up no others meanwhile."""
     bookmark_interval_s: float = 10.0
     """A bookmark comes at least so often, whether or not anything changed."""
     bookmark_note_count: int = 2**14

@@ -86,7 +86,8 @@ def test_three_times_too_many_callers_are_answered_as_fast(
 ) -> None:
     """90 % of the peak's goodput, and those who are let in wait twice as long at most.
 
-    Health is told all the while. Saturation is the smallest number of callers at which more callers bring no more.
+    Health is told all the while. Saturation is the smallest number of
+    callers at which more of them bring no more.
     """
     alone = {callers: ask(callers).per_second for callers in ALONE}
     peak = max(alone.values())

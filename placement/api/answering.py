@@ -21,7 +21,9 @@ from placement.api.streaming import send_all
 from placement.core.errors import InputError, PlacementError
 
 SLOW_CALL_MS: Final = 100.0
-COUNTED: Final = frozenset({"OVERLOADED", "CALLER_LIMIT", "DEADLINE_PASSED"})
+COUNTED: Final = frozenset(
+    {"OVERLOADED", "CALLER_LIMIT", "CONTENT_LIMIT", "DEADLINE_PASSED", "SNAPSHOT_LIMIT"}
+)
 """Refusals that come in crowds: figures tell of them, and no line for each."""
 SAMPLE_EVERY: Final = 1_000
 """A line for each call costs a tenth of the throughput, so one in so many gets one."""

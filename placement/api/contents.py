@@ -5,18 +5,21 @@ for another, or a flood would push out what others rely on. So a flood is stoppe
 it is in the log, where every replica would have to fold it.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
+from typing import Final
 
-from placement.api.clients import Buckets
+from placement.api.clients import CALLERS_KNOWN_MAX, Buckets
 from placement.core.errors import PlacementError
 from placement.core.event import Event, contents_named
 from placement.core.state import State
 from placement.core.tables.table import ABSENT
 from placement.runtime.limits import LimitSettings
 
-FULL_RETRY_MS = 60_000
+FULL_RETRY_MS: Final = 60_000
 """Where no more contents are taken at all, an operator has to make room."""
+UNHEARD_NS_MAX: Final = 1_000_000_000
+"""Whoever was refused is not read at all before it may come again, for so long."""
 
 
 class ContentLimitError(PlacementError):
@@ -47,6 +50,9 @@ class NewContents:
         """Hold callers to *settings*, and count in *refused* what is not taken."""
         self._contents_max = settings.contents_max
         self._refused = refused
+        self._clock_ns = clock_ns
+        self._unheard: OrderedDict[str, tuple[int, ContentLimitError]] = OrderedDict()
+        """Until when a caller is not read, and why."""
         self._buckets: Buckets | None = None
         if settings.caller_new_contents_per_second:
             self._buckets = Buckets(
@@ -60,6 +66,16 @@ class NewContents:
         """Whether there is a limit at all."""
         return self._buckets is not None or self._contents_max > 0
 
+    def hear(self, caller: str) -> None:
+        """Raise ContentLimitError for a *caller* who comes again too soon."""
+        until_ns, error = self._unheard.get(caller, (0, None))
+        if error is None:
+            return
+        if self._clock_ns() < until_ns:
+            self._refused["contents"] += 1
+            raise error
+        del self._unheard[caller]
+
     def admit(self, events: Iterable[Event], state: State, caller: str) -> None:
         """Take *events* of *caller*; raises ContentLimitError, and then takes none."""
         named = {digest for event in events for digest in contents_named(event)}
@@ -67,12 +83,22 @@ class NewContents:
         if not new:
             return
         if self._contents_max and len(state.digests) + new > self._contents_max:
-            self._refused["contents"] += 1
-            raise ContentLimitError("contents_max", new, FULL_RETRY_MS)
+            raise self._refusal(caller, "contents_max", new, FULL_RETRY_MS)
         delay_ms = 0
         if self._buckets is not None and caller:
             delay_ms = self._buckets.take(caller, new)
         if delay_ms:
-            self._refused["contents"] += 1
             limit = "caller_new_contents_per_second"
-            raise ContentLimitError(limit, new, delay_ms)
+            raise self._refusal(caller, limit, new, delay_ms)
+
+    def _refusal(
+        self, caller: str, limit: str, new_count: int, delay_ms: int
+    ) -> ContentLimitError:
+        """Return why *caller* is refused, and do not read it again at once."""
+        self._refused["contents"] += 1
+        error = ContentLimitError(limit, new_count, delay_ms)
+        unheard_ns = min(delay_ms * 1_000_000, UNHEARD_NS_MAX)
+        self._unheard[caller] = self._clock_ns() + unheard_ns, error
+        if len(self._unheard) > CALLERS_KNOWN_MAX:
+            self._unheard.popitem(last=False)
+        return error

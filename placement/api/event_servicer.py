@@ -35,13 +35,14 @@ class EventServicer(EventServiceServicer):
         self, request: pb.PublishEventsRequest, context: Context
     ) -> pb.PublishEventsResponse:
         """Store every valid event; one event's fault does not stop the others."""
+        caller = peer_address(context)
+        self._contents.hear(caller)
         decoded, pace = [], Pace()
         for item in decode_events(request, self._clock()):
             decoded.append(item)
             await pace.step()
         events = [item for item in decoded if isinstance(item, Event)]
         if self._contents.limited:
-            caller = peer_address(context)
             self._contents.admit(events, self._reader.state, caller)
         published = await self._publisher.publish(events)
         return encode_published(request, decoded, published.outcomes, published.token)

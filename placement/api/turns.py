@@ -46,6 +46,8 @@ class Turns:
         self._task: asyncio.Task[None] | None = None
         self._begun_ns = 0
         """When the last call of ours was begun to be answered."""
+        self._ahead = 0
+        """How many calls had been begun by then."""
 
     def listen(self, server: grpc.aio.Server) -> None:
         """Let *server*, which is not started yet, take calls of ours."""
@@ -75,7 +77,7 @@ class Turns:
 
     async def _answer(self, body: bytes, context: object) -> bytes:
         del context  # it is we who ask
-        self._begun_ns = self._clock_ns()
+        self._begun_ns, self._ahead = self._clock_ns(), self._pressure.entered
         return body
 
     async def _measure(self) -> None:
@@ -87,7 +89,7 @@ class Turns:
                 await asyncio.sleep(PRESSED_SECONDS if pressed else EVERY_SECONDS)
                 if entered == self._pressure.entered:
                     if not quiet:  # nobody came meanwhile: nobody waits
-                        self._pressure.waited(0)
+                        self._pressure.waited(0, 0)
                     quiet = True
                     continue
                 entered, quiet = self._pressure.entered, False
@@ -98,13 +100,15 @@ class Turns:
 
     async def _wait(self, ask: Callable[..., Any]) -> None:
         """Ask once, and tell how long that waited, also while it waits."""
-        began_ns = self._clock_ns()
+        began_ns, entered = self._clock_ns(), self._pressure.entered
         call = ask(b"", timeout=WAIT_SECONDS_MAX)
         answered = asyncio.ensure_future(call)
         try:
             while not (await asyncio.wait({answered}, timeout=LOOK_SECONDS))[0]:
-                self._pressure.waited(self._clock_ns() - began_ns)
+                ahead = self._pressure.entered - entered
+                self._pressure.waited(self._clock_ns() - began_ns, ahead)
             await answered
-            self._pressure.waited(max(0, self._begun_ns - began_ns))
+            ahead = self._ahead - entered
+            self._pressure.waited(max(0, self._begun_ns - began_ns), ahead)
         finally:
             call.cancel()  # grpc.aio never collects what is abandoned

@@ -67,7 +67,7 @@ class Pressure:
         The shorter of two measurements, until the queue stands: one that is long just
         once was a hiccup, or a burst that is over.
         """
-        self.length = 0.0
+        self.length = 0
         """How many calls wait."""
         self.debt_ns = 0
         """How much work is still to be sent away."""
@@ -76,8 +76,6 @@ class Pressure:
         self._last_ns = 0
         self._share = SHARE_MIN
         self._rises = 0
-        self._entered_before = 0
-        self._measured_ns = clock_ns()
         self._next_return_ns = 0
 
     @property
@@ -88,19 +86,22 @@ class Pressure:
     @property
     def pressed(self) -> bool:
         """Whether what can wait is to wait: a queue stands, at half of the limit."""
-        standing = 2 * self.delay_ns > self._limit_ns and self.length > LENGTH_MIN / 2
+        standing = 2 * self.delay_ns > self._limit_ns and self.length > 1
         return self.enabled and standing
 
-    def waited(self, delay_ns: int) -> None:
-        """Note for how long a call of our own waited, or has waited so far."""
+    def waited(self, delay_ns: int, ahead: int) -> None:
+        """Note for how long a call of our own waited, or has waited so far.
+
+        *ahead* is how many calls were begun meanwhile: all that came before it.
+        """
         before_ns, last_ns = self.delay_ns, self._last_ns
         stands = self.enabled and before_ns > self._limit_ns
         self.delay_ns = delay_ns if stands else min(delay_ns, last_ns)
-        self._last_ns = delay_ns
+        self._last_ns, self.length = delay_ns, ahead
         beyond_ns = self.delay_ns - self._limit_ns
-        self.length = self._measure_calls(busy=beyond_ns > 0)
-        spare = max(0.0, self.length - LENGTH_MIN)
-        beyond_ns = min(beyond_ns, round(spare * self.cost_ns))
+        if beyond_ns > 0 and ahead:
+            self.cost_ns += round(COST_WEIGHT * (delay_ns // ahead - self.cost_ns))
+        beyond_ns = min(beyond_ns, max(0, ahead - LENGTH_MIN) * self.cost_ns)
         if beyond_ns <= 0 or not self.enabled:
             self.debt_ns, self._rises, self._share = 0, 0, SHARE_MIN
             return
@@ -108,20 +109,6 @@ class Pressure:
         share = self._share * 2 if self._rises > RISES_BORNE else self._share / 2
         self._share = min(max(share, SHARE_MIN), SHARE_MAX)
         self.debt_ns = round(beyond_ns * self._share)
-
-    def _measure_calls(self, *, busy: bool) -> float:
-        """Return how many calls wait: as many as come while one of them does.
-
-        And take what one costs from how many came while the queue never ended.
-        """
-        now_ns = self._clock_ns()
-        calls = self.entered - self._entered_before
-        passed_ns = max(1, now_ns - self._measured_ns)
-        if busy and calls:
-            found_ns = passed_ns // calls
-            self.cost_ns += round(COST_WEIGHT * (found_ns - self.cost_ns))
-        self._measured_ns, self._entered_before = now_ns, self.entered
-        return calls * self.delay_ns / passed_ns
 
     def sheds(self) -> bool:
         """Say whether the call that came just now is one of those to be sent away."""

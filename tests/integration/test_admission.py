@@ -77,7 +77,7 @@ def crowded() -> Pressure:
     for _ in range(10):
         now_ns[0] += 20 * MS_NS
         found.entered += 100
-        found.waited(20 * MS_NS)
+        found.waited(20 * MS_NS, 100)
     return found
 
 
@@ -342,6 +342,9 @@ async def test_flood_of_new_contents_is_refused_and_known_ones_are_not() -> None
         assert found.info.metadata["new_contents"] == "2"
         assert found.retry_ms is not None
         assert 1_000 <= found.retry_ms <= 2_000
+        unread = await refused(service.events.PublishEvents(publish("a")))
+        assert unread.info.reason == "CONTENT_LIMIT"  # it comes too soon
+        await asyncio.sleep(1.1)
         again = encode_event(named(pushed("a", SYD), "again"))
         await service.events.PublishEvents(
             event_pb.PublishEventsRequest(events=[again])

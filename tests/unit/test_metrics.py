@@ -21,9 +21,11 @@ from placement.ports import (
     Chunk,
 )
 from placement.runtime.planner import Planner
+from placement.runtime.pressure import Pressure
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import ServingState, View
 from placement.spooling import SpoolFigures
+from placement.telemetry.admission import register_admission
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.listener import health_text
 from placement.telemetry.metrics import build_registry
@@ -54,7 +56,16 @@ def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
     log = MemoryEventLog(lambda: START_NS)
     planner = Planner(view, TOPOLOGY, Publisher(log, view), lambda: START_NS)
     register_planning(registry, view, TOPOLOGY, planner)
+    pressure = Pressure(clock_ns=lambda: 0, chance=lambda: 0.5)
+    register_admission(registry, pressure, WatchHubFigures())
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
+
+
+class WatchHubFigures:
+    """What a server says of its watches."""
+
+    watch_count = 3
+    snapshot_count = 1
 
 
 def scraped(registry: CollectorRegistry) -> list[Metric]:

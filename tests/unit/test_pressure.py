@@ -43,7 +43,7 @@ class Shop:
         )
         self.numbers = count()
         self.events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
-        self.queue: list[tuple[str, float]] = []
+        self.queue: list[tuple[str, float, int]] = []
         for _ in range(self.callers):
             self.after(5 * self.chance.random(), self.come, CALL)
         self.after(20, self.come, PROBE)
@@ -61,7 +61,7 @@ class Shop:
 
     def come(self, kind: str) -> None:
         """Let a call join the queue."""
-        self.queue.append((kind, self.now_ms))
+        self.queue.append((kind, self.now_ms, self.pressure.entered))
         self.serve()
 
     def serve(self) -> None:
@@ -69,9 +69,10 @@ class Shop:
         if self.busy or not self.queue:
             return
         self.busy = True
-        kind, since_ms = self.queue.pop(0)
+        kind, since_ms, entered = self.queue.pop(0)
         if kind == PROBE:
-            self.pressure.waited(round((self.now_ms - since_ms) * MS_NS))
+            ahead = self.pressure.entered - entered
+            self.pressure.waited(round((self.now_ms - since_ms) * MS_NS), ahead)
             self.after(PROBE_MS, self.done, PROBE_MS + 20, PROBE, None)
             return
         self.pressure.entered += 1
@@ -145,7 +146,7 @@ def pressed(clock: Clock, delays_ms: list[float], calls: int = 100) -> Pressure:
     for delay_ms in delays_ms:
         clock.now_ns += 20 * MS_NS
         found.entered += calls
-        found.waited(round(delay_ms * MS_NS))
+        found.waited(round(delay_ms * MS_NS), calls)
     return found
 
 
@@ -165,14 +166,14 @@ def test_what_can_wait_waits_before_anybody_is_sent_away() -> None:
 
 
 def test_half_of_what_waits_too_long_is_sent_away_and_then_no_more() -> None:
-    """100 calls in 20 ms cost 0.2 ms each; of 15 ms beyond the limit half is 37."""
+    """100 calls wait 20 ms, so each costs 0.2; of 15 ms beyond the limit half is 37."""
     found = pressed(Clock(), [20] * 30)
     sent = 0
     while found.sheds():
         sent += 1
 
     assert sent == pytest.approx(37, abs=2)
-    found.waited(0)
+    found.waited(0, 0)
     assert not found.sheds()
 
 
@@ -205,7 +206,7 @@ def test_without_a_limit_nobody_is_ever_sent_away() -> None:
     off = Pressure(PressureSettings(), clock_ns=Clock(), chance=lambda: 0.5)
     for _ in range(10):
         off.entered += 100
-        off.waited(10_000 * MS_NS)
+        off.waited(10_000 * MS_NS, 100)
 
     assert not off.enabled
     assert not off.sheds()

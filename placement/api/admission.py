@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import grpc
 
 from placement.api.clients import Buckets, Who, peer_address
+from placement.api.contents import NewContents
 from placement.core.errors import PlacementError
 from placement.runtime.limits import LimitSettings
 from placement.runtime.pressure import Pressure
@@ -45,6 +46,7 @@ class Kind(NamedTuple):
 
 _PLACEMENT: Final = "/placement.v1.PlacementService/"
 _REPLICATION: Final = "/placement.v1.ReplicationService/"
+PUBLISH: Final = "/placement.v1.EventService/PublishEvents"
 _QUESTION: Final = Kind(Rank.QUESTION)
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
@@ -70,11 +72,13 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         _REPLICATION + "GetReplication": Kind(Rank.DECISION),
         _REPLICATION + "ExplainStart": Kind(Rank.DECISION, 5),
         "/placement.v1.ReportService/GetReport": Kind(Rank.DECISION, 100),
-        "/placement.v1.EventService/PublishEvents": Kind(Rank.QUESTION, 5),
+        PUBLISH: Kind(Rank.QUESTION, 5),
     }
 )
 """Every method that is not let in always, and at no cost, as operators' are."""
 _ALWAYS: Final = Kind(Rank.ALWAYS, 0)
+_KINDS: Final = dict(KINDS)  # found in half of the time
+_WATCHES: Final = frozenset(name for name, kind in KINDS.items() if kind.watches)
 
 
 class DeadlinePassedError(PlacementError):
@@ -119,11 +123,16 @@ class Admission:
         clock_ns: Callable[[], int],
         who: Who = peer_address,
         tenant: Who | None = None,
+        contents: NewContents | None = None,
     ) -> None:
-        """Let in by *pressure* and *settings*; *who* tells callers apart."""
+        """Let in by *pressure* and *settings*; *who* tells callers apart.
+
+        *contents* knows who publishes too much that is new.
+        """
         self._pressure = pressure
         self._settings = settings
         self._who = who
+        self._contents = contents
         self._watches: Counter[str] = Counter()
         self._buckets: list[tuple[str, Who, Buckets]] = []
         shares = (
@@ -142,18 +151,21 @@ class Admission:
     def enter(self, method: str, context: Context) -> None:
         """Let a call in.
 
-        Raises DeadlinePassedError, CallerLimitError and OverloadedError.
+        Raises DeadlinePassedError, CallerLimitError, ContentLimitError and
+        OverloadedError.
         """
         pressure = self._pressure
         pressure.entered += 1
         if too_late(context.time_remaining()):
             pressure.refused["deadline"] += 1
             raise DeadlinePassedError
-        kind = KINDS.get(method, _ALWAYS)
+        kind = _KINDS.get(method, _ALWAYS)
         if kind.rank is Rank.ALWAYS:
             return
         for name, who, buckets in self._buckets:
             self._take(name, buckets, who(context), kind.weight)
+        if method == PUBLISH and self._contents is not None:
+            self._contents.hear(self._who(context))
         if pressure.delay_ns:
             self._shed(kind.rank)
         if kind.watches:
@@ -161,8 +173,7 @@ class Admission:
 
     def leave(self, method: str, context: Context) -> None:
         """Hear that a call which was let in has ended."""
-        kind = KINDS.get(method)
-        if kind is not None and kind.watches:
+        if method in _WATCHES:
             caller = self._who(context)
             self._watches[caller] -= 1
             if not self._watches[caller]:

@@ -51,8 +51,8 @@ class NewContents:
         self._contents_max = settings.contents_max
         self._refused = refused
         self._clock_ns = clock_ns
-        self._unheard: OrderedDict[str, tuple[int, ContentLimitError]] = OrderedDict()
-        """Until when a caller is not read, and why."""
+        self._unheard: OrderedDict[str, tuple[int, str, int]] = OrderedDict()
+        """Until when a caller is not read, and for which limit and count."""
         self._buckets: Buckets | None = None
         if settings.caller_new_contents_per_second:
             self._buckets = Buckets(
@@ -68,12 +68,14 @@ class NewContents:
 
     def hear(self, caller: str) -> None:
         """Raise ContentLimitError for a *caller* who comes again too soon."""
-        until_ns, error = self._unheard.get(caller, (0, None))
-        if error is None:
+        told = self._unheard.get(caller)
+        if told is None:
             return
-        if self._clock_ns() < until_ns:
+        until_ns, limit, new_count = told
+        left_ns = until_ns - self._clock_ns()
+        if left_ns > 0:
             self._refused["contents"] += 1
-            raise error
+            raise ContentLimitError(limit, new_count, left_ns // 1_000_000 + 1)
         del self._unheard[caller]
 
     def admit(self, events: Iterable[Event], state: State, caller: str) -> None:
@@ -96,9 +98,8 @@ class NewContents:
     ) -> ContentLimitError:
         """Return why *caller* is refused, and do not read it again at once."""
         self._refused["contents"] += 1
-        error = ContentLimitError(limit, new_count, delay_ms)
         unheard_ns = min(delay_ms * 1_000_000, UNHEARD_NS_MAX)
-        self._unheard[caller] = self._clock_ns() + unheard_ns, error
+        self._unheard[caller] = self._clock_ns() + unheard_ns, limit, new_count
         if len(self._unheard) > CALLERS_KNOWN_MAX:
             self._unheard.popitem(last=False)
-        return error
+        return ContentLimitError(limit, new_count, delay_ms)

@@ -36,7 +36,6 @@ class EventServicer(EventServiceServicer):
     ) -> pb.PublishEventsResponse:
         """Store every valid event; one event's fault does not stop the others."""
         caller = peer_address(context)
-        self._contents.hear(caller)
         decoded, pace = [], Pace()
         for item in decode_events(request, self._clock()):
             decoded.append(item)

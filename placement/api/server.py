@@ -121,8 +121,10 @@ class PlacementServer:
     def _add_services(self, server: grpc.aio.Server, health: Health) -> None:
         kept = {RANK_SOURCES: KeptAnswers(self._reader)}
         limits = self._settings.limits
-        admission = Admission(self._pressure, limits, time.perf_counter_ns)
         contents = NewContents(limits, time.perf_counter_ns, self._pressure.refused)
+        admission = Admission(
+            self._pressure, limits, time.perf_counter_ns, contents=contents
+        )
         answering: Any = Answering(
             server, self._settings.sample_every, kept, (admission,)
         )

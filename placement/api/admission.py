@@ -116,11 +116,12 @@ class CallerLimitError(PlacementError):
 class Admission:
     """The guard that every call of ours passes first."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it goes by
         self,
         pressure: Pressure,
         settings: LimitSettings,
         clock_ns: Callable[[], int],
+        *,
         who: Who = peer_address,
         tenant: Who | None = None,
         contents: NewContents | None = None,

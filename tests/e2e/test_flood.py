@@ -49,7 +49,7 @@ def service(tmp_path: Path, metrics: str) -> Iterator[RealService]:
         "PLACEMENT_METRICS_LISTEN": metrics,
         "PLACEMENT_LIMITS__CONTENTS_MAX": str(ALLOWED),
     }
-    with running(RealService(tmp_path, settings=settings)) as found:
+    with running(RealService(tmp_path, settings=settings, sheds=True)) as found:
         yield found
 
 

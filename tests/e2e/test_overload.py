@@ -50,7 +50,7 @@ class Checks:
 def service(tmp_path: Path) -> Iterator[RealService]:
     """A service on the machine's first core."""
     first = min(os.sched_getaffinity(0))
-    found = RealService(tmp_path, prefix=("taskset", "-c", str(first)))
+    found = RealService(tmp_path, prefix=("taskset", "-c", str(first)), sheds=True)
     with running(found):
         yield found
 

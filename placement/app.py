@@ -33,23 +33,32 @@ from placement.adapters.sqlite.generations import (
 )
 from placement.adapters.sqlite.sharing import CheckpointCopies
 from placement.adapters.sqlite.staging import CheckpointStaging
-from placement.api.server import PlacementServer, ServerSettings, build_server
+from placement.api.server import (
+    PlacementServer,
+    ServerSettings,
+    build_server,
+    new_pressure,
+)
 from placement.bench.settings import BrokerAddress
 from placement.client import ClientTls
 from placement.client.peers import GrpcPeer
 from placement.config import Config, load_prices, load_topology, split_address
+from placement.config.limits import limit_settings, watch_settings
 from placement.event_loop import loop_factory
 from placement.nats_authority.names import Role, role_inbox
 from placement.nats_settings import nats_settings
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
 from placement.runtime.bootstrap import Bootstrap, BootstrapSettings
 from placement.runtime.exchange import Exchange
+from placement.runtime.limits import LimitSettings
 from placement.runtime.planner import Planner, PlannerSettings
+from placement.runtime.pressure import Pressure
 from placement.runtime.projector import Projector, ProjectorSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.sharing import Sharing, SharingSettings
 from placement.runtime.view import View
 from placement.runtime.watchdog import watchdog
+from placement.telemetry.admission import register_admission
 from placement.telemetry.authority import AuthorityFigures, register_authority
 from placement.telemetry.bootstrapping import register_bootstrapping
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
@@ -97,9 +106,12 @@ async def serve(config: Config) -> None:
         publisher = Publisher(log, view)
         exchange = await _exchange(config, (projector, log, generations), stack)
         register_bootstrapping(registry, exchange)
-        server = _server(config, view, publisher, exchange)
-        planner = _planner(config, view, publisher)
+        limits = limit_settings(config.limits)
+        pressure = new_pressure(limits.pressure)
+        server = _server(config, view, publisher, (limits, pressure, exchange))
+        planner = _planner(config, view, publisher, pressure)
         register_planning(registry, view, load_topology(config), planner)
+        register_admission(registry, pressure, server)
         register_inventories(registry, view, load_topology(config))
         register_authority(registry, _authority_figures(server))
         register_refusals(registry, view, load_topology(config))
@@ -218,7 +230,9 @@ def _projector_settings(config: Config) -> ProjectorSettings:
     )
 
 
-def _planner(config: Config, view: View, publisher: Publisher) -> Planner | None:
+def _planner(
+    config: Config, view: View, publisher: Publisher, pressure: Pressure
+) -> Planner | None:
     """Return what decides on copies, or None where this service does not."""
     if not config.planner.enabled:
         return None
@@ -226,7 +240,14 @@ def _planner(config: Config, view: View, publisher: Publisher) -> Planner | None
         name=f"planner-{platform.node()}", tick_seconds=config.planner.tick_seconds
     )
     topology = load_topology(config)
-    return Planner(view, topology, publisher, time.time_ns, settings)
+    return Planner(
+        view,
+        topology,
+        publisher,
+        time.time_ns,
+        settings,
+        pressed=lambda: pressure.pressed,
+    )
 
 
 async def _exchange(
@@ -259,8 +280,12 @@ def checkpoint_path(config: Config) -> Path:
 
 
 def _server(
-    config: Config, view: View, publisher: Publisher, exchange: Exchange
+    config: Config,
+    view: View,
+    publisher: Publisher,
+    parts: tuple[LimitSettings, Pressure, Exchange],
 ) -> PlacementServer:
+    limits, pressure, exchange = parts
     host, port = split_address(config.listen)
     topology = load_topology(config)
     settings = ServerSettings(
@@ -276,10 +301,14 @@ def _server(
         trust_domain=config.tls.trust_domain,
         look_interval_s=config.tls.reload_seconds,
         allow_anonymous=config.allow_anonymous,
+        watch=watch_settings(config.limits),
+        limits=limits,
         prices=load_prices(config, topology),
         exchange=exchange,
     )
-    return build_server(settings, view, topology, publisher, time.time_ns)
+    return build_server(
+        settings, view, topology, publisher, time.time_ns, pressure=pressure
+    )
 
 
 def _authority_figures(server: PlacementServer) -> AuthorityFigures:

@@ -20,6 +20,7 @@ POLL_SECONDS = 0.02
 
 
 PLANS = "PLACEMENT_PLANNER__ENABLED"
+QUEUE = "PLACEMENT_LIMITS__QUEUE_MS"
 
 
 @dataclass
@@ -36,6 +37,8 @@ class RealService:
     """A command that runs it in its own place, such as a tracer."""
     plans: bool = False
     """Whether it decides and ticks: else the log holds what a test stored, no more."""
+    sheds: bool = False
+    """Whether it sends callers away: where tests run side by side they all wait."""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -71,9 +74,14 @@ class RealService:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, PLANS: str(self.plans).lower(), **self.settings},
+                env={**os.environ, **self._told, **self.settings},
                 cwd=self.directory,
             )
+
+    @property
+    def _told(self) -> dict[str, str]:
+        told = {PLANS: str(self.plans).lower()}
+        return told if self.sheds else told | {QUEUE: "0"}
 
     def wait_until_serving(self) -> None:
         """Return once it has caught up with its log."""

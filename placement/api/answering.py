@@ -21,6 +21,10 @@ from placement.api.streaming import send_all
 from placement.core.errors import InputError, PlacementError
 
 SLOW_CALL_MS: Final = 100.0
+COUNTED: Final = frozenset(
+    {"OVERLOADED", "CALLER_LIMIT", "CONTENT_LIMIT", "DEADLINE_PASSED", "SNAPSHOT_LIMIT"}
+)
+"""Refusals that come in crowds: figures tell of them, and no line for each."""
 SAMPLE_EVERY: Final = 1_000
 """A line for each call costs a tenth of the throughput, so one in so many gets one."""
 
@@ -159,7 +163,8 @@ class Answering:
             raise error  # it is answered already, or the caller has left
         if isinstance(error, PlacementError):
             status = status_of(error)
-            failed(method, error, began_ns)
+            if error.reason not in COUNTED:
+                failed(method, error, began_ns)
         else:
             error_id = secrets.token_hex(8)
             status = crash_status(error_id)

@@ -1,7 +1,9 @@
 """EventService: events for those who do not speak NATS."""
 
 from placement.api.authority.caller import check_events
-from placement.api.reading import Context, Pace
+from placement.api.clients import caller_of
+from placement.api.contents import NewContents
+from placement.api.reading import Context, Pace, Reader
 from placement.core.event import Event
 from placement.ports import Clock
 from placement.runtime.publisher import Publisher
@@ -14,8 +16,19 @@ from placement.wire.service_answers import encode_published
 class EventServicer(EventServiceServicer):
     """Stores events and says what became of each."""
 
-    def __init__(self, publisher: Publisher, clock: Clock) -> None:
-        """Store with *publisher*; *clock* tells which events are from the future."""
+    def __init__(
+        self,
+        reader: Reader,
+        publisher: Publisher,
+        clock: Clock,
+        contents: NewContents,
+    ) -> None:
+        """Store with *publisher*; *clock* tells which events are from the future.
+
+        Within the limits of *contents*: *reader* knows which are new.
+        """
+        self._reader = reader
+        self._contents = contents
         self._publisher = publisher
         self._clock = clock
 
@@ -26,12 +39,14 @@ class EventServicer(EventServiceServicer):
 
         What the caller may not tell of stops them all: nothing is stored.
         """
-        del context  # storing takes as long as the log takes
+        caller = caller_of(context)
         check_events(request.events)
         decoded, pace = [], Pace()
         for item in decode_events(request, self._clock()):
             decoded.append(item)
             await pace.step()
         events = [item for item in decoded if isinstance(item, Event)]
+        if self._contents.limited:
+            self._contents.admit(events, self._reader.state, caller)
         published = await self._publisher.publish(events)
         return encode_published(request, decoded, published.outcomes, published.token)

@@ -12,6 +12,7 @@ from placement.api.certificates import CertificateFiles, Certificates
 from placement.core.errors import InputError
 from placement.core.reporting.prices import Prices
 from placement.runtime.exchange import Exchange
+from placement.runtime.limits import LimitSettings
 from placement.runtime.watcher import WatchSettings
 
 
@@ -44,6 +45,8 @@ class ServerSettings:
     """One in so many of the ordinary calls gets a log line."""
     watch: WatchSettings = field(default_factory=WatchSettings)
     """How many may watch, and how often they are told."""
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    """How much is let in when more comes than can be answered."""
     prices: Prices = field(default_factory=Prices)
     """What reports count money by; without any, nothing costs anything."""
     exchange: Exchange = field(default_factory=Exchange)

@@ -193,6 +193,35 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
             "a checkpoint is of another fold version, or not what it is said to be",
             "run the same version on both sides, or let the log be folded",
         ),
+        "OVERLOADED": Reason(
+            _Code.RESOURCE_EXHAUSTED,
+            "more calls come than the service can answer in time",
+            "repeat the same call after the delay that the error gives",
+            250,
+        ),
+        "CALLER_LIMIT": Reason(
+            _Code.RESOURCE_EXHAUSTED,
+            "a caller asks, or watches, more than its share",
+            "ask less, in batches, or of a local replica; repeat after the delay",
+            1_000,
+        ),
+        "CONTENT_LIMIT": Reason(
+            _Code.RESOURCE_EXHAUSTED,
+            "events bring more new contents than their caller may publish",
+            "publish the same events again after the delay, or have the limit raised",
+            1_000,
+        ),
+        "SNAPSHOT_LIMIT": Reason(
+            _Code.RESOURCE_EXHAUSTED,
+            "as many watchers are told a snapshot as the service takes at once",
+            "watch again after the delay, with the resume_token if there is one",
+            1_000,
+        ),
+        "DEADLINE_PASSED": Reason(
+            _Code.DEADLINE_EXCEEDED,
+            "the call came to its turn when its deadline had passed",
+            "give the call more time",
+        ),
         "STATE_BEHIND": Reason(
             _Code.UNAVAILABLE,
             "the freshness that was asked for was not reached within the deadline",

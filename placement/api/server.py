@@ -1,6 +1,8 @@
 """The gRPC server: its services, its limits, its beginning and its end."""
 
 import asyncio
+import random
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,10 +15,12 @@ from grpc_reflection.v1alpha.reflection_pb2_grpc import (
     add_ServerReflectionServicer_to_server,
 )
 
+from placement.api.admission import Admission
 from placement.api.answering import Answering, Guard, Kept, Unregistered
 from placement.api.authority.caller import Denials
 from placement.api.authority.gate import Gate, OneTls
 from placement.api.certificates import Certificates
+from placement.api.contents import NewContents
 from placement.api.event_servicer import EventServicer
 from placement.api.health import Health
 from placement.api.kept_answers import KeptAnswers
@@ -33,8 +37,10 @@ from placement.api.reflecting import GuardedReflection
 from placement.api.replication_servicer import ReplicationServicer
 from placement.api.report_servicer import ReportServicer
 from placement.api.seeing import KeptForOthers, SeeingReader
+from placement.api.turns import Turns
 from placement.core.topology import Topology
 from placement.ports import Clock
+from placement.runtime.pressure import Pressure, PressureSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
 from placement.runtime.watch import WatchHub
@@ -48,7 +54,7 @@ from placement.v1 import (
 from placement.wire.requests import REQUEST_BYTES_MAX
 from placement.wire.service_answers import SERVICE_NAMES
 
-__all__ = ["PlacementServer", "ServerSettings", "build_server"]
+__all__ = ["PlacementServer", "ServerSettings", "build_server", "new_pressure"]
 
 METADATA_BYTES_MAX: Final = 8 * 1024
 CONCURRENT_CALLS_MAX: Final = 256
@@ -84,12 +90,15 @@ class PlacementServer:
         reader: Reader,
         publisher: Publisher,
         clock: Clock,
+        pressure: Pressure,
     ) -> None:
-        """Answer from *reader*, and store with *publisher*."""
+        """Answer from *reader*, store with *publisher*, let in by *pressure*."""
         self._settings = settings
         self._reader = reader
         self._publisher = publisher
         self._clock = clock
+        self._pressure = pressure
+        self._turns = Turns(pressure, time.perf_counter_ns)
         self._hub = WatchHub(reader.view, settings.watch)
         self.denials = Denials(reader.topology)
         """What callers were denied."""
@@ -98,6 +107,16 @@ class PlacementServer:
         self._looking: asyncio.Task[None] | None = None
         self._health: Health | None = None
         self._server: grpc.aio.Server | None = None
+
+    @property
+    def watch_count(self) -> int:
+        """How many watches are open."""
+        return self._hub.open_count
+
+    @property
+    def snapshot_count(self) -> int:
+        """How many of them are told a snapshot."""
+        return self._hub.snapshot_count
 
     async def start(self) -> int:
         """Listen, and return the port; raises InputError naming the setting."""
@@ -110,11 +129,15 @@ class PlacementServer:
         self.certificates = open_certificates(self._settings, self._clock)
         self._add_services(server, self._health)
         port = listen(server, self._settings, self.certificates)
+        if self._pressure.enabled:
+            self._turns.listen(server)
         self._server = server
         await server.start()
         if self.certificates is not None:
             looking = self.certificates.run(self._settings.look_interval_s)
             self._looking = asyncio.create_task(looking)
+        if self._pressure.enabled:
+            self._turns.start()
         log.info("server_started", host=self._settings.host, port=port)
         return port
 
@@ -130,9 +153,12 @@ class PlacementServer:
         answers: Kept = KeptAnswers(self._reader)
         if self._settings.trust_domain:
             answers = KeptForOthers(answers)
-        kept, guards = {RANK_SOURCES: answers}, self._guards()
+        kept, gates = {RANK_SOURCES: answers}, self._gates()
+        clock, limits = time.perf_counter_ns, self._settings.limits
+        contents = NewContents(limits, clock, self._pressure.refused)
+        admission = Admission(self._pressure, limits, clock, contents=contents)
         every = self._settings.sample_every
-        answering: Any = Answering(server, every, kept, guards)
+        answering: Any = Answering(server, every, kept, (*gates, admission))
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(
             PlacementServicer(self._reader, self._hub, self._settings.exchange),
             answering,
@@ -141,7 +167,8 @@ class PlacementServer:
             ReplicationServicer(self._reader, self._hub, self._publisher), answering
         )
         event_service_pb2_grpc.add_EventServiceServicer_to_server(
-            EventServicer(self._publisher, self._clock), answering
+            EventServicer(self._reader, self._publisher, self._clock, contents),
+            answering,
         )
         operations_service_pb2_grpc.add_OperationsServiceServicer_to_server(
             OperationsServicer(
@@ -161,11 +188,11 @@ class PlacementServer:
             health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
             names = (*SERVICE_NAMES, health_name, reflection.SERVICE_NAME)
             add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # no stub
-                GuardedReflection(names, guards), plain
+                GuardedReflection(names, gates), plain
             )
 
-    def _guards(self) -> list[Guard]:
-        """Return whom each call must pass, but for health, which anybody may ask."""
+    def _gates(self) -> list[Guard]:
+        """Return who asks callers who they are; health is for anybody."""
         if self._settings.trust_domain:
             return [Gate(self._settings.trust_domain, self.denials)]
         return [] if self.certificates is None else [OneTls()]
@@ -178,22 +205,32 @@ class PlacementServer:
         self._hub.stop()
         if self._looking is not None:
             self._looking.cancel()
+        await self._turns.stop()
         await self._server.stop(grace_s)
         log.info("server_stopped", grace_s=grace_s)
 
 
-def build_server(
+def new_pressure(settings: PressureSettings) -> Pressure:
+    """Return what is measured of a server's queue, before anything was."""
+    return Pressure(settings, clock_ns=time.perf_counter_ns, chance=random.random)
+
+
+def build_server(  # noqa: PLR0913 - what a server depends on
     settings: ServerSettings,
     view: View,
     topology: Topology,
     publisher: Publisher,
     clock: Clock,
+    *,
+    pressure: Pressure | None = None,
 ) -> PlacementServer:
     """Return a server that is not listening yet.
 
     Raises InputError naming the setting that may not be as it is.
     """
     check_settings(settings)
+    if pressure is None:
+        pressure = new_pressure(settings.limits.pressure)
     kind = SeeingReader if settings.trust_domain else Reader
     reader = kind(view, topology, settings.default_deadline_ms / 1_000)
-    return PlacementServer(settings, reader, publisher, clock)
+    return PlacementServer(settings, reader, publisher, clock, pressure)

@@ -17,8 +17,14 @@ from placement.bench.settings import Service, Settings
 
 START_SECONDS_MAX: Final = 30.0
 LOOK_SECONDS: Final = 0.05
-QUIET: Final = {"PLACEMENT_PLANNER__ENABLED": "false"}
-"""A service that decides nothing: its log is what a suite stores."""
+UNLIMITED: Final = {
+    "PLACEMENT_LIMITS__QUEUE_MS": "0",
+    "PLACEMENT_LIMITS__CALLER_WATCHES": "0",
+    "PLACEMENT_LIMITS__SNAPSHOTS": "1000",
+}
+"""A service that sends nobody away: what it can do is measured, by one machine."""
+QUIET: Final = {"PLACEMENT_PLANNER__ENABLED": "false"} | UNLIMITED
+"""And that decides nothing: its log is what a suite stores."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from placement.bench.rounds import (
     rate,
     server_core,
 )
+from placement.bench.servers import UNLIMITED
 from placement.bench.settings import Settings
 from placement.bench.watched import (
     LAYERS,
@@ -69,7 +70,7 @@ async def _measured(settings: Settings) -> list[Measured]:
     async with AsyncExitStack() as stack:
         directory = settings.directory("service")
         service = await stack.enter_async_context(
-            settings.run_service(directory, cores=[server_core()])
+            settings.run_service(directory, settings=UNLIMITED, cores=[server_core()])
         )
         stack.enter_context(pinned([own_core()]))
         patient = PlacementClient(service.target, timeout_s=CALL_SECONDS_MAX)

@@ -1,6 +1,7 @@
 """A channel, and calls over it: within a deadline, repeated while that may help."""
 
 import asyncio
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -8,7 +9,7 @@ from typing import Final, TypeVar
 import grpc
 import stamina
 
-from placement.client.errors import PlacementCallError, call_error
+from placement.client.errors import PlacementCallError, call_error, patience_s
 from placement.core.errors import InputError
 
 Request = TypeVar("Request")
@@ -70,14 +71,20 @@ async def call(
 ) -> Response:
     """Return the answer of *method*, asked again while the service is UNAVAILABLE.
 
+    A service that has no room, and says when it will have some, is asked again then.
     Raises PlacementCallError, at the latest when *timeout_s* is over.
     """
     clock = asyncio.get_running_loop().time
     deadline_s = clock() + timeout_s
 
-    def may_help(error: Exception) -> bool:
-        again = isinstance(error, PlacementCallError) and _is_worth_repeating(error)
-        return again and clock() + LAST_WAIT_S < deadline_s
+    def may_help(error: Exception) -> bool | float:
+        if not isinstance(error, PlacementCallError):
+            return False
+        wait_s: bool | float = error.code is grpc.StatusCode.UNAVAILABLE
+        if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            wait_s = patience_s(error, random.random())  # noqa: S311 - no secret
+        fits = clock() + max(wait_s, LAST_WAIT_S) < deadline_s
+        return wait_s if fits else False
 
     async for attempt in stamina.retry_context(
         on=may_help,
@@ -90,10 +97,6 @@ async def call(
         with attempt:
             return await _once(method, request, deadline_s - clock())
     raise AssertionError  # the last attempt returns or raises
-
-
-def _is_worth_repeating(error: PlacementCallError) -> bool:
-    return error.code is grpc.StatusCode.UNAVAILABLE
 
 
 async def _once(

@@ -10,6 +10,7 @@ from grpc_status import rpc_status
 
 from placement.core.errors import PlacementError
 
+SPREAD: Final = 0.25
 _REMEDIES: Final[Mapping[grpc.StatusCode, str]] = MappingProxyType(
     {
         grpc.StatusCode.UNAVAILABLE: (
@@ -48,18 +49,29 @@ class PlacementCallError(PlacementError):
         """Whether the same call may succeed later."""
 
 
+def patience_s(error: PlacementCallError, chance: float) -> float:
+    """Return how long to wait at least before the same call; *chance* is 0 to 1.
+
+    What the service said, and up to a quarter more: it cannot know who else waits.
+    """
+    return (error.retry_delay_ms or 0) / 1e3 * (1 + SPREAD * chance)
+
+
 def call_error(error: grpc.aio.AioRpcError) -> PlacementCallError:
     """Return what *error* says, with the details that the service sent along."""
     code = error.code()
     metadata = {"remedy": _REMEDIES.get(code, "")}
-    reason, retryable = code.name, False
+    reason, delay_ms = code.name, None
     status = rpc_status.from_call(cast("grpc.Call", error))
     for detail in () if status is None else status.details:
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info):
             reason = info.reason
             metadata.update(info.metadata)
-        retryable = retryable or detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR)
+        retry = error_details_pb2.RetryInfo()
+        if detail.Unpack(retry):
+            delay_ms = retry.retry_delay.ToMilliseconds()
     found = PlacementCallError(code, reason, error.details() or code.name, **metadata)
-    found.retryable = found.retryable or retryable
+    found.retryable = found.retryable or delay_ms is not None
+    found.retry_delay_ms = delay_ms
     return found

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 from google.protobuf.message import Message as ProtoMessage
 
-from placement.client.errors import PlacementCallError, call_error
+from placement.client.errors import PlacementCallError, call_error, patience_s
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1 import replication_service_pb2 as replication_pb
 
@@ -117,13 +117,15 @@ async def kept_up(
     """Yield what one call after the other brings, and None where one is over.
 
     *request* may be changed by then. Before the next call it waits for a *chance*, 0 to
-    1, of a time that doubles: those who lost a service do not come back as one. Raises
+    1, of a time that doubles: those who lost a service do not come back as one. If the
+    service says when it has room again, it waits for that, too. Raises
     PlacementCallError when the request is at fault, or when the service was never
     reached within *timeout_s*.
     """
     clock = asyncio.get_running_loop().time
     deadline_s, wait_s = clock() + timeout_s, FIRST_WAIT_S
     while True:
+        least_s = 0.0
         try:
             async with aclosing(_responses(method, request)) as responses:
                 async for response in responses:
@@ -132,8 +134,9 @@ async def kept_up(
         except PlacementCallError as error:
             if error.code in _FINAL or clock() + wait_s > deadline_s:
                 raise
+            least_s = patience_s(error, chance())
         yield None
-        await asyncio.sleep(wait_s * chance())
+        await asyncio.sleep(max(least_s, wait_s * chance()))
         wait_s = min(2 * wait_s, LAST_WAIT_S)
 
 

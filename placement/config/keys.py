@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, SecretStr, model_validator
 
 from placement.config.agent_keys import AgentConfig
+from placement.config.limit_keys import LimitsConfig
 from placement.config.peer_keys import BootstrapConfig
 from placement.config.values import (
     PORT_MAX,
@@ -269,6 +270,7 @@ class Config(Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     bootstrap: BootstrapConfig = BootstrapConfig()
     planner: PlannerConfig = PlannerConfig()
+    limits: LimitsConfig = LimitsConfig()
     agent: AgentConfig = AgentConfig()
 
     @model_validator(mode="after")

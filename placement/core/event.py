@@ -68,6 +68,7 @@ from placement.core.facts.values import (
     TransferOutcome,
     WithholdReason,
 )
+from placement.core.oci import Digest
 from placement.core.topology import Region
 
 __all__ = [
@@ -229,3 +230,22 @@ def regions_named(event: Event) -> list[Region]:
     if isinstance(subject, ReplicationSubject):
         found.append(subject.target_region)
     return list(dict.fromkeys(region for region in found if region is not None))
+
+
+def contents_named(event: Event) -> list[Digest]:
+    """Return every content that *event* names, more than once where it does so."""
+    fact = event.fact
+    found: list[Digest | None] = [
+        getattr(fact, name, None)
+        for name in ("digest", "subject_digest", "original_digest")
+    ]
+    found.extend(getattr(fact, "digests", ()))
+    for entry in (fact, *getattr(fact, "contents", ()), *getattr(fact, "groups", ())):
+        found.append(getattr(entry, "digest", None))
+        found.append(getattr(getattr(entry, "content", None), "digest", None))
+        found.extend(each.digest for each in getattr(entry, "references", ()))
+    found.extend(each.digest for each in getattr(fact, "absences", ()))
+    subject = getattr(fact, "subject", None)
+    if isinstance(subject, ReplicationSubject):
+        found.append(subject.digest)
+    return [digest for digest in found if digest is not None]

@@ -6,7 +6,7 @@ planner loses in a restart, the regular look at everything finds again.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -34,6 +34,10 @@ SLICE_SECONDS: Final = 0.001
 REST_SECONDS: Final = 0.003
 """And then rests for so long where much is due, so that a sweep over all that there is
 takes a quarter of the service's time and no more."""
+PRESSED_REST_SECONDS: Final = 0.05
+"""While callers wait for their turn, planning rests for so long after each slice."""
+PRESSED_SECONDS_MAX: Final = 5.0
+"""And is put off for so long at the most, however long they wait."""
 HURRIED_MAX: Final = 100
 """So much is decided without a rest: somebody may wait for it."""
 GATHER_SECONDS: Final = 0.002
@@ -82,15 +86,18 @@ class PlannerCounts:
 class Planner:
     """Decides by what *view* shows, and stores by *publisher*."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a planner depends on
         self,
         view: View,
         topology: Topology,
         publisher: Publisher,
         clock: Clock,
         settings: PlannerSettings | None = None,
+        *,
+        pressed: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Do nothing until ``run``."""
+        """Do nothing until ``run``; it gives way while the service is *pressed*."""
+        self._pressed = pressed
         self._view = view
         self._topology = topology
         self._publisher = publisher
@@ -115,6 +122,7 @@ class Planner:
     async def run(self) -> None:
         """Decide for ever."""
         while True:
+            await self._give_way()
             before = self._view.position
             try:
                 await self._step()
@@ -128,6 +136,13 @@ class Planner:
                 self._view.state.indexes.agenda.take()
                 await asyncio.sleep(BROKEN_SECONDS)
             await self._something_new(before)
+
+    async def _give_way(self) -> None:
+        """Let those be answered who wait, for PRESSED_SECONDS_MAX at the most."""
+        clock = asyncio.get_running_loop().time
+        ends = clock() + PRESSED_SECONDS_MAX
+        while self._pressed() and clock() < ends:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(PRESSED_REST_SECONDS)
 
     @property
     def _blocked(self) -> bool:
@@ -243,7 +258,8 @@ class Planner:
         for each in due:
             found.extend(wants_of(desk, each))
             if clock() - began >= SLICE_SECONDS:
-                await asyncio.sleep(rest_seconds)
+                pressed = self._pressed()
+                await asyncio.sleep(PRESSED_REST_SECONDS if pressed else rest_seconds)
                 if self._generation != self._view.generation:
                     return []
                 began = clock()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from weakref import WeakSet
 
 from placement.core.errors import PlacementError
@@ -17,6 +17,11 @@ from placement.runtime.watcher import (
     parse_watch_token,
 )
 
+RETRY_MS: Final = 200
+RETRY_SLOTS: Final = 100
+RETRY_STEP_MS: Final = 20
+"""Those who find no room for a snapshot come again one after another, within 2.2 s."""
+
 
 class WatchLimitError(PlacementError):
     """The service has as many watchers as it takes."""
@@ -29,6 +34,20 @@ class WatchLimitError(PlacementError):
             f"{watch_count_max} watches are open, which is the most",
             watch_count_max=str(watch_count_max),
         )
+
+
+class SnapshotLimitError(PlacementError):
+    """As many watchers are told a snapshot as the service takes at once."""
+
+    reason = "SNAPSHOT_LIMIT"
+
+    def __init__(self, snapshot_count_max: int, retry_delay_ms: int) -> None:
+        """Keep the limit, and when to come again, for the caller."""
+        super().__init__(
+            f"{snapshot_count_max} watchers are told a snapshot, which is the most",
+            snapshot_count_max=str(snapshot_count_max),
+        )
+        self.retry_delay_ms = retry_delay_ms
 
 
 class WatchHub:
@@ -48,11 +67,19 @@ class WatchHub:
         """Who is being told chunks."""
         self._open_count = 0
         self._stopped = False
+        self._snapshots: dict[Watcher[Any], float] = {}
+        """Who is told a snapshot, and when something of it was made last."""
+        self._refused_count = 0
 
     @property
     def open_count(self) -> int:
         """Return how many watches are open."""
         return self._open_count
+
+    @property
+    def snapshot_count(self) -> int:
+        """Return how many watchers are told a snapshot."""
+        return len(self._snapshots)
 
     @property
     def stopped(self) -> bool:
@@ -88,16 +115,53 @@ class WatchHub:
             if resume is not None and resume.sequence < self._look():
                 resume = resume.void()
             watcher = Watcher(self._view, interest, resume, self._settings, clock)
-            while not self._stopped:
-                began_s = clock()
-                async with self._turn:
-                    self._look()
-                    batch = watcher.step()
-                    await asyncio.sleep(self._pause_s(watcher))
-                if batch:
-                    yield batch
-                if watcher.idle:
-                    await self._rest(watcher, began_s, clock)
+            try:
+                while not self._stopped:
+                    began_s = clock()
+                    async with self._turn:
+                        self._look()
+                        watcher.may_begin = self._has_room(watcher, began_s)
+                        batch = watcher.step()
+                        self._note(watcher, began_s)
+                        await asyncio.sleep(self._pause_s(watcher))
+                    if batch:
+                        yield batch
+                    if watcher.idle:
+                        await self._rest(watcher, began_s, clock)
+            finally:
+                self._snapshots.pop(watcher, None)
+
+    def _has_room(self, watcher: Watcher[Any], now_s: float) -> bool:
+        """Say whether *watcher* may begin a snapshot now."""
+        settings = self._settings
+        if watcher in self._snapshots:
+            return True
+        moving = [
+            step_s
+            for step_s in self._snapshots.values()
+            if now_s - step_s < settings.snapshot_still_s
+        ]
+        return len(moving) < settings.snapshot_count_max
+
+    def _note(self, watcher: Watcher[Any], now_s: float) -> None:
+        """Note whether *watcher* is told a snapshot after its step.
+
+        Raises SnapshotLimitError for one that was told nothing yet and finds no room;
+        others stay where they are until there is some.
+        """
+        if watcher.in_snapshot:
+            self._snapshots[watcher] = now_s
+            return
+        self._snapshots.pop(watcher, None)
+        if watcher.held_back and not watcher.begun:
+            raise SnapshotLimitError(
+                self._settings.snapshot_count_max, self._retry_delay_ms()
+            )
+
+    def _retry_delay_ms(self) -> int:
+        """Return when one who finds no room is to come again: each a little later."""
+        self._refused_count += 1
+        return RETRY_MS + self._refused_count % RETRY_SLOTS * RETRY_STEP_MS
 
     def _pause_s(self, watcher: Watcher[Any]) -> float:
         """Return for how long others are let in after a step, before the next one."""

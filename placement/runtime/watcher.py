@@ -40,6 +40,10 @@ class WatchSettings:
     """Limits on watches, and how often they tell."""
 
     watch_count_max: int = 256
+    snapshot_count_max: int = 8
+    """So many watchers are told a snapshot at once; newcomers come again later."""
+    snapshot_still_s: float = 1.0
+    """Whoever reads nothing of one for so long holds up no others meanwhile."""
     bookmark_interval_s: float = 10.0
     """A bookmark comes at least so often, whether or not anything changed."""
     bookmark_note_count: int = 2**14
@@ -57,7 +61,8 @@ class WatchSettings:
 
     One alone needs no pause, since answers take their turns while it is sent.
     """
-    batch_item_count: int = 512
+    batch_item_count: int = 128
+    """One batch is sent while the next is made: 256 items wait at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,10 @@ class Watcher(Generic[Item]):
         """Watch *view* from *resume* on, or all of it; *clock* in seconds."""
         self.idle = False
         """Whether nothing is left to tell until the view moves on."""
+        self.may_begin = True
+        """Whether there is room for another snapshot."""
+        self.held_back = False
+        """Whether it has to begin a snapshot, for which there was no room."""
         self.position = (0, 0)
         """The view's position at the last step."""
         self._view = view
@@ -132,6 +141,16 @@ class Watcher(Generic[Item]):
         self._mark_due = False
 
     @property
+    def begun(self) -> bool:
+        """Whether it was told anything of what it watches."""
+        return self._scene is not None
+
+    @property
+    def in_snapshot(self) -> bool:
+        """Whether it is being told a snapshot."""
+        return self._in_snapshot
+
+    @property
     def chunked(self) -> bool:
         """Whether it is told chunks, and is not done with them."""
         return not self.idle and self._scene is not None and self._scene.chunked
@@ -139,7 +158,7 @@ class Watcher(Generic[Item]):
     def step(self) -> tuple[Item | Frame, ...]:
         """Return what can be told in a slice of time."""
         self.position = self._view.position
-        self.idle = True
+        self.idle, self.held_back = True, False
         items: list[Item | Frame] = []
         basis, line = self._view.basis(), (self._view.generation, self._view.epoch)
         moved = self._line not in {None, line}
@@ -149,13 +168,15 @@ class Watcher(Generic[Item]):
             items.append(basis)
         if held or not self._view.epoch:
             return tuple(items)  # the log was never reached: there is nothing to tell
-        self._line = line
         if moved:
             self._begin_snapshot(items, SnapshotReason.REPLACED)
         elif self._scene is None:
             self._begin(items)
         elif self._scene.changes.lost(self._next):
             self._begin_snapshot(items, SnapshotReason.COMPACTED)
+        if self.held_back:
+            return tuple(items)
+        self._line = line
         if self._scene is not None:
             self._tell(items, self._scene, basis.answer_time_ns)
         return tuple(items)
@@ -183,6 +204,9 @@ class Watcher(Generic[Item]):
     def _begin_snapshot(
         self, items: list[Item | Frame], reason: SnapshotReason
     ) -> None:
+        if not self.may_begin:
+            self.held_back = True
+            return
         scene = self._interest.select(self._view.state)
         self._follow(scene, scene.begin())
         self._parts = scene.parts()

@@ -28,10 +28,12 @@ from placement.ports import (
 from placement.runtime.bootstrap import Bootstrap, BootstrapSettings, Received
 from placement.runtime.exchange import Exchange
 from placement.runtime.planner import Planner
+from placement.runtime.pressure import Pressure
 from placement.runtime.publisher import Publisher
 from placement.runtime.sharing import Sharing, SharingSettings
 from placement.runtime.view import ServingState, View
 from placement.spooling import SpoolFigures
+from placement.telemetry.admission import register_admission
 from placement.telemetry.authority import AuthorityFigures, register_authority
 from placement.telemetry.bootstrapping import register_bootstrapping
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
@@ -77,6 +79,8 @@ def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
         ),
     )
     register_refusals(registry, view, TOPOLOGY)
+    pressure = Pressure(clock_ns=lambda: 0, chance=lambda: 0.5)
+    register_admission(registry, pressure, WatchHubFigures())
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
 
 
@@ -113,6 +117,13 @@ def test_bootstrap_is_told_by_bytes_and_outcome(view: View) -> None:
     assert 'placement_bootstraps_total{outcome="refused"} 1.0' in told
     assert 'placement_checkpoint_streams_total{outcome="whole"} 2.0' in told
     assert "peer:1" not in told, "no label takes a value from elsewhere"
+
+
+class WatchHubFigures:
+    """What a server says of its watches."""
+
+    watch_count = 3
+    snapshot_count = 1
 
 
 def scraped(registry: CollectorRegistry) -> list[Metric]:

@@ -20,7 +20,7 @@ from placement.core.watched import (
     WatchedPlacement,
 )
 from placement.runtime.view import ServingState, View
-from placement.runtime.watch import WatchHub, WatchLimitError
+from placement.runtime.watch import SnapshotLimitError, WatchHub, WatchLimitError
 from placement.runtime.watcher import (
     Batch,
     Watcher,
@@ -359,6 +359,57 @@ async def test_hub_has_a_limit_and_gives_places_back() -> None:
     for watch in (watches[1], again):
         await watch.aclose()
     assert hub.open_count == 0
+
+
+async def test_newcomer_who_finds_no_room_for_a_snapshot_comes_again() -> None:
+    """One is told at a time; who reads nothing for a while holds up no others."""
+    settings = WatchSettings(
+        snapshot_count_max=1, snapshot_still_s=0.2, batch_item_count=1
+    )
+    stand = Stand()
+    for name in "abcdefgh":
+        fold_in(stand.view.state, pushed(name, IAD))
+    stand.view.advanced()
+    hub = WatchHub(stand.view, settings)
+    first, second = hub.watch(ALL), hub.watch(ALL)
+    await anext(first)
+    assert hub.snapshot_count == 1
+
+    with pytest.raises(SnapshotLimitError) as raised:
+        await anext(second)
+    assert raised.value.retry_delay_ms is not None
+    assert raised.value.retry_delay_ms >= 200
+    await asyncio.sleep(0.3)
+    third, listener = hub.watch(ALL), Listener()
+    await hear(third, listener, 8)
+
+    assert len(listener.placements) == 8
+    for watch in (first, third):
+        await watch.aclose()
+    assert hub.open_count == hub.snapshot_count == 0
+
+
+async def test_watcher_waits_for_room_when_its_log_was_replaced() -> None:
+    """It was told something already, so it is not sent away: it is told later."""
+    settings = WatchSettings(snapshot_count_max=1, batch_item_count=1)
+    stand, listener = Stand(), Listener()
+    for name in "abcdefgh":
+        fold_in(stand.view.state, pushed(name, IAD))
+    stand.view.advanced()
+    watcher = stand.watcher(settings=settings)
+    while not listener.bookmarks:
+        listener.hear(watcher.step())
+    stand.view.replace(stand.view.state, "e.9~1", restored=False)
+
+    watcher.may_begin = False
+    listener.hear(watcher.step())
+    assert watcher.held_back
+    assert watcher.begun
+    watcher.may_begin = True
+    listener.hear(watcher.step())
+
+    assert watcher.in_snapshot
+    assert not watcher.held_back
 
 
 async def test_hub_that_stops_ends_every_watch() -> None:

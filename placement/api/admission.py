@@ -1,0 +1,206 @@
+"""Which calls are let in: none that is too late, nor more than there is time for.
+
+In this order a call is refused: its deadline has passed; its caller asks more than its
+share; the service is overloaded. What is sent away first is what can wait: previews,
+reports, orders of copies; then questions. Health, reflection and operators' calls are
+always let in.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import grpc
+
+from placement.api.clients import Buckets, Who, caller_of, tenant_of
+from placement.api.contents import NewContents
+from placement.core.errors import PlacementError
+from placement.runtime.limits import LimitSettings
+from placement.runtime.pressure import Pressure
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+BEGIN_SECONDS: Final = 0.001
+"""With less of its time left a call is not begun: nobody would read the answer."""
+
+
+class Rank(IntEnum):
+    """In which order calls are let in when not all can be."""
+
+    ALWAYS = 0
+    QUESTION = 1
+    DECISION = 2
+
+
+class Kind(NamedTuple):
+    """What a method is, to whoever lets calls in."""
+
+    rank: Rank
+    weight: int = 1
+    """What a call costs, in questions for one content's sources."""
+    watches: bool = False
+    """Whether it goes on for as long as somebody listens."""
+
+
+_PLACEMENT: Final = "/placement.v1.PlacementService/"
+_REPLICATION: Final = "/placement.v1.ReplicationService/"
+PUBLISH: Final = "/placement.v1.EventService/PublishEvents"
+_QUESTION: Final = Kind(Rank.QUESTION)
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        _PLACEMENT + "RankSources": _QUESTION,
+        _PLACEMENT + "ResolveReference": _QUESTION,
+        _PLACEMENT + "GetPlacement": _QUESTION,
+        _PLACEMENT + "RankPushTargets": Kind(Rank.QUESTION, 2),
+        _PLACEMENT + "PlanPull": Kind(Rank.QUESTION, 5),
+        _PLACEMENT + "EstimateStarts": Kind(Rank.QUESTION, 10),
+        _PLACEMENT + "BatchRankSources": Kind(Rank.QUESTION, 20),
+        _PLACEMENT + "BatchRankSourcesPacked": Kind(Rank.QUESTION, 10),
+        _PLACEMENT + "WatchPlacements": Kind(Rank.QUESTION, 20, watches=True),
+        _PLACEMENT + "GetServiceInfo": Kind(Rank.ALWAYS),
+        _PLACEMENT + "ListReplicas": Kind(Rank.DECISION, 20),
+        _PLACEMENT + "ListRoutes": Kind(Rank.DECISION, 20),
+        _PLACEMENT + "ExplainAnswer": Kind(Rank.DECISION, 5),
+        _REPLICATION + "WatchReplication": Kind(Rank.QUESTION, 5, watches=True),
+        _REPLICATION + "WatchReplications": Kind(Rank.QUESTION, 20, watches=True),
+        _REPLICATION + "RequestReplication": Kind(Rank.DECISION, 5),
+        _REPLICATION + "CancelReplication": Kind(Rank.DECISION, 5),
+        _REPLICATION + "PreviewReplications": Kind(Rank.DECISION, 100),
+        _REPLICATION + "ListReplications": Kind(Rank.DECISION, 20),
+        _REPLICATION + "GetReplication": Kind(Rank.DECISION),
+        _REPLICATION + "ExplainStart": Kind(Rank.DECISION, 5),
+        "/placement.v1.ReportService/GetReport": Kind(Rank.DECISION, 100),
+        PUBLISH: Kind(Rank.QUESTION, 5),
+    }
+)
+"""Every method that is not let in always, and at no cost, as operators' are."""
+_ALWAYS: Final = Kind(Rank.ALWAYS, 0)
+_KINDS: Final = dict(KINDS)  # found in half of the time
+_WATCHES: Final = frozenset(name for name, kind in KINDS.items() if kind.watches)
+
+
+class DeadlinePassedError(PlacementError):
+    """The call came to its turn when its deadline had passed."""
+
+    reason = "DEADLINE_PASSED"
+
+    def __init__(self) -> None:
+        """Say that nothing was begun."""
+        super().__init__("the call's deadline has passed: nothing of it was begun")
+
+
+class OverloadedError(PlacementError):
+    """More calls come than the service can answer in time."""
+
+    reason = "OVERLOADED"
+
+    def __init__(self, waited_ns: int, retry_delay_ms: int) -> None:
+        """Say for how long calls wait, and when to come again."""
+        super().__init__(f"calls wait for {waited_ns / 1e6:.0f} ms: come again later")
+        self.retry_delay_ms = retry_delay_ms
+
+
+class CallerLimitError(PlacementError):
+    """A caller asks more than its share."""
+
+    reason = "CALLER_LIMIT"
+
+    def __init__(self, limit: str, retry_delay_ms: int) -> None:
+        """Name the *limit*, and keep when there is room again."""
+        super().__init__(f"the limit {limit} is reached", limit=limit)
+        self.retry_delay_ms = retry_delay_ms
+
+
+class Admission:
+    """The guard that every call of ours passes first."""
+
+    def __init__(  # noqa: PLR0913 - what it goes by
+        self,
+        pressure: Pressure,
+        settings: LimitSettings,
+        clock_ns: Callable[[], int],
+        *,
+        who: Who = caller_of,
+        tenant: Who = tenant_of,
+        contents: NewContents | None = None,
+    ) -> None:
+        """Let in by *pressure* and *settings*; *who* tells callers apart.
+
+        *contents* knows who publishes too much that is new.
+        """
+        self._pressure = pressure
+        self._settings = settings
+        self._who = who
+        self._contents = contents
+        self._watches: Counter[str] = Counter()
+        self._buckets: list[tuple[str, Who, Buckets]] = []
+        shares = (
+            ("caller", who, settings.caller_weight_per_second),
+            ("tenant", tenant, settings.tenant_weight_per_second),
+        )
+        for name, tell, per_second in shares:
+            if per_second:
+                self._buckets.append((name, tell, Buckets(per_second, clock_ns)))
+
+    @property
+    def watching_callers(self) -> int:
+        """Return how many callers watch anything."""
+        return len(self._watches)
+
+    def enter(self, method: str, context: Context) -> None:
+        """Let a call in.
+
+        Raises DeadlinePassedError, CallerLimitError, ContentLimitError and
+        OverloadedError.
+        """
+        pressure = self._pressure
+        pressure.entered += 1
+        if too_late(context.time_remaining()):
+            pressure.refused["deadline"] += 1
+            raise DeadlinePassedError
+        kind = _KINDS.get(method, _ALWAYS)
+        if kind.rank is Rank.ALWAYS:
+            return
+        for name, who, buckets in self._buckets:
+            self._take(name, buckets, who(context), kind.weight)
+        if method == PUBLISH and self._contents is not None:
+            self._contents.hear(self._who(context))
+        if pressure.delay_ns:
+            self._shed(kind.rank)
+        if kind.watches:
+            self._sit_down(self._who(context))
+
+    def leave(self, method: str, context: Context) -> None:
+        """Hear that a call which was let in has ended."""
+        if method in _WATCHES:
+            caller = self._who(context)
+            self._watches[caller] -= 1
+            if not self._watches[caller]:
+                del self._watches[caller]
+
+    def _take(self, name: str, buckets: Buckets, who: str, weight: int) -> None:
+        delay_ms = buckets.take(who, weight) if who else 0
+        if delay_ms:
+            self._pressure.refused[name] += 1
+            raise CallerLimitError(f"{name}_weight_per_second", delay_ms)
+
+    def _shed(self, rank: Rank) -> None:
+        pressure = self._pressure
+        first = rank is Rank.DECISION and pressure.pressed
+        if first or pressure.sheds():
+            pressure.refused["overloaded"] += 1
+            raise OverloadedError(pressure.delay_ns, pressure.retry_delay_ms())
+
+    def _sit_down(self, caller: str) -> None:
+        limit = self._settings.caller_watches
+        if limit and caller and self._watches[caller] >= limit:
+            self._pressure.refused["watches"] += 1
+            raise CallerLimitError("caller_watches", self._pressure.retry_delay_ms())
+        self._watches[caller] += 1
+
+
+def too_late(remaining_s: float | None) -> bool:
+    """Say whether a call has no time left to be answered; None: it has no deadline."""
+    return remaining_s is not None and remaining_s < BEGIN_SECONDS

@@ -1,0 +1,88 @@
+"""A herd of watchers in a process of its own, each on a connection of its own.
+
+``python -m tests.watch_herd TARGET COUNT`` watches with our client, and prints a line
+of JSON when all of them are there, and when the first of them has lost its connection:
+how many snapshots they were told by then, and the seconds that it took. It ends when
+its input does.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from contextlib import aclosing
+from typing import Any, Final
+
+import grpc
+
+from placement.client.calls import OPTIONS
+from placement.client.watching import kept_up
+from placement.v1 import placement_service_pb2 as pb
+from placement.v1.placement_service_pb2_grpc import PlacementServiceStub
+
+ALONE: Final = (("grpc.use_local_subchannel_pool", 1),)
+PATIENCE_SECONDS: Final = 120.0
+
+
+class Herd:
+    """How many are there, and how often they were told a snapshot."""
+
+    def __init__(self, target: str, count: int) -> None:
+        """Watch *target* with so many."""
+        self.target = target
+        self.count = count
+        self.there: set[int] = set()
+        self.snapshots = 0
+        self.began_s = time.monotonic()
+
+    async def watch(self, number: int) -> None:
+        """Watch for ever, as the client's replica does: it goes on with its token."""
+        channel = grpc.aio.insecure_channel(self.target, (*OPTIONS, *ALONE))
+        request = pb.WatchPlacementsRequest(packed=True)
+        method: Any = PlacementServiceStub(channel).WatchPlacements
+        while True:
+            async with aclosing(kept_up(method, request, PATIENCE_SECONDS)) as told:
+                async for response in told:
+                    if response is None:
+                        self.lost(number)
+                        continue
+                    for item in response.items:
+                        self.hear(number, request, item)
+
+    def lost(self, number: int) -> None:
+        """Note that one has lost its connection."""
+        if len(self.there) == self.count:
+            self.began_s = time.monotonic()
+            self.say("lost")
+        self.there.discard(number)
+
+    def hear(self, number: int, request: pb.WatchPlacementsRequest, item: Any) -> None:  # noqa: ANN401 - a watch's item
+        """Note what one was told."""
+        if item.HasField("snapshot_began"):
+            self.snapshots += 1
+        if item.HasField("bookmark"):
+            request.resume_token = item.bookmark.resume_token
+            before = len(self.there)
+            self.there.add(number)
+            if before < len(self.there) == self.count:
+                self.say("there")
+
+    def say(self, what: str) -> None:
+        """Print how it stands."""
+        seconds = time.monotonic() - self.began_s
+        line = {"what": what, "snapshots": self.snapshots, "seconds": seconds}
+        print(json.dumps(line), flush=True)  # noqa: T201 - that is how it is told
+
+
+async def run(target: str, count: int) -> None:
+    """Watch until there is no more input."""
+    herd = Herd(target, count)
+    tasks = [asyncio.create_task(herd.watch(number)) for number in range(count)]
+    await asyncio.to_thread(sys.stdin.read)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+if __name__ == "__main__":
+    asyncio.run(run(sys.argv[1], int(sys.argv[2])))

@@ -119,12 +119,14 @@ class LogStatus:
     """What log this is and how far it reaches.
 
     *epoch* changes when the log is deleted and made anew. An empty log has
-    ``first_sequence == last_sequence + 1``.
+    ``first_sequence == last_sequence + 1``. All of it was so *unconfirmed_ns* before
+    somebody was asked: what a majority of copies stored since may be missing.
     """
 
     epoch: str
     first_sequence: int
     last_sequence: int
+    unconfirmed_ns: int = 0
 
 
 class EventLog(Protocol):

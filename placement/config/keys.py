@@ -114,6 +114,13 @@ class NatsConfig(Section):
         int, said("the most the stream may hold, bytes; 0: no limit", ge=0, le=2**62)
     ] = 0
 
+    @model_validator(mode="after")
+    def _clustered(self) -> "NatsConfig":
+        if self.replicas > 1 and not self.url:
+            remedy = "our own broker is one server: give nats.url too, or leave it 1"
+            raise InputError("nats.replicas", self.replicas, remedy)
+        return self
+
 
 class CheckpointConfig(Section):
     """How often the state is saved: after either, whichever comes first.

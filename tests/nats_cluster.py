@@ -40,6 +40,7 @@ class NatsCluster:
         ports = [free_port() for _ in range(SIZE)]
         nowhere = free_port()
         self.servers = []
+        directory.mkdir(exist_ok=True)
         for number, port in enumerate(ports):
             routes = ", ".join(
                 f'"nats://127.0.0.1:{through(number, other, there)}"'

@@ -89,7 +89,7 @@ class ClusterLoad:
 
     @property
     def target(self) -> str:
-        """All services, as one target of gRPC: the first that can be reached answers."""
+        """All services as one target of gRPC: the first that can be reached answers."""
         return "ipv4:" + ",".join(service.target for service in self.services)
 
     @property
@@ -155,7 +155,7 @@ class ClusterLoad:
                     self.acknowledged.append(name)
                 await asyncio.sleep(PUBLISH_PAUSE_SECONDS)
             async with asyncio.timeout(60):
-                while spool.figures.waiting_count:
+                while spool.figures.waiting_count:  # noqa: ASYNC110 - a spool tells nobody that it is empty
                     await asyncio.sleep(POLL_SECONDS)
         finally:
             sending.cancel()

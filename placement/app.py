@@ -25,6 +25,7 @@ from placement.adapters.broker.child import NatsChild, attach
 from placement.adapters.broker.ownership import own_broker_on
 from placement.adapters.data_directory import lock_data_directory
 from placement.adapters.jetstream.log import JetStreamLog
+from placement.adapters.jetstream.peers import NatsPeers
 from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.run_file import RunFile
 from placement.adapters.sqlite.generations import (
@@ -42,12 +43,14 @@ from placement.runtime.projector import Projector, ProjectorSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
 from placement.runtime.watchdog import watchdog
+from placement.runtime.witness import Witness
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
 
 GARBAGE_THRESHOLDS = (20_000, 20, 100)
 """What is new is looked at after so many objects, what is older after so many looks."""
+NAME_LENGTH_MAX = 255
 STOP_GRACE_SECONDS = 5.0
 """Calls that are under way when the service is told to stop may take so long."""
 
@@ -69,13 +72,15 @@ async def serve(config: Config) -> None:
         stack.callback(os.close, lock)
         if config.reuse_port and not config.nats.url:
             stack.enter_context(own_broker_on(config.listen))
-        log = JetStreamLog(await _broker(config, stack))
+        broker = await _broker(config, stack)
+        log = JetStreamLog(broker)
         stack.push_async_callback(log.close)
         generations = _generations(config)
         stack.push_async_callback(generations.close)
         records = RunFile(config.data_dir / "run-record")
         stack.callback(records.close)
         view = View(time.time_ns)
+        view.witness = _witness(config, broker, stack)
         registry = build_registry(view, generations.counts)
         store = MeasuredCheckpointStore(generations, registry)
         if config.metrics_listen:
@@ -93,7 +98,7 @@ async def serve(config: Config) -> None:
         blocked = partial(projector.note_blocked, "the event loop stood still")
         stack.enter_context(watchdog(config.watchdog_seconds, blocked))
         log_events.info("service_started", port=port, data_dir=str(config.data_dir))
-        await _run(projector, planner)
+        await _run(projector, planner, view.witness)
         log_events.info("service_stopping", sequence=view.state.sequence)
 
 
@@ -210,6 +215,18 @@ def _planner(config: Config, view: View, publisher: Publisher) -> Planner | None
     return Planner(view, topology, publisher, time.time_ns, settings)
 
 
+def _witness(
+    config: Config, broker: JetStreamSettings, stack: AsyncExitStack
+) -> Witness | None:
+    """Return what compares this service's state with others', if that is wanted."""
+    if not config.compare_interval_seconds:
+        return None
+    peers = NatsPeers(broker)
+    stack.push_async_callback(peers.close)
+    service = f"{platform.node()}/{config.listen}/{os.getpid()}"[:NAME_LENGTH_MAX]
+    return Witness(service, peers, time.time_ns, config.compare_interval_seconds)
+
+
 def _server(config: Config, view: View, publisher: Publisher) -> PlacementServer:
     host, port = split_address(config.listen)
     topology = load_topology(config)
@@ -228,21 +245,27 @@ def _server(config: Config, view: View, publisher: Publisher) -> PlacementServer
     return build_server(settings, view, topology, publisher, time.time_ns)
 
 
-async def _run(projector: Projector, planner: Planner | None) -> None:
-    """Fold, and decide, until a signal says stop; then save what is folded."""
+async def _run(
+    projector: Projector, planner: Planner | None, witness: Witness | None
+) -> None:
+    """Fold, decide and compare, until a signal says stop; then save what is folded."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     folding = asyncio.create_task(projector.run())
-    planning = None if planner is None else asyncio.create_task(planner.run())
+    beside = {
+        asyncio.create_task(part.run())
+        for part in (planner, witness)
+        if part is not None
+    }
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({folding, stopping}, return_when="FIRST_COMPLETED")
         if folding.done():
             await folding  # raises why it cannot go on
     finally:
-        tasks = {task for task in (folding, planning, stopping) if task is not None}
+        tasks = {folding, stopping, *beside}
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)

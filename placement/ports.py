@@ -1,6 +1,6 @@
 """The promises that the runtime relies on: a log, a checkpoint, and notes of a run."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -275,3 +275,13 @@ class RunRecords(Protocol):
 
     def keep(self, record: RunRecord) -> None:
         """Keep *record* whatever happens; raises CheckpointUnwritableError."""
+
+
+class Peers(Protocol):
+    """Other services over the same log, which may be there and hear, or not."""
+
+    async def tell(self, body: bytes) -> None:
+        """Send *body* to whoever listens now; raises LogUnavailableError."""
+
+    async def listen(self, received: Callable[[bytes], Awaitable[None]]) -> None:
+        """Give each body to *received* until cancelled; raises LogUnavailableError."""

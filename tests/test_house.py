@@ -88,7 +88,7 @@ def test_port_stays_small() -> None:
         )
     }
 
-    assert set(ports) == {"EventLog", "CheckpointStore", "RunRecords", "Spool"}
+    assert set(ports) == {*"EventLog CheckpointStore Peers RunRecords Spool".split()}
     for methods in ports.values():
         asked = [each for each in methods if not each.decorator_list]
         assert len(asked) <= PORT_METHODS_MAX, "a property is no method"

@@ -102,7 +102,7 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
         """Return what this service is, what it can do and how far it is."""
         del context  # there is nothing to wait for
         view, topology = self._reader.view, self._reader.topology
-        basis = view.basis()
+        basis, witness = view.basis(), view.witness
         facts = ServiceFacts(
             version=__version__,
             fold_version=FOLD_VERSION,
@@ -113,6 +113,8 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
                 for code in topology.regions
             },
             fingerprint=fingerprint(view.state) if request.include_fingerprint else "",
+            service_name=witness.service if witness else "",
+            divergence=witness.divergence if witness else None,
         )
         return encode_service_info(facts, topology, basis)
 

@@ -218,6 +218,14 @@ class Config(Section):
         int,
         said("milliseconds for a call that sets none, 1 to 60,000", ge=1, le=60_000),
     ] = 250
+    compare_interval_seconds: Annotated[
+        float,
+        said(
+            "seconds between comparisons with other services, 0 to 3600; 0: none",
+            ge=0,
+            le=3600,
+        ),
+    ] = 30.0
     accept_partial_log: Annotated[
         bool, said("true or false: whether to fold a log whose beginning is gone")
     ] = False

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -42,6 +42,30 @@ CAPABILITIES: Final = tuple(
 """Every RPC of the contract, such as ``PlacementService.RankSources``."""
 
 
+class Differing(Protocol):
+    """A comparison with another service that differed, as the runtime notes it."""
+
+    @property
+    def sequence(self) -> int:
+        """The last message folded by both."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of this service's share."""
+
+    @property
+    def other_service(self) -> str:
+        """Who differs."""
+
+    @property
+    def other_fingerprint(self) -> str:
+        """Of its share."""
+
+    @property
+    def verdict(self) -> int:
+        """A DivergenceVerdict."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """What the service knows of itself."""
@@ -54,6 +78,8 @@ class ServiceFacts:
     """By the fold's own names: folded, duplicate, set_aside, late."""
     region_states: Mapping[Region, RegionState]
     fingerprint: str
+    service_name: str = ""
+    divergence: Differing | None = None
 
 
 def encode_service_info(
@@ -62,6 +88,8 @@ def encode_service_info(
     """Return what this service is, what it accepts and how far it is."""
     counts = {f"{name}_count": count for name, count in facts.counts.items()}
     return pb.GetServiceInfoResponse(
+        service_name=facts.service_name,
+        divergence=_divergence(facts.divergence),
         version=facts.version,
         fold_version=facts.fold_version,
         pending_message_count=facts.pending_message_count,
@@ -79,6 +107,19 @@ def encode_service_info(
             pb.RegionAlias(name=name, regions=topology.aliases[name])
             for name in sorted(topology.aliases)
         ],
+    )
+
+
+def _divergence(found: Differing | None) -> pb.StateDivergence | None:
+    if found is None:
+        return None
+    verdict = cast("pb.DivergenceVerdict.ValueType", int(found.verdict))
+    return pb.StateDivergence(
+        sequence=found.sequence,
+        fingerprint=found.fingerprint,
+        other_service=found.other_service,
+        other_fingerprint=found.other_fingerprint,
+        verdict=verdict,
     )
 
 

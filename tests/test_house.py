@@ -88,7 +88,9 @@ def test_port_stays_small() -> None:
         )
     }
 
-    assert set(ports) == {*"EventLog CheckpointStore Peers RunRecords Spool".split()}
+    assert set(ports) == {
+        *("EventLog", "CheckpointStore", "Peers", "RunRecords", "Spool")
+    }
     for methods in ports.values():
         asked = [each for each in methods if not each.decorator_list]
         assert len(asked) <= PORT_METHODS_MAX, "a property is no method"

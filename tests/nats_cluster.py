@@ -34,9 +34,14 @@ class NatsCluster:
     """The servers ``n0`` to ``n2``, any of which may be away."""
 
     def __init__(
-        self, binary: Path, directory: Path, through: Through = directly
+        self,
+        binary: Path,
+        directory: Path,
+        through: Through = directly,
+        release: str = "newest",
     ) -> None:
         """Do not run yet; each server dials the others *through* what that says."""
+        self.release = release
         ports = [free_port() for _ in range(SIZE)]
         nowhere = free_port()
         self.servers = []

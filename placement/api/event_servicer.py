@@ -29,4 +29,5 @@ class EventServicer(EventServiceServicer):
             await pace.step()
         events = [item for item in decoded if isinstance(item, Event)]
         published = await self._publisher.publish(events)
-        return encode_published(request, decoded, published.outcomes, published.token)
+        results = zip(published.outcomes, published.tokens, strict=True)
+        return encode_published(request, decoded, results, published.token)

@@ -142,25 +142,25 @@ def _region(topology: Topology, code: Region, state: RegionState) -> pb.RegionIn
 def encode_published(
     request: event_pb.PublishEventsRequest,
     decoded: Sequence[Event | InputError],
-    outcomes: Iterable[int],
+    results: Iterable[tuple[int, str]],
     token: str,
 ) -> event_pb.PublishEventsResponse:
-    """Return what became of each event; *outcomes* are those of the valid ones."""
-    left = iter(outcomes)
+    """Return what became of each event: of the valid ones the outcome and a token."""
+    left = iter(results)
     return event_pb.PublishEventsResponse(
         results=[
             _rejected(proto.event_id, item)
             if isinstance(item, InputError)
-            else _result(proto.event_id, next(left))
+            else _result(proto.event_id, *next(left))
             for proto, item in zip(request.events, decoded, strict=True)
         ],
         token=token,
     )
 
 
-def _result(event_id: str, outcome: int) -> event_pb.PublishResult:
+def _result(event_id: str, outcome: int, token: str) -> event_pb.PublishResult:
     code = cast("event_pb.PublishOutcome.ValueType", int(outcome))
-    return event_pb.PublishResult(event_id=event_id, outcome=code)
+    return event_pb.PublishResult(event_id=event_id, outcome=code, token=token)
 
 
 def _rejected(event_id: str, error: InputError) -> event_pb.PublishResult:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from placement.client import PlacementCallError, PlacementClient
+from placement.client import Outbox, PlacementCallError, PlacementClient
+from placement.v1 import events_pb2
 from tests.e2e.test_agent import post_until_taken
+from tests.e2e.test_broker_kills import push
 from tests.e2e.test_store_rollback import LIVE, store
 from tests.figures import tell
 from tests.nats_server import NatsServer, newest_server
@@ -120,3 +122,51 @@ async def test_what_the_broker_lost_is_stored_once_more(
         missing_in_the_end=len(lost),
         healed_s=healed_s,
     )
+
+
+def pushes(first: int, count: int) -> list[events_pb2.Event]:
+    """Return pushes in two regions, so that one call stores several messages."""
+    found = [push(f"o{number}") for number in range(first, first + count)]
+    for event in found[::2]:
+        event.region = "ams"
+    return found
+
+
+async def test_outbox_publishes_again_what_the_log_lost(
+    server: NatsServer, service: RealService
+) -> None:
+    """Several messages a call, and others stored where they were: none is missing."""
+    async with PlacementClient(service.target, timeout_s=10) as client:
+        outbox = Outbox(client)
+        await outbox.publish(pushes(0, KEPT))
+        server.stop()
+        server.keep_store()
+        await asyncio.to_thread(server.start)
+        for number in range(LOST):
+            while True:
+                try:
+                    await outbox.publish(pushes(KEPT + 4 * number, 4))
+                    break
+                except PlacementCallError:
+                    await asyncio.sleep(POLL_SECONDS)
+        whole = await outbox.reconcile()
+        server.kill()
+        server.put_store_back()
+        await asyncio.to_thread(server.start)
+        await store(server, "grown", 3 * LOST)
+
+        async with asyncio.timeout(HEALED_SECONDS_MAX):
+            while "rebuild_ended" not in service.output():  # noqa: ASYNC110 - another process
+                await asyncio.sleep(POLL_SECONDS)
+        known = (await client.get_service_info()).counts.folded_count
+        again = await outbox.reconcile()
+        settled = await outbox.reconcile()
+        info = await client.get_service_info()
+
+    tell("outbox", events=len(outbox), lost=4 * LOST, published_again=again)
+    assert whole == 0
+    assert known == KEPT + 3 * LOST, "the log lost them, and the service says so"
+    assert again == 4 * LOST
+    assert settled == 0
+    assert info.counts.folded_count == KEPT + 4 * LOST + 3 * LOST
+    assert len(outbox) == KEPT + 4 * LOST

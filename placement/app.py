@@ -7,29 +7,24 @@ import platform
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
-    asynccontextmanager,
 )
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from placement import faults
-from placement.adapters.broker.child import NatsChild, attach
 from placement.adapters.broker.ownership import own_broker_on
 from placement.adapters.data_directory import lock_data_directory
 from placement.adapters.jetstream.log import JetStreamLog
+from placement.adapters.jetstream.peers import NatsPeers
 from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.run_file import RunFile
 from placement.adapters.sqlite.generations import (
     CheckpointGenerations,
-    GenerationSettings,
 )
 from placement.adapters.sqlite.sharing import CheckpointCopies
 from placement.adapters.sqlite.staging import CheckpointStaging
@@ -39,15 +34,14 @@ from placement.api.server import (
     build_server,
     new_pressure,
 )
-from placement.bench.settings import BrokerAddress
 from placement.client import ClientTls
 from placement.client.peers import GrpcPeer
 from placement.config import Config, load_prices, load_topology, split_address
 from placement.config.limits import limit_settings, watch_settings
+from placement.core.topology import Topology
 from placement.event_loop import loop_factory
-from placement.nats_authority.names import Role, role_inbox
-from placement.nats_settings import nats_settings
-from placement.ports import CheckpointStore, EventLog, LogUnavailableError
+from placement.nats_authority.names import Role
+from placement.ports import EventLog
 from placement.runtime.bootstrap import Bootstrap, BootstrapSettings
 from placement.runtime.exchange import Exchange
 from placement.runtime.limits import LimitSettings
@@ -58,6 +52,8 @@ from placement.runtime.publisher import Publisher
 from placement.runtime.sharing import Sharing, SharingSettings
 from placement.runtime.view import View
 from placement.runtime.watchdog import watchdog
+from placement.runtime.witness import Witness
+from placement.stores import checkpoint_path, open_broker, open_generations
 from placement.telemetry.admission import register_admission
 from placement.telemetry.authority import AuthorityFigures, register_authority
 from placement.telemetry.bootstrapping import register_bootstrapping
@@ -69,6 +65,7 @@ from placement.telemetry.refusals import register_refusals
 
 GARBAGE_THRESHOLDS = (20_000, 20, 100)
 """What is new is looked at after so many objects, what is older after so many looks."""
+NAME_LENGTH_MAX = 255
 STOP_GRACE_SECONDS = 5.0
 """Calls that are under way when the service is told to stop may take so long."""
 
@@ -90,13 +87,15 @@ async def serve(config: Config) -> None:
         stack.callback(os.close, lock)
         if config.reuse_port and not config.nats.url:
             stack.enter_context(own_broker_on(config.listen))
-        log = JetStreamLog(await _broker(config, stack, Role.SERVICE))
+        broker = await open_broker(config, stack, Role.SERVICE)
+        log = JetStreamLog(broker)
         stack.push_async_callback(log.close)
-        generations = _generations(config)
+        generations = open_generations(config)
         stack.push_async_callback(generations.close)
         records = RunFile(config.data_dir / "run-record")
         stack.callback(records.close)
         view = View(time.time_ns)
+        view.witness = _witness(config, broker, stack)
         registry = build_registry(view, generations.counts)
         store = MeasuredCheckpointStore(generations, registry)
         if config.metrics_listen:
@@ -105,16 +104,12 @@ async def serve(config: Config) -> None:
         projector = Projector(log, store, view, time.time_ns, settings, records)
         publisher = Publisher(log, view)
         exchange = await _exchange(config, (projector, log, generations), stack)
-        register_bootstrapping(registry, exchange)
         limits = limit_settings(config.limits)
         pressure = new_pressure(limits.pressure)
         server = _server(config, view, publisher, (limits, pressure, exchange))
         planner = _planner(config, view, publisher, pressure)
-        register_planning(registry, view, load_topology(config), planner)
-        register_admission(registry, pressure, server)
-        register_inventories(registry, view, load_topology(config))
-        register_authority(registry, _authority_figures(server))
-        register_refusals(registry, view, load_topology(config))
+        _register_server(registry, server, pressure, exchange)
+        _register_by_region(registry, view, load_topology(config), planner)
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()
@@ -122,8 +117,39 @@ async def serve(config: Config) -> None:
         blocked = partial(projector.note_blocked, "the event loop stood still")
         stack.enter_context(watchdog(config.watchdog_seconds, blocked))
         log_events.info("service_started", port=port, data_dir=str(config.data_dir))
-        await _run(projector, planner)
+        await _run(projector, planner, view.witness)
         log_events.info("service_stopping", sequence=view.state.sequence)
+
+
+def _register_by_region(
+    registry: CollectorRegistry,
+    view: View,
+    topology: Topology,
+    planner: Planner | None,
+) -> None:
+    """Measure what is told of each region of *topology*."""
+    register_planning(registry, view, topology, planner)
+    register_inventories(registry, view, topology)
+    register_refusals(registry, view, topology)
+
+
+def _register_server(
+    registry: CollectorRegistry,
+    server: PlacementServer,
+    pressure: Pressure,
+    exchange: Exchange,
+) -> None:
+    """Measure who is let in, who is not, and who gives or takes a checkpoint."""
+    register_bootstrapping(registry, exchange)
+    register_admission(registry, pressure, server)
+    denials = server.denials
+    figures = AuthorityFigures(
+        denials.by_role,
+        denials.cross_region,
+        server.certificate_expiry,
+        server.certificate_reloads,
+    )
+    register_authority(registry, figures)
 
 
 def _leave_alone_what_is_loaded() -> None:
@@ -134,79 +160,6 @@ def _leave_alone_what_is_loaded() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-
-
-@asynccontextmanager
-async def open_log(config: Config, *, may_start: bool) -> AsyncIterator[EventLog]:
-    """Give the log that the configuration names, for reading beside a service.
-
-    Attaches to a running service's own broker; when none runs and *may_start*, starts
-    one on the data directory for as long as the log is open. Raises
-    LogUnavailableError when there is none.
-    """
-    async with AsyncExitStack() as stack:
-        settings = attach(config.data_dir) if not config.nats.url else None
-        if settings is None and not config.nats.url and not may_start:
-            message = (
-                f"no service runs on data directory {config.data_dir}: start it, or "
-                "name the right one with data_dir or nats.url"
-            )
-            raise LogUnavailableError(message)
-        log = JetStreamLog(settings or await _broker(config, stack, Role.ANALYST))
-        stack.push_async_callback(log.close)
-        yield log
-
-
-@asynccontextmanager
-async def open_scratch(
-    directory: Path, *, synced: bool = True
-) -> AsyncIterator[tuple[EventLog, CheckpointStore]]:
-    """Give an empty log, over a broker of its own, and a checkpoint in *directory*.
-
-    What is *synced* is on the disk before the log says that it is stored.
-    """
-    async with AsyncExitStack() as stack:
-        child = await NatsChild.start(directory, synced=synced)
-        stack.push_async_callback(child.stop)
-        log = JetStreamLog(child.settings)
-        stack.push_async_callback(log.close)
-        store = scratch_store(directory)
-        stack.push_async_callback(store.close)
-        yield log, store
-
-
-def scratch_store(directory: Path) -> CheckpointStore:
-    """Return the checkpoint in *directory*, as a service would keep it there."""
-    return _generations(Config(data_dir=directory))
-
-
-def broker_address(directory: Path) -> BrokerAddress:
-    """Return where the broker of the log in *directory* listens; it must be open."""
-    settings = attach(directory)
-    assert settings is not None, "its log is open"
-    [server] = settings.servers
-    user, password = settings.user or "", settings.password or ""
-    return BrokerAddress(server, user, password, settings.stream)
-
-
-async def _broker(
-    config: Config, stack: AsyncExitStack, role: Role
-) -> JetStreamSettings:
-    """Return how to reach the log; starts a broker of our own if none is named."""
-    nats = config.nats
-    if nats.url:
-        return nats_settings(nats, role_inbox(role))
-    child = await NatsChild.start(config.data_dir, nats.port or -1)
-    stack.push_async_callback(child.stop)
-    return replace(child.settings, max_bytes=nats.max_bytes or None)
-
-
-def _generations(config: Config) -> CheckpointGenerations:
-    settings = GenerationSettings(
-        copies=config.checkpoint.generation_count - 1,
-        interval_seconds=config.checkpoint.generation_interval_seconds,
-    )
-    return CheckpointGenerations(checkpoint_path(config), settings)
 
 
 def _pages(
@@ -250,6 +203,18 @@ def _planner(
     )
 
 
+def _witness(
+    config: Config, broker: JetStreamSettings, stack: AsyncExitStack
+) -> Witness | None:
+    """Return what compares this service's state with others', if that is wanted."""
+    if not config.compare_interval_seconds:
+        return None
+    peers = NatsPeers(broker)
+    stack.push_async_callback(peers.close)
+    service = f"{platform.node()}/{config.listen}/{os.getpid()}"[:NAME_LENGTH_MAX]
+    return Witness(service, peers, time.time_ns, config.compare_interval_seconds)
+
+
 async def _exchange(
     config: Config,
     parts: tuple[Projector, EventLog, CheckpointGenerations],
@@ -272,11 +237,6 @@ async def _exchange(
     taking = BootstrapSettings(keys.behind_messages, keys.seconds_max, keys.bytes_max)
     projector.bootstrap = Bootstrap(peers, staging, log, taking)
     return Exchange(sharing, projector.bootstrap)
-
-
-def checkpoint_path(config: Config) -> Path:
-    """Return where the checkpoint is."""
-    return config.data_dir / "checkpoint.sqlite"
 
 
 def _server(
@@ -311,31 +271,27 @@ def _server(
     )
 
 
-def _authority_figures(server: PlacementServer) -> AuthorityFigures:
-    denials = server.denials
-    return AuthorityFigures(
-        denials.by_role,
-        denials.cross_region,
-        server.certificate_expiry,
-        server.certificate_reloads,
-    )
-
-
-async def _run(projector: Projector, planner: Planner | None) -> None:
-    """Fold, and decide, until a signal says stop; then save what is folded."""
+async def _run(
+    projector: Projector, planner: Planner | None, witness: Witness | None
+) -> None:
+    """Fold, decide and compare, until a signal says stop; then save what is folded."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     folding = asyncio.create_task(projector.run())
-    planning = None if planner is None else asyncio.create_task(planner.run())
+    beside = {
+        asyncio.create_task(part.run())
+        for part in (planner, witness)
+        if part is not None
+    }
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({folding, stopping}, return_when="FIRST_COMPLETED")
         if folding.done():
             await folding  # raises why it cannot go on
     finally:
-        tasks = {task for task in (folding, planning, stopping) if task is not None}
+        tasks = {folding, stopping, *beside}
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Final
 
 STALL_SECONDS: Final = 3_600.0
-ACTIONS: Final = ("kill", "raise", "stall", "stop")
+ACTIONS: Final = ("err", "kill", "raise", "stall", "stop")
 
 
 class FaultPoint(StrEnum):
@@ -27,7 +27,10 @@ class FaultPoint(StrEnum):
     AFTER_DECODE = "after_decode"
     """A message is decoded; nothing of it is folded."""
     AFTER_FOLD_BEFORE_ADVANCE = "after_fold_before_advance"
-    """Messages are folded; no answer has seen it, and nobody who waits was told."""
+    """Messages are folded; no answer has seen it, and nobody who waits was told.
+
+    It can err: the state is then not what the messages say.
+    """
     BEFORE_SAVE = "before_save"
     """What changed is packed; nothing is written."""
     AFTER_SAVE = "after_save"
@@ -80,7 +83,8 @@ class FaultPoint(StrEnum):
     """It is in the log; the spool does not know."""
 
 
-Action = Callable[[FaultPoint], None]
+Action = Callable[[FaultPoint], bool | None]
+"""Returns true where the program is to err, at a point that can."""
 
 
 class FaultError(Exception):
@@ -90,10 +94,12 @@ class FaultError(Exception):
 _armed: Action | None = None
 
 
-def reach(point: FaultPoint) -> None:
-    """Do what a test wants done at *point*; nothing at all in any other process."""
-    if _armed is not None:
-        _armed(point)
+def reach(point: FaultPoint) -> bool:
+    """Do what a test wants done at *point*; nothing at all in any other process.
+
+    Say whether the program is to err there, which few points can.
+    """
+    return _armed is not None and bool(_armed(point))
 
 
 def arm(action: Action | None) -> None:
@@ -135,8 +141,8 @@ class Plan:
                 raise ValueError(message)
             self._actions[FaultPoint(name), int(count or 1)] = action
 
-    def __call__(self, point: FaultPoint) -> None:
-        """Count *point*, and act if it is time."""
+    def __call__(self, point: FaultPoint) -> bool:
+        """Count *point*, and act if it is time; say whether to err."""
         self._reached[point] += 1
         match self._actions.get((point, self._reached[point])):
             case "kill":
@@ -145,8 +151,11 @@ class Plan:
                 time.sleep(STALL_SECONDS)
             case "stop":  # until somebody sends SIGCONT
                 os.kill(os.getpid(), signal.SIGSTOP)
+            case "err":
+                return True
             case "raise":
                 message = f"fault point {point}"
                 raise FaultError(message)
             case _:
                 pass
+        return False

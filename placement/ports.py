@@ -1,6 +1,6 @@
 """The promises that the runtime relies on: a log, a checkpoint, and notes of a run."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -119,12 +119,14 @@ class LogStatus:
     """What log this is and how far it reaches.
 
     *epoch* changes when the log is deleted and made anew. An empty log has
-    ``first_sequence == last_sequence + 1``.
+    ``first_sequence == last_sequence + 1``. All of it was so *unconfirmed_ns* before
+    somebody was asked: what a majority of copies stored since may be missing.
     """
 
     epoch: str
     first_sequence: int
     last_sequence: int
+    unconfirmed_ns: int = 0
 
 
 class EventLog(Protocol):
@@ -273,3 +275,13 @@ class RunRecords(Protocol):
 
     def keep(self, record: RunRecord) -> None:
         """Keep *record* whatever happens; raises CheckpointUnwritableError."""
+
+
+class Peers(Protocol):
+    """Other services over the same log, which may be there and hear, or not."""
+
+    async def tell(self, body: bytes) -> None:
+        """Send *body* to whoever listens now; raises LogUnavailableError."""
+
+    async def listen(self, received: Callable[[bytes], Awaitable[None]]) -> None:
+        """Give each body to *received* until cancelled; raises LogUnavailableError."""

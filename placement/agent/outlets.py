@@ -1,22 +1,25 @@
 """Where the agent's events go: straight into the log, or through the service."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, overload
 
 from placement.client import PlacementCallError, PlacementClient
 from placement.core.errors import InputError
 from placement.core.event import Event
-from placement.ports import EventLog, LogUnavailableError
+from placement.ports import EventLog, LogStatus, LogUnavailableError
 from placement.runtime.tokens import parse_token
 from placement.spooling import Position
 from placement.wire.events import encode_event, encoded_batches
 from placement.wire.json import plain
+from placement.wire.unread import message_id_of
 
 BATCH_EVENTS_MAX: Final = 512
 UNKNOWN: Final = (1 << 62) - 1
 """A sequence after all others: the service does not say where its log ends."""
+CONFIRM_SECONDS: Final = 1.0
 FAILURES_BORNE: Final = 3
 """After so many in a row the log is opened anew."""
 FIELD_FAULT: Final = "INVALID_ARGUMENT"
@@ -67,6 +70,8 @@ class LogOutlet:
         self._log = log
         self._another = another
         self._failures = 0
+        self._last: tuple[Position, str] | None = None
+        """The last message that we stored, and its id."""
 
     async def publish(self, events: Sequence[Event]) -> Delivered:
         """Store *events* one region's batch after the other."""
@@ -83,15 +88,37 @@ class LogOutlet:
                 ]
                 continue
             position = _later(position, Position(stored.epoch, stored.sequence))
+            if position.sequence == stored.sequence:
+                self._last = position, message_id
             if not stored.duplicate and not first_new:
                 first_new = stored.sequence
         return Delivered(position, first_new, tuple(rejected))
 
     async def end(self) -> Position | None:
-        """Return where the log ends."""
+        """Return where the log ends; its start, where it lost what we stored last.
+
+        A log that was rewound may have grown past that since. A cluster that elects a
+        leader may err for a moment: bad news is asked for twice.
+        """
         async with self._counted():
             status = await self._log.status()
+            if await self._lost(status):
+                await asyncio.sleep(CONFIRM_SECONDS)
+                status = await self._log.status()
+                if await self._lost(status):
+                    self._last = None
+                    return Position(status.epoch, 0)
         return Position(status.epoch, status.last_sequence)
+
+    async def _lost(self, status: LogStatus) -> bool:
+        """Say whether the same log has something else where our last message was."""
+        if self._last is None or self._last[0].epoch != status.epoch:
+            return False
+        position, message_id = self._last
+        if status.last_sequence < position.sequence:
+            return True
+        message = await self._log.message(position.sequence)
+        return message is None or message_id_of(message) != message_id
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -161,6 +188,14 @@ class ServiceOutlet:
             return Delivered(rejected=refused)
         token = parse_token(answer["token"])
         return Delivered(Position(token.epoch, token.sequence), 0, refused)
+
+
+@overload
+def _later(before: Position | None, after: Position) -> Position: ...
+
+
+@overload
+def _later(before: Position | None, after: Position | None) -> Position | None: ...
 
 
 def _later(before: Position | None, after: Position | None) -> Position | None:

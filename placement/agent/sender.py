@@ -35,6 +35,10 @@ ENTRIES_MAX: Final = 256
 """So many are translated and published together."""
 LOOK_SECONDS: Final = 5.0
 """How often the log is asked, while nothing is to be sent, which log it is."""
+FIRST: Final = 1
+"""Of a log that lost its end all is sent again that is kept: others may have stored
+since where ours was, so that nobody can tell from how far it reaches what it lost.
+"""
 LOGGED_A_ROUND_MAX: Final = 10
 EPOCHS_LEFT_MAX: Final = 16
 DAMAGED: Final = "SPOOL_DAMAGED"
@@ -128,7 +132,7 @@ class Sender:
         if end is None or known is None or end.epoch in self._left:
             return
         if end.epoch != known.epoch or 0 <= end.sequence < known.sequence:
-            await self._resend(Position(end.epoch, end.sequence + 1))
+            await self._resend(Position(end.epoch, FIRST))
 
     async def _note_position(
         self, position: Position | None, first_new_sequence: int
@@ -140,7 +144,7 @@ class Sender:
         if position.epoch != known.epoch:
             await self._resend(position)
         elif 0 < first_new_sequence <= known.sequence:
-            await self._resend(Position(position.epoch, first_new_sequence))
+            await self._resend(Position(position.epoch, FIRST))
 
     async def _resend(self, position: Position) -> None:
         known = self._spool.figures.position

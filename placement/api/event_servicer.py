@@ -49,4 +49,5 @@ class EventServicer(EventServiceServicer):
         if self._contents.limited:
             self._contents.admit(events, self._reader.state, caller)
         published = await self._publisher.publish(events)
-        return encode_published(request, decoded, published.outcomes, published.token)
+        results = zip(published.outcomes, published.tokens, strict=True)
+        return encode_published(request, decoded, results, published.token)

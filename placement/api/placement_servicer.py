@@ -108,7 +108,7 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
         """Return what this service is, what it can do and how far it is."""
         del context  # there is nothing to wait for
         view, topology = self._reader.view, self._reader.topology
-        basis = view.basis()
+        basis, witness = view.basis(), view.witness
         facts = ServiceFacts(
             version=__version__,
             fold_version=FOLD_VERSION,
@@ -120,6 +120,8 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
             },
             fingerprint=fingerprint(view.state) if request.include_fingerprint else "",
             bootstrap=self._bootstrap(),
+            service_name=witness.service if witness else "",
+            divergence=witness.divergence if witness else None,
         )
         return encode_service_info(facts, topology, basis)
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from placement import app
+from placement import stores
 from placement.bench.settings import START_SECONDS_MAX, Service, Settings
 from placement.cli.demo_service import running_service
 from placement.config import Config, load_topology
@@ -21,9 +21,9 @@ def bench_settings(
             quick=quick,
             topology=load_topology(config),
             scratch=Path(directory),
-            open_log=app.open_scratch,
-            open_store=app.scratch_store,
-            broker_address=app.broker_address,
+            open_log=stores.open_scratch,
+            open_store=stores.scratch_store,
+            broker_address=stores.broker_address,
             run_service=_run_service,
             digests=digests,
         )

@@ -13,7 +13,7 @@ import rich_click as click
 from rich.text import Text
 
 import placement
-from placement import app
+from placement import stores
 from placement.cli import output, replications, show, sources
 from placement.cli.demo_copies import DECIDED_SECONDS_MAX, show_copies
 from placement.cli.demo_service import (
@@ -234,7 +234,7 @@ async def _compare(
     )
     info = await informed(client, fingerprint=True)
     config = Config(data_dir=service.data_dir)
-    async with app.open_log(config, may_start=False) as log:
+    async with stores.open_log(config, may_start=False) as log:
         replayed = await replay(log)
     basis = info["basis"]
     rows = [

@@ -8,7 +8,7 @@ import rich_click as click
 from rich.console import Console, RenderableType
 from rich.progress import Progress
 
-from placement import app
+from placement import stores
 from placement.cli import output
 from placement.cli.output import Answer
 from placement.cli.session import (
@@ -57,7 +57,7 @@ def replay(session: Session, to_sequence: int | None) -> None:
 async def _replayed(config: Config, to_sequence: int | None) -> Replayed:
     screen = Console(stderr=True)
     bar = Progress(console=screen, transient=True, disable=not screen.is_terminal)
-    async with app.open_log(config, may_start=True) as log:
+    async with stores.open_log(config, may_start=True) as log:
         with bar:
             task = bar.add_task("folding", total=None)
             return await fold_again(

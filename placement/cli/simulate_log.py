@@ -5,7 +5,7 @@ import gc
 from collections.abc import Callable
 from typing import Final
 
-from placement import app
+from placement import stores
 from placement.cli.session import Session
 from placement.core.errors import InputError
 from placement.core.event import RecordedMessage
@@ -40,7 +40,7 @@ def log_outcome(
 async def _messages(session: Session) -> list[RecordedMessage]:
     """Return every message of the log up to where it ends now."""
     found: list[RecordedMessage] = []
-    async with app.open_log(session.config, may_start=True) as log:
+    async with stores.open_log(session.config, may_start=True) as log:
         status = await log.status()
         if status.last_sequence < status.first_sequence:
             return found

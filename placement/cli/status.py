@@ -39,6 +39,8 @@ def _tables(answer: Answer, *, regions: bool) -> Iterator[RenderableType]:
         "home region": f"{answer['home_region']} of {len(answer['regions'])} regions",
         "pending messages": answer.get("pending_message_count", "not known"),
         "fingerprint": answer["fingerprint"],
+        "service": answer["service_name"],
+        "diverged": _divergence(answer.get("divergence")),
         **{name.replace("_count", " events"): counts[name] for name in counts},
     }
     rows = [(name, str(value)) for name, value in facts.items() if value != ""]
@@ -57,6 +59,20 @@ def bootstrapping(bootstrap: Answer | None) -> str:
         return f"waiting for {bootstrap['peer']}"
     return (
         f"{100 * received // total} % of {output.size(total)} from {bootstrap['peer']}"
+    )
+
+
+def _divergence(found: Answer | None) -> str:
+    """Return what a comparison with another service found, or nothing."""
+    if not found:
+        return ""
+    wrong = {
+        "this_service": "this service errs",
+        "other_service": "the other one errs",
+    }.get(output.word(found["verdict"], "DIVERGENCE_VERDICT_"), "who errs is not known")
+    return (
+        f"at {found['sequence']} from {found['other_service']}: {wrong};"
+        f" {found['fingerprint']} here, {found['other_fingerprint']} there"
     )
 
 

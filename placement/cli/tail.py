@@ -10,7 +10,7 @@ from typing import Final, cast
 
 import rich_click as click
 
-from placement import app
+from placement import stores
 from placement.cli.output import DIGEST_SHOWN
 from placement.cli.session import (
     JSON,
@@ -98,7 +98,7 @@ def _after(start: str) -> int | None:
 async def _print(session: Session, wanted: Wanted) -> None:
     printed = 0
     async with (
-        app.open_log(session.config, may_start=False) as log,
+        stores.open_log(session.config, may_start=False) as log,
         aclosing(_messages(log, wanted)) as messages,
     ):
         async for message in messages:

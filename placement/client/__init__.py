@@ -8,6 +8,7 @@ from placement.client.freshness import Freshness
 from placement.client.local import LocalPlacements
 from placement.client.local_answers import LocalStaleError, LocalTag
 from placement.client.operations import Operation
+from placement.client.outbox import Outbox
 from placement.client.packed import PackedRankings, PackedSource
 from placement.core.mirror.sources import LocalRanking, LocalSource
 
@@ -21,6 +22,7 @@ __all__ = [
     "LocalStaleError",
     "LocalTag",
     "Operation",
+    "Outbox",
     "PackedRankings",
     "PackedSource",
     "PlacementCallError",

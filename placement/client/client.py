@@ -7,6 +7,7 @@ from typing import Self, Unpack
 import grpc
 
 from placement.client.calls import ClientTls, call, open_channel
+from placement.client.errors import PlacementCallError
 from placement.client.estimates import EstimateCalls
 from placement.client.freshness import Freshness, consistency
 from placement.client.operations import OperationCalls
@@ -25,6 +26,8 @@ from placement.v1.replication_service_pb2_grpc import ReplicationServiceStub
 from placement.v1.report_service_pb2_grpc import ReportServiceStub
 
 TIMEOUT_S = 2.0
+HOLDS_S = 1.0
+BEHIND = frozenset({"STATE_BEHIND", "DEADLINE_EXCEEDED"})
 
 
 class PlacementClient(
@@ -214,6 +217,20 @@ class PlacementClient(
         """Store at most 512 events; repeating is safe, their ids are remembered."""
         request = event_pb.PublishEventsRequest(events=events)
         return await call(self._events.PublishEvents, request, self._timeout_s)
+
+    async def holds(self, token: str) -> bool:
+        """Say whether the service has folded what *token* stands for.
+
+        It is given HOLDS_S to do so. What the log lost it never will: see ``Outbox``.
+        """
+        request = pb.ListRoutesRequest(consistency=consistency(token, fail=True))
+        try:
+            await call(self._placement.ListRoutes, request, HOLDS_S)
+        except PlacementCallError as error:
+            if error.reason in BEHIND:
+                return False
+            raise
+        return True
 
 
 def rank_request(

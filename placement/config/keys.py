@@ -152,6 +152,13 @@ class NatsConfig(Section):
         int, said("the most the stream may hold, bytes; 0: no limit", ge=0, le=2**62)
     ] = 0
 
+    @model_validator(mode="after")
+    def _clustered(self) -> "NatsConfig":
+        if self.replicas > 1 and not self.url:
+            remedy = "our own broker is one server: give nats.url too, or leave it 1"
+            raise InputError("nats.replicas", self.replicas, remedy)
+        return self
+
 
 class CheckpointConfig(Section):
     """How often the state is saved: after either, whichever comes first.
@@ -253,6 +260,14 @@ class Config(Section):
         int,
         said("milliseconds for a call that sets none, 1 to 60,000", ge=1, le=60_000),
     ] = 250
+    compare_interval_seconds: Annotated[
+        float,
+        said(
+            "seconds between comparisons with other services, 0 to 3600; 0: none",
+            ge=0,
+            le=3600,
+        ),
+    ] = 30.0
     accept_partial_log: Annotated[
         bool, said("true or false: whether to fold a log whose beginning is gone")
     ] = False

@@ -25,6 +25,7 @@ from placement.ports import (
     Message,
 )
 from placement.runtime.epochs import Position, identity
+from placement.runtime.points import cut_at_points
 from placement.runtime.quarantine import (
     FoldFailedError,
     Quarantine,
@@ -35,6 +36,7 @@ from placement.runtime.reader import Reader
 from placement.runtime.refused import Refused
 from placement.runtime.runs import RUN_MESSAGES_MAX, Runs
 from placement.runtime.tokens import Recent
+from placement.runtime.witness import Witness
 from placement.wire.columns import decode_steps
 from placement.wire.events import DECISIONS_PREFIX, decode_message, message_hash
 
@@ -74,6 +76,8 @@ class Line:
         """Why reading ended: the log says that the next message can never come."""
         self.tainted = ""
         """Why this state is not a fold of the log as it is now."""
+        self.witness: Witness | None = None
+        """Who looks at the state of a shown line now and then."""
         self._log = log
         self._quarantine = Quarantine()
         self._runs = Runs(BLOCK_SECONDS)
@@ -154,12 +158,21 @@ class Line:
                 await self._verify_own()
                 sure = True
             self._slice_ends = loop.time() + SLICE_SECONDS
-            for run in self._runs.cut(batch):
-                if self._runs.together(run):
-                    await self._fold_together(run, progress)
-                else:
-                    await self._fold_each(run, progress)
+            witness = self.witness if self.shown else None
+            interval_ns = witness.interval_ns if witness else 0
+            points = cut_at_points(batch, self.state.store_time_ns, interval_ns)
+            for ended, piece in points:
+                if ended and witness:
+                    await witness.look(self.state, ended)
+                await self._fold(piece, progress)
             progress(self, caught_up=not batch)
+
+    async def _fold(self, piece: Sequence[Message], progress: Progress) -> None:
+        for run in self._runs.cut(piece):
+            if self._runs.together(run):
+                await self._fold_together(run, progress)
+            else:
+                await self._fold_each(run, progress)
 
     async def _verify_own(self) -> None:
         """Raise LogReplacedError if the log has something else where this state is.

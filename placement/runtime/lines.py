@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import structlog
 
 from placement.core.state import State
+from placement.core.tables.cells import Digest
+from placement.core.tables.table import Row
 from placement.faults import FaultPoint, reach
 from placement.ports import Clock, EventLog
 from placement.runtime.keeper import Keeper
@@ -122,6 +124,7 @@ class Lines:
 
     def _start(self, line: Line) -> None:
         assert self._group is not None, "lines run in a group"
+        line.witness = self._parts.view.witness
         failed_sequence = self._parts.marks.record.failed_sequence
         if failed_sequence:
             line.fold_singly_around(failed_sequence)
@@ -149,7 +152,8 @@ class Lines:
         parts = self._parts
         parts.marks.passed(line)
         if line is self.shown:
-            reach(FaultPoint.AFTER_FOLD_BEFORE_ADVANCE)
+            if reach(FaultPoint.AFTER_FOLD_BEFORE_ADVANCE) and len(line.state.digests):
+                line.state.digests.increase(Row(0), Digest.SIZE, 1)
             parts.marks.note(line)
             if caught_up:
                 parts.view.caught_up()

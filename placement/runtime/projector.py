@@ -242,7 +242,7 @@ class Projector:
             return  # another one was begun, or they were swapped
         if standing.breach is None and not line.lost:
             self._suspected = None
-            self._found_whole(standing, line, time_ns)
+            self._found_whole(standing, line, time_ns - standing.status.unconfirmed_ns)
         elif self._suspected is line or (standing.breach and line.lost):
             self._suspected = None
             if standing.breach is None:

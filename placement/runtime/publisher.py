@@ -40,6 +40,8 @@ class Published:
     """0 when nothing is in the log."""
     mark: str = ""
     """Tells the message at *sequence* from any other there; see ``tokens``."""
+    tokens: tuple[str, ...] = ()
+    """Of each event, what stands for the message that holds it."""
 
     @property
     def token(self) -> str:
@@ -80,6 +82,10 @@ class Publisher:
             state = self._view.state
             sequence, mark = state.sequence, message_mark(state.message_hash)
         found = bool(repeated)
+        tokens = dict.fromkeys(
+            (events[position].event_id for position in repeated),
+            make_token(epoch, sequence, mark) if repeated else "",
+        )
         stored_before: set[str] = set()
         for batch, encoded in encoded_batches(fresh.values()):
             alone = len(fresh) == 1 and not is_deciding(batch[0])
@@ -91,6 +97,8 @@ class Publisher:
                     raise LogUnavailableError(message, epoch=stored.epoch)
                 epoch, sequence = stored.epoch, 0
             found = True
+            token = make_token(stored.epoch, stored.sequence, stored.mark)
+            tokens.update((event.event_id, token) for event in batch)
             if stored.sequence > sequence:
                 sequence, mark = stored.sequence, stored.mark
             if stored.duplicate:
@@ -102,7 +110,8 @@ class Publisher:
             else Outcome.STORED
             for position, event in enumerate(events)
         )
-        return Published(outcomes, epoch, sequence, mark)
+        told = tuple(tokens[event.event_id] for event in events)
+        return Published(outcomes, epoch, sequence, mark, told)
 
     async def stored(self, sequence: int) -> Message | None:
         """Return what the log holds at *sequence*; None: nothing.

@@ -14,6 +14,7 @@ from placement.runtime.tokens import (
     message_mark,
     parse_token,
 )
+from placement.runtime.witness import Witness
 
 SILENCE_NS_MAX: Final = 4_000_000_000
 """A log that can be reached is heard every two seconds; twice that is out of reach."""
@@ -71,6 +72,8 @@ class View:
         """Why this state is no fold of its log as this version would make it."""
         self.refused = Refused()
         """What was refused of the log while this state was folded from it."""
+        self.witness: Witness | None = None
+        """Who compares this state with other services'; none: nobody does."""
         self._recent = Recent()
         self._clock = clock
         self._started_ns = clock()

@@ -23,6 +23,7 @@ from placement.runtime.view import ServingState, View
 
 NS_PER_SECOND: Final = 1_000_000_000
 EVENT_OUTCOMES: Final = ("folded", "duplicate", "set_aside")
+COMPARISON_OUTCOMES: Final = ("compared", "divergent")
 COPY_OUTCOMES: Final = ("made", "failed", "fallen_back_to")
 
 
@@ -56,14 +57,13 @@ class _ViewCollector(Collector):
         yield _build()
         yield from self._serving()
         yield from self._folding()
-        copies = CounterMetricFamily(
+        yield from self._compared()
+        yield _by_outcome(
             "placement_checkpoint_copies",
             "Older checkpoints, by what became of them.",
-            labels=["outcome"],
+            COPY_OUTCOMES,
+            self._copy_counts,
         )
-        for outcome in COPY_OUTCOMES:
-            copies.add_metric([outcome], self._copy_counts.get(outcome, 0))
-        yield copies
 
     def _serving(self) -> Iterator[Metric]:
         view = self._view
@@ -85,6 +85,26 @@ class _ViewCollector(Collector):
             "placement_state_generation",
             "How often another state was put in place of the one before.",
             view.generation,
+        )
+
+    def _compared(self) -> Iterator[Metric]:
+        witness = self._view.witness
+        yield _by_outcome(
+            "placement_comparisons",
+            "Comparisons with other services' states: made, and those that differed.",
+            COMPARISON_OUTCOMES,
+            witness.counts if witness else {},
+        )
+        found = witness.divergence if witness else None
+        yield _gauge(
+            "placement_divergence_found",
+            "1 once this state differed from another service's, since the start.",
+            found is not None,
+        )
+        yield _gauge(
+            "placement_divergence_sequence",
+            "The message at which it last did; 0: never.",
+            found.sequence if found else 0,
         )
 
     def _folding(self) -> Iterator[Metric]:
@@ -130,6 +150,15 @@ class _ViewCollector(Collector):
         for name, table in view.state.tables().items():
             rows.add_metric([name], len(table))
         yield rows
+
+
+def _by_outcome(
+    name: str, text: str, outcomes: tuple[str, ...], counts: Mapping[str, int]
+) -> Metric:
+    family = CounterMetricFamily(name, text, labels=["outcome"])
+    for outcome in outcomes:
+        family.add_metric([outcome], counts.get(outcome, 0))
+    return family
 
 
 def _build() -> Metric:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from google.protobuf.descriptor import ServiceDescriptor
 
@@ -42,6 +42,30 @@ CAPABILITIES: Final = tuple(
 """Every RPC of the contract, such as ``PlacementService.RankSources``."""
 
 
+class Differing(Protocol):
+    """A comparison with another service that differed, as the runtime notes it."""
+
+    @property
+    def sequence(self) -> int:
+        """The last message folded by both."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of this service's share."""
+
+    @property
+    def other_service(self) -> str:
+        """Who differs."""
+
+    @property
+    def other_fingerprint(self) -> str:
+        """Of its share."""
+
+    @property
+    def verdict(self) -> int:
+        """A DivergenceVerdict."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """What the service knows of itself."""
@@ -56,6 +80,8 @@ class ServiceFacts:
     fingerprint: str
     bootstrap: tuple[str, int, int] | None = None
     """From whom a checkpoint is taken over, and how many bytes of how many."""
+    service_name: str = ""
+    divergence: Differing | None = None
 
 
 def encode_service_info(
@@ -68,6 +94,8 @@ def encode_service_info(
         bootstrap = pb.Bootstrap(peer=peer, received_bytes=received, total_bytes=total)
     counts = {f"{name}_count": count for name, count in facts.counts.items()}
     return pb.GetServiceInfoResponse(
+        service_name=facts.service_name,
+        divergence=_divergence(facts.divergence),
         version=facts.version,
         fold_version=facts.fold_version,
         pending_message_count=facts.pending_message_count,
@@ -86,6 +114,19 @@ def encode_service_info(
             for name in sorted(topology.aliases)
         ],
         bootstrap=bootstrap,
+    )
+
+
+def _divergence(found: Differing | None) -> pb.StateDivergence | None:
+    if found is None:
+        return None
+    verdict = cast("pb.DivergenceVerdict.ValueType", int(found.verdict))
+    return pb.StateDivergence(
+        sequence=found.sequence,
+        fingerprint=found.fingerprint,
+        other_service=found.other_service,
+        other_fingerprint=found.other_fingerprint,
+        verdict=verdict,
     )
 
 
@@ -108,25 +149,25 @@ def _region(topology: Topology, code: Region, state: RegionState) -> pb.RegionIn
 def encode_published(
     request: event_pb.PublishEventsRequest,
     decoded: Sequence[Event | InputError],
-    outcomes: Iterable[int],
+    results: Iterable[tuple[int, str]],
     token: str,
 ) -> event_pb.PublishEventsResponse:
-    """Return what became of each event; *outcomes* are those of the valid ones."""
-    left = iter(outcomes)
+    """Return what became of each event: of the valid ones the outcome and a token."""
+    left = iter(results)
     return event_pb.PublishEventsResponse(
         results=[
             _rejected(proto.event_id, item)
             if isinstance(item, InputError)
-            else _result(proto.event_id, next(left))
+            else _result(proto.event_id, *next(left))
             for proto, item in zip(request.events, decoded, strict=True)
         ],
         token=token,
     )
 
 
-def _result(event_id: str, outcome: int) -> event_pb.PublishResult:
+def _result(event_id: str, outcome: int, token: str) -> event_pb.PublishResult:
     code = cast("event_pb.PublishOutcome.ValueType", int(outcome))
-    return event_pb.PublishResult(event_id=event_id, outcome=code)
+    return event_pb.PublishResult(event_id=event_id, outcome=code, token=token)
 
 
 def _rejected(event_id: str, error: InputError) -> event_pb.PublishResult:

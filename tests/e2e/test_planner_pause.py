@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from placement import app
+from placement import stores
 from placement.client import Operation, PlacementClient
 from placement.config import Config
 from placement.core.event import Event, Identifier, Recorded, ReplicationPlanned
@@ -92,7 +92,7 @@ async def test_pause_stops_new_copies_within_two_seconds(tmp_path: Path) -> None
         config = Config(data_dir=service.data_dir)
         async with (
             PlacementClient(service.target, timeout_s=10) as client,
-            app.open_log(config, may_start=False) as log,
+            stores.open_log(config, may_start=False) as log,
         ):
             runs = [*release("v0"), arrived("v0", SYD), started("v0", SYD)]
             await publish(client, [ruled(POLICY), *runs], "before")

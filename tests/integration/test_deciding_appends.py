@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from placement.adapters.jetstream.log import JetStreamLog
 from placement.ports import EventLog, Expected, LogMovedError, LogUnavailableError
 from placement.wire.events import DECISIONS_SUBJECTS, subject_of
 from tests.contract.event_logs import fill, reading
+from tests.nats_cluster import NatsCluster, running_cluster
 from tests.nats_server import NatsServer, newest_server
-from tests.ports import free_port
 
 DECIDER_COUNT = 3
 DECISION_COUNT = 60
@@ -131,31 +131,17 @@ async def test_replicated_stream_stores_no_decision_on_less_either(
     tmp_path: Path,
 ) -> None:
     """Three servers, a decider at each; orders expect the same as decisions do."""
-    ports = [free_port() for _ in range(3)]
-    routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
-    servers = [
-        NatsServer(
-            newest_server(),
-            tmp_path / f"nats{number}",
-            f"server_name: n{number}\n"
-            f'cluster {{ name: c, listen: "127.0.0.1:{port}", routes: [{routes}] }}',
-        )
-        for number, port in enumerate(ports)
-    ]
-    with ExitStack() as stack:
-        for server in servers:
-            stack.callback(server.kill)
-            server.start()
-        async with logs_of(servers) as (*logs, other):
-            deciders = [Decider(log, number) for number, log in enumerate(logs)]
-            orders = Decider(other, DECIDER_COUNT)
+    cluster = NatsCluster(newest_server(), tmp_path)
+    async with running_cluster(cluster), logs_of(cluster.servers) as (*logs, other):
+        deciders = [Decider(log, number) for number, log in enumerate(logs)]
+        orders = Decider(other, DECIDER_COUNT)
 
-            async with asyncio.TaskGroup() as tasks:
-                for decider in deciders:
-                    tasks.create_task(decider.decide(DECISION_COUNT))
-                tasks.create_task(orders.decide(ORDER_COUNT, "replication_paused"))
+        async with asyncio.TaskGroup() as tasks:
+            for decider in deciders:
+                tasks.create_task(decider.decide(DECISION_COUNT))
+            tasks.create_task(orders.decide(ORDER_COUNT, "replication_paused"))
 
-            total = DECIDER_COUNT * DECISION_COUNT + ORDER_COUNT
-            told, found = await bases(other, total)
+        total = DECIDER_COUNT * DECISION_COUNT + ORDER_COUNT
+        told, found = await bases(other, total)
     assert told == found
     assert sum(decider.refused_count for decider in deciders) > 0

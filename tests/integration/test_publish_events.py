@@ -150,7 +150,7 @@ async def test_bad_event_is_rejected_and_stops_no_other(
     assert (bad.event_id, bad.outcome) == ("1", REJECTED)
     assert (bad.reason, bad.field) == (reason, field)
     assert bad.message.startswith(f"{field}: ")
-    assert stored == pb.PublishResult(event_id="2", outcome=STORED)
+    assert stored == pb.PublishResult(event_id="2", outcome=STORED, token=answer.token)
     assert answer.token
 
 

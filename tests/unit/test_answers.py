@@ -175,11 +175,12 @@ def test_outcomes_go_to_the_events_that_were_valid() -> None:
         event.tag_moved.repository, event.tag_moved.tag = WEB, "v1"
     decoded = list(decode_events(request, START_NS))
 
-    outcomes = (Outcome.STORED, Outcome.DUPLICATE)
-    answer = encode_published(request, decoded, outcomes, "token")
+    results = ((Outcome.STORED, "first"), (Outcome.DUPLICATE, "third"))
+    answer = encode_published(request, decoded, results, "token")
 
     assert [isinstance(item, Event) for item in decoded] == [True, False, True]
     assert [result.outcome for result in answer.results] == [1, 3, 2]
+    assert [result.token for result in answer.results] == ["first", "", "third"]
     assert isinstance(decoded[1], InputError)
     assert answer.results[1].field == "event_id"
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from placement.adapters.jetstream.connection import cancellation_kept
+from placement.adapters.jetstream.cancellation import cancellation_kept
 
 
 async def test_cancellation_beside_an_answer_is_kept() -> None:

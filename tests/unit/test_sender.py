@@ -27,7 +27,7 @@ from placement.spooling import (
     SpoolFsyncError,
     SpoolLimits,
 )
-from placement.wire.events import decode_message
+from placement.wire.events import decode_message, encode_message
 from tests.builders import IAD, START_NS, pushed
 
 BAD = InputError("target.digest", "x", "give a digest")
@@ -265,7 +265,7 @@ async def test_replaced_log_is_noticed_by_what_is_published() -> None:
 
 @pytest.mark.parametrize("looks", [True, False])
 async def test_rewound_log_gets_what_it_lost_again(looks: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """From where its end is now; what it still has is not sent again."""
+    """All that is kept: others may have stored since where ours was."""
     world = World()
     for name in ("a", "b", "c"):
         await world.put(name)
@@ -280,8 +280,26 @@ async def test_rewound_log_gets_what_it_lost_again(looks: bool) -> None:  # noqa
             await world.sender.send()
         await world.sender.send()
 
-    expected = ["a", "b", "c"] if looks else ["a", "d", "b", "c"]
+    expected = ["a", "a", "b", "c"] if looks else ["a", "d", "a", "b", "c"]
     assert await world.published() == expected
+
+
+async def test_rewound_log_that_others_filled_again_is_noticed() -> None:
+    """It reaches further than before, and where our last message was is another one."""
+    world = World()
+    for name in ("a", "b"):
+        await world.put(name)
+        await world.sender.send()
+    world.log.rewind(1)
+    for number in range(5):
+        subject, body, message_id = encode_message([pushed(f"other{number}", IAD)])
+        await world.log.append(subject, body, message_id)
+
+    with capture_logs():
+        await world.sender.look()
+        await world.sender.send()
+
+    assert {"a", "b"} <= set(await world.published())
 
 
 async def test_trusted_end_of_a_log_that_was_left_is_ignored() -> None:

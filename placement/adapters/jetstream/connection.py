@@ -14,11 +14,14 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from placement.adapters.jetstream.cancellation import cancellation_kept
 from placement.adapters.jetstream.client import LeanClient
+from placement.adapters.jetstream.doubts import Doubts
 from placement.adapters.jetstream.settings import JetStreamSettings, identity_options
 from placement.ports import LogUnavailableError
 
 API_TIMEOUT_SECONDS = 2.0
+UNAVAILABLE_STATUS = 503
 CLOSE_TIMEOUT_SECONDS = 2.0
 PING_INTERVAL_SECONDS = 3
 PINGS_OUTSTANDING_MAX = 2
@@ -62,6 +65,7 @@ class Connection:
         self._last_error = ""
         self._connecting = False
         self._limits: set[asyncio.Timeout] = set()
+        self._doubts = Doubts(several=len(settings.servers) > 1)
         self.generation = 0
         self.closed = False
 
@@ -82,6 +86,19 @@ class Connection:
             return ""
         version = self._client.connected_server_version
         return f"{version.major}.{version.minor}.{version.patch}"
+
+    def trusted(self) -> None:
+        """Note that the server just gave an answer that only a whole cluster gives."""
+        self._doubts.dispel()
+
+    async def doubted(self) -> None:
+        """Note that it did not; after a while another server is tried."""
+        client = self._client
+        if client is None or not client.is_connected:
+            self._doubts.dispel()
+        elif self._doubts.add():
+            log.warning("log_server_silent", remedy="another server is tried")
+            await client.force_reconnect()
 
     def new_inbox(self) -> str:
         """Return a subject that nobody else listens to."""
@@ -115,15 +132,20 @@ class Connection:
                         subject, payload, timeout=timeout_seconds, headers=headers
                     )
         except nats.errors.NoRespondersError as error:
+            await self.doubted()
             message = f"no stream listens on {subject}: nothing was stored or answered"
             raise LogUnavailableError(message) from error
         except (nats.errors.Error, TimeoutError, OSError) as error:
+            await self.doubted()
             within = f"within {timeout_seconds:g} s" if client.is_connected else "now"
             message = f"{subject}: no answer {within}: {self._last_error or error!r}"
             raise LogUnavailableError(message) from error
         document = json.loads(reply.data)
         if "error" in document:
-            raise ApiError(document["error"])
+            refused = ApiError(document["error"])
+            if refused.status == UNAVAILABLE_STATUS:
+                await self.doubted()
+            raise refused
         return document
 
     async def publish(self, subject: str, payload: bytes, reply: str) -> None:
@@ -262,21 +284,6 @@ class Connection:
         self._last_error = ""
         self.generation += 1
         log.info("log_reconnected", generation=self.generation)
-
-
-@contextmanager
-def cancellation_kept() -> Iterator[None]:
-    """Raise CancelledError at the end if the task was cancelled within the block.
-
-    ``asyncio.wait_for`` of Python 3.11, by which nats-py waits for answers, returns the
-    answer of a task that is cancelled just as it comes, and forgets the cancellation
-    (bpo-42130): the task would then run on, and whoever ends it would wait forever.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task else 0
-    yield
-    if task and task.cancelling() > before:
-        raise asyncio.CancelledError
 
 
 async def abandon(client: Client) -> None:

@@ -98,6 +98,7 @@ class JetStreamLog:
                 )
         except ApiError as error:
             raise refusal(error, subject, stream) from error
+        self._connection.trusted()
         sequence, duplicate = stored["seq"], stored.get("duplicate", False)
         await self._check_epoch(rewound=sequence <= self._appended_sequence)
         self._appended_sequence = sequence

@@ -16,6 +16,7 @@ import structlog
 from placement.adapters.jetstream.connection import ApiError, Connection
 from placement.adapters.jetstream.pull import PullConsumer
 from placement.adapters.jetstream.stream import (
+    NANOSECONDS,
     StreamMissingError,
     stream_status,
     time_ns,
@@ -37,8 +38,11 @@ RETRY_SECONDS = 0.25
 CONFIRM_SECONDS = 1.0
 """A cluster that elects a leader may err for a moment: bad news is asked for twice."""
 
-STALL_SECONDS = 10.0
+STALL_SECONDS = 4.0
 """A consumer that exists and delivers nothing is made anew after so long."""
+
+FRESH_SECONDS = 1.0
+"""What was true so long ago is called true now."""
 
 MESSAGE_NOT_FOUND = 10037
 
@@ -73,44 +77,48 @@ class StreamReader:
 
     async def _consumed(self) -> AsyncGenerator[Sequence[Message], None]:
         """Yield from one consumer until it is lost; LogUnavailableError, too."""
-        status = await self._verified_status()
+        status, fresh = await self._fresh_status()
         await self._verify_last()
-        if status.last_sequence == self._position:
+        if fresh and status.last_sequence == self._position:
             yield ()
-        first = self._position + 1
+        first, time = self._position + 1, asyncio.get_running_loop().time
         consumer = await PullConsumer.create(self._connection, self._stream, first)
         log.info("log_reading", sequence=first, last_sequence=status.last_sequence)
         try:
-            wait_seconds, silent_seconds = QUIET_SECONDS, 0.0
-            while not consumer.lost and silent_seconds < STALL_SECONDS:
+            wait_seconds, heard = QUIET_SECONDS, time()
+            while not consumer.lost and time() - heard < STALL_SECONDS:
                 batch = await consumer.take(wait_seconds)
                 if batch:
                     await self._advance(batch)
-                    wait_seconds, silent_seconds = QUIET_SECONDS, 0.0
+                    wait_seconds = QUIET_SECONDS
                     yield batch
-                elif await self._up_to_date(consumer):
-                    wait_seconds, silent_seconds = IDLE_SECONDS, 0.0
-                    yield ()
-                else:
-                    silent_seconds += wait_seconds
+                    heard = time()
+                    continue
+                status, fresh = await self._fresh_status()
+                if not consumer.empty or consumer.lost:
+                    heard = time()
+                elif status.last_sequence == self._position:
+                    wait_seconds = IDLE_SECONDS
+                    if fresh:
+                        yield ()
+                    heard = time()
+                elif not await consumer.known_to_server():
+                    message = "the server lost our consumer"  # as by a restart
+                    raise LogUnavailableError(message)
         finally:
             await consumer.close()
 
-    async def _up_to_date(self, consumer: PullConsumer) -> bool:
-        """Return whether the stream has nothing newer, by asking it.
+    async def _fresh_status(self) -> tuple[LogStatus, bool]:
+        """Return the stream's status, and whether it is still so, as far as is known.
 
-        If it has, either it is on its way or the server lost our consumer: a restart
-        of the server forgets it. Raises LogUnavailableError then.
+        Over a slow link it may be old when it comes, and the leader of a cluster may
+        have been told so long ago that it still is one.
         """
+        time = asyncio.get_running_loop().time
+        began = time()
         status = await self._verified_status()
-        if not consumer.empty or consumer.lost:
-            return False
-        if status.last_sequence == self._position:
-            return True
-        if not await consumer.known_to_server():
-            message = "the server lost our consumer"
-            raise LogUnavailableError(message)
-        return False
+        age_seconds = time() - began + status.unconfirmed_ns / NANOSECONDS
+        return status, age_seconds < FRESH_SECONDS
 
     async def _advance(self, batch: Sequence[Message]) -> None:
         """Move the position past *batch*, which must follow it without a gap."""

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from placement.adapters.jetstream.connection import ApiError, Connection
+from placement.adapters.jetstream.connection import (
+    UNAVAILABLE_STATUS,
+    ApiError,
+    Connection,
+)
 from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.log_message import MESSAGE_BYTES_MAX
 from placement.ports import (
@@ -20,9 +24,12 @@ SUBJECTS = ("placement.decisions.v1.>", "placement.events.v1.>")
 
 STREAM_NOT_FOUND = 10059
 STREAM_EXISTS = 10058
-UNAVAILABLE_STATUS = 503
+TOO_FEW_SERVERS = (10005, 10074)
+"""Of a cluster, or of what is none, for the copies that are wanted."""
 DURATION_FIELDS = ("max_age", "duplicate_window")
 NANOSECONDS = 1_000_000_000
+UNCONFIRMED_NS_MAX = 4 * NANOSECONDS
+"""A leader that a majority has not answered for so long may not be theirs any more."""
 
 TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 
@@ -151,6 +158,12 @@ async def create_stream(connection: Connection, settings: JetStreamSettings) -> 
         if error.status == UNAVAILABLE_STATUS:
             raise
         message = f"stream {settings.stream} cannot be created: {error.description}"
+        if error.code in TOO_FEW_SERVERS:
+            remedy = "set nats.replicas to the number of its servers at most"
+            message = f"{message}: {settings.replicas} copies are wanted: {remedy}"
+            raise LogConfigurationError(
+                message, field="nats.replicas", remedy=remedy
+            ) from error
         raise LogConfigurationError(message, field="stream") from error
 
 
@@ -170,8 +183,25 @@ async def stream_info(connection: Connection, stream: str) -> dict[str, Any]:
 
 
 async def stream_status(connection: Connection, stream: str) -> LogStatus:
-    """Return where *stream* stands now; StreamMissingError or LogUnavailableError."""
-    return status_of(await stream_info(connection, stream))
+    """Return where *stream* stands now; StreamMissingError or LogUnavailableError.
+
+    The latter also where who answers may be no leader any more, or knows of none: it
+    would call old news the latest, and what others stored since a log that was rewound.
+    """
+    info = await stream_info(connection, stream)
+    status = status_of(info)
+    if led(info) and status.unconfirmed_ns < UNCONFIRMED_NS_MAX:
+        connection.trusted()
+        return status
+    await connection.doubted()
+    message = f"stream {stream}: a majority of its copies is out of the leader's reach"
+    raise LogUnavailableError(message)
+
+
+def led(info: dict[str, Any]) -> bool:
+    """Say whether the copies of a stream have a leader; a single one needs none."""
+    cluster = info.get("cluster") or {}
+    return bool(cluster.get("leader")) or not cluster.get("replicas")
 
 
 def status_of(info: dict[str, Any]) -> LogStatus:
@@ -187,7 +217,24 @@ def status_of(info: dict[str, Any]) -> LogStatus:
         epoch=f"{info['config']['name']}-{created:x}",
         first_sequence=int(state["first_seq"]) if state["messages"] else last + 1,
         last_sequence=last,
+        unconfirmed_ns=unconfirmed_ns(info),
     )
+
+
+def unconfirmed_ns(info: dict[str, Any]) -> int:
+    """Return how long ago a majority of a stream's copies was heard by their leader.
+
+    A leader that is cut off from the others goes on answering for up to 20 s, while
+    they have another one and store what it cannot know. They elect it no sooner than
+    4 s after they last answered, which the description says of each.
+    """
+    cluster = info.get("cluster") or {}
+    copies = cluster.get("replicas") or []
+    if not copies:
+        return 0
+    heard = sorted(int(copy.get("active", 0)) for copy in copies)
+    others_of_a_majority = (len(copies) + 1) // 2
+    return heard[others_of_a_majority - 1]
 
 
 def time_ns(text: str) -> int:

@@ -156,6 +156,16 @@ class PackedKeys:
         self.live -= len(rows)
         self._mark_gap(rows)
 
+    def in_use(self, first: int, last: int) -> NDArray[np.bool_]:
+        """Return which of the rows from *first* to before *last* have a key."""
+        found = np.ones(last - first, np.bool_)
+        if self._gaps is not None:
+            found &= self._gaps.array[first:last] == 0
+            for row in self._odd_keys:
+                if first <= row < last:
+                    found[row - first] = True
+        return found
+
     def all_of_size(self, rows: Rows) -> bool:
         """Say whether every one of *rows* has a key of this size."""
         return self._gaps is None or not self._gaps.array[rows].any()

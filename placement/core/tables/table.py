@@ -147,6 +147,15 @@ class Table(RestoredTable):
         """Return the keys of *rows*; of another size, see ``odd_among``: any bytes."""
         return self._packed.keys_at(rows)
 
+    def in_use(self, first: int, last: int) -> NDArray[np.bool_]:
+        """Return which of the rows from *first* to before *last* have a key."""
+        return self._packed.in_use(first, last)
+
+    @property
+    def packs_keys(self) -> bool:
+        """Whether keys have one size, and can be read many at a time."""
+        return isinstance(self._keys, PackedKeys)
+
     def odd_among(self, rows: RowNumbers) -> list[int]:
         """Return where in *rows* there are keys of another size than most."""
         return self._packed.odd_among(rows)

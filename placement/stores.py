@@ -1,0 +1,98 @@
+"""Opens the log and the checkpoint that a configuration names."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from placement.adapters.broker.child import NatsChild, attach
+from placement.adapters.jetstream.log import JetStreamLog
+from placement.adapters.jetstream.settings import JetStreamSettings
+from placement.adapters.sqlite.generations import (
+    CheckpointGenerations,
+    GenerationSettings,
+)
+from placement.bench.settings import BrokerAddress
+from placement.config import Config
+from placement.nats_authority.names import Role, role_inbox
+from placement.nats_settings import nats_settings
+from placement.ports import CheckpointStore, EventLog, LogUnavailableError
+
+
+@asynccontextmanager
+async def open_log(config: Config, *, may_start: bool) -> AsyncIterator[EventLog]:
+    """Give the log that the configuration names, for reading beside a service.
+
+    Attaches to a running service's own broker; when none runs and *may_start*, starts
+    one on the data directory for as long as the log is open. Raises
+    LogUnavailableError when there is none.
+    """
+    async with AsyncExitStack() as stack:
+        settings = attach(config.data_dir) if not config.nats.url else None
+        if settings is None and not config.nats.url and not may_start:
+            message = (
+                f"no service runs on data directory {config.data_dir}: start it, or "
+                "name the right one with data_dir or nats.url"
+            )
+            raise LogUnavailableError(message)
+        log = JetStreamLog(settings or await open_broker(config, stack, Role.ANALYST))
+        stack.push_async_callback(log.close)
+        yield log
+
+
+@asynccontextmanager
+async def open_scratch(
+    directory: Path, *, synced: bool = True
+) -> AsyncIterator[tuple[EventLog, CheckpointStore]]:
+    """Give an empty log, over a broker of its own, and a checkpoint in *directory*.
+
+    What is *synced* is on the disk before the log says that it is stored.
+    """
+    async with AsyncExitStack() as stack:
+        child = await NatsChild.start(directory, synced=synced)
+        stack.push_async_callback(child.stop)
+        log = JetStreamLog(child.settings)
+        stack.push_async_callback(log.close)
+        store = scratch_store(directory)
+        stack.push_async_callback(store.close)
+        yield log, store
+
+
+def scratch_store(directory: Path) -> CheckpointStore:
+    """Return the checkpoint in *directory*, as a service would keep it there."""
+    return open_generations(Config(data_dir=directory))
+
+
+def broker_address(directory: Path) -> BrokerAddress:
+    """Return where the broker of the log in *directory* listens; it must be open."""
+    settings = attach(directory)
+    assert settings is not None, "its log is open"
+    [server] = settings.servers
+    user, password = settings.user or "", settings.password or ""
+    return BrokerAddress(server, user, password, settings.stream)
+
+
+async def open_broker(
+    config: Config, stack: AsyncExitStack, role: Role
+) -> JetStreamSettings:
+    """Return how to reach the log; starts a broker of our own if none is named."""
+    nats = config.nats
+    if nats.url:
+        return nats_settings(nats, role_inbox(role))
+    child = await NatsChild.start(config.data_dir, nats.port or -1)
+    stack.push_async_callback(child.stop)
+    return replace(child.settings, max_bytes=nats.max_bytes or None)
+
+
+def open_generations(config: Config) -> CheckpointGenerations:
+    """Return the checkpoint of the service with *config*, with its older ones."""
+    settings = GenerationSettings(
+        copies=config.checkpoint.generation_count - 1,
+        interval_seconds=config.checkpoint.generation_interval_seconds,
+    )
+    return CheckpointGenerations(checkpoint_path(config), settings)
+
+
+def checkpoint_path(config: Config) -> Path:
+    """Return where the checkpoint is."""
+    return config.data_dir / "checkpoint.sqlite"

@@ -9,7 +9,7 @@ from placement.client import PlacementCallError, PlacementClient
 from placement.core.errors import InputError
 from placement.core.event import Event
 from placement.ports import EventLog, LogUnavailableError
-from placement.runtime.tokens import parse_token
+from placement.runtime.tokens import body_mark, parse_token
 from placement.spooling import Position
 from placement.wire.events import encode_event, encoded_batches
 from placement.wire.json import plain
@@ -52,6 +52,9 @@ class Outlet(Protocol):
     async def end(self) -> Position | None:
         """Return where the log ends now; None when that cannot be told."""
 
+    async def holds(self, position: Position) -> bool:
+        """Say whether the log still has there what was sent; yes if nobody knows."""
+
 
 class LogOutlet:
     """Straight into the log, each batch under the hash of its events' ids."""
@@ -82,7 +85,11 @@ class LogOutlet:
                     Rejected(event, error.reason, str(error)) for event in batch
                 ]
                 continue
-            position = _later(position, Position(stored.epoch, stored.sequence))
+            if stored.duplicate:  # perhaps in the words of another version of ours
+                found = await self._log.message(stored.sequence)
+                body = b"" if found is None else found.body
+            where = Position(stored.epoch, stored.sequence, body_mark(body))
+            position = _later(position, where)
             if not stored.duplicate and not first_new:
                 first_new = stored.sequence
         return Delivered(position, first_new, tuple(rejected))
@@ -92,6 +99,17 @@ class LogOutlet:
         async with self._counted():
             status = await self._log.status()
         return Position(status.epoch, status.last_sequence)
+
+    async def holds(self, position: Position) -> bool:
+        """Look at the message there; one that a limit took was there once."""
+        if not position.mark or not position.sequence:
+            return True
+        async with self._counted():
+            message = await self._log.message(position.sequence)
+            if message is not None:
+                return body_mark(message.body) == position.mark
+            status = await self._log.status()
+        return status.first_sequence > position.sequence
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -134,6 +152,11 @@ class ServiceOutlet:
         if basis["state"] not in TRUSTED_STATES or not basis["epoch"]:
             return None
         return Position(basis["epoch"], UNKNOWN)
+
+    async def holds(self, position: Position) -> bool:
+        """Say yes: a service that notices a loss calls the log by another name."""
+        del position
+        return True
 
     async def _published(self, batch: list[Event]) -> Delivered:
         """Publish *batch*; of one that is refused as a whole, each half for itself."""

@@ -129,6 +129,8 @@ class Sender:
             return
         if end.epoch != known.epoch or 0 <= end.sequence < known.sequence:
             await self._resend(Position(end.epoch, end.sequence + 1))
+        elif not await self._outlet.holds(known):
+            await self._resend(Position(end.epoch, 1))
 
     async def _note_position(
         self, position: Position | None, first_new_sequence: int
@@ -141,6 +143,9 @@ class Sender:
             await self._resend(position)
         elif 0 < first_new_sequence <= known.sequence:
             await self._resend(Position(position.epoch, first_new_sequence))
+        elif not await self._outlet.holds(known):
+            # It lost its end, and others have filled it up: who knows since when.
+            await self._resend(Position(position.epoch, 1))
 
     async def _resend(self, position: Position) -> None:
         known = self._spool.figures.position

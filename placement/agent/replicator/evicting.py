@@ -50,6 +50,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Removed:
+    own_id: str
+    """Of the decision: the same may leave several regions, and one of them twice."""
     repository: Repository
     digest: Digest
     references: tuple[Descriptor, ...]
@@ -141,7 +143,7 @@ class Evictor:
         await self._teller.tell([(f"{removal.own_id} evicted", fact)])
         log.info("content_evicted", repository=repository, digest=digest, there=there)
         if len(self._removed) < REMOVALS_MAX:
-            self._removed.append(_Removed(repository, digest, references))
+            self._removed.append(_Removed(removal.own_id, repository, digest, references))
 
     async def _collect(self) -> None:
         """Run the operator's command and say what left by it."""
@@ -214,7 +216,7 @@ class Evictor:
                 digests=tuple(gone),
                 reason=Text("garbage-collected"),
             )
-            name = " ".join([removed.repository, removed.digest, "collected", *gone])
+            name = " ".join([removed.own_id, "collected", *gone])
             await self._teller.tell([(name, fact)])
 
     async def _readable(self, removed: _Removed, digest: Digest) -> bool:

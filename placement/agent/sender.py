@@ -127,9 +127,8 @@ class Sender:
         known = self._spool.figures.position
         if end is None or known is None or end.epoch in self._left:
             return
-        if end.epoch != known.epoch or 0 <= end.sequence < known.sequence:
-            await self._resend(Position(end.epoch, end.sequence + 1))
-        elif not await self._outlet.holds(known):
+        cut = end.epoch != known.epoch or 0 <= end.sequence < known.sequence
+        if cut or not await self._outlet.holds(known):
             await self._resend(Position(end.epoch, 1))
 
     async def _note_position(
@@ -141,10 +140,10 @@ class Sender:
             return
         if position.epoch != known.epoch:
             await self._resend(position)
-        elif 0 < first_new_sequence <= known.sequence:
-            await self._resend(Position(position.epoch, first_new_sequence))
-        elif not await self._outlet.holds(known):
-            # It lost its end, and others have filled it up: who knows since when.
+            return
+        cut = 0 < first_new_sequence <= known.sequence
+        if cut or not await self._outlet.holds(known):
+            # Others may have filled up what it lost: who knows from where on.
             await self._resend(Position(position.epoch, 1))
 
     async def _resend(self, position: Position) -> None:

@@ -29,6 +29,7 @@ from tests.simulator.history import (
     held_by,
     placed,
 )
+from tests.simulator.kept import broken_keeping
 from tests.simulator.log import Life
 from tests.simulator.promises import broken_promises
 from tests.simulator.reference import Reference
@@ -57,6 +58,7 @@ def violations(history: History, *, by_model: bool = True) -> list[str]:
     found += _lost(history)
     found += _doubled_effects(history)
     found += broken_promises(history, final)
+    found += broken_keeping(history, final)
     found += _not_converged(history, final)
     if by_model:
         found += _unlike_the_model(history.lives[-1], final)

@@ -1,6 +1,7 @@
 """The replicas of a run, and those who look after them."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,6 +33,8 @@ class Cluster:
 
     world: World
     replicas: list[Replica]
+    others: list[Callable[[str, str], None]] = field(default_factory=list)
+    """Makes others crash, by name and why, when they come to a fault point."""
     _broken_since: dict[str, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -42,6 +45,8 @@ class Cluster:
         for replica in self.replicas:
             if replica.name == name:
                 replica.crash(why)
+        for crash in self.others:
+            crash(name, why)
 
     def any_replica(self) -> Replica:
         """Return one of the replicas, up or down."""

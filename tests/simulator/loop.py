@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any, Self, TypeVar
 
-from tests.simulator.process import PROCESS, Process
+from tests.simulator.process import PROCESS, KilledError, Process
 
 Result = TypeVar("Result")
 
@@ -67,6 +67,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def now_seconds(self) -> float:
         """The virtual time, without a tick."""
         return self._now
+
+    def now_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self._now * 1_000_000_000)
 
     def after_steps(self, count: int, act: Callable[[], None]) -> None:
         """Call *act* between two callbacks, when *count* more of them have run."""
@@ -246,6 +250,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Keep what went wrong."""
         error = context.get("exception")
+        if isinstance(error, KilledError):
+            return
         self.failures.append(f"{context.get('message')}: {error!r}")
 
     def get_debug(self) -> bool:

@@ -60,16 +60,17 @@ class Regions:
     def actors(self) -> list[Actor]:
         """Return all who act in such a world."""
         world, random = self._world, self._world.random
-        policies = [*POLICIES, *(KEEPING for _ in POLICIES)]
+        keeping = [KEEPING for _ in POLICIES]
+        policies = random.choice([[*POLICIES, *keeping], keeping])
         return [
             *self.sites,
             *self.notifiers,
-            User(world, self.shelves, self.sites, random.randint(4, 24)),
-            Starter(world, "starter", random.randint(0, 4)),
+            User(world, self.shelves, self.sites, random.randint(3, 14)),
+            Starter(world, "starter", random.randint(0, 3)),
             Client(world, "client-1", DIGESTS),
             Watcher("watcher-1"),
-            Operator(world, "operator", random.randint(0, 5), DIGESTS, policies),
-            Scheduler(world, "scheduler", random.randint(1, 6), DIGESTS),
+            Operator(world, "operator", random.randint(0, 4), DIGESTS, policies),
+            Scheduler(world, "scheduler", random.randint(1, 4), DIGESTS),
             Planners(),
         ]
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from placement.core.state import State
 from placement.runtime.view import ServingState
 from placement.wire.events import message_hash
 from tests.simulator.history import Position, position_of
@@ -13,6 +12,7 @@ from tests.simulator.replica import Replica
 from tests.simulator.world import World
 
 ROUND_SECONDS = 0.5
+START = Position(0, b"")
 OPERATOR_SECONDS = 8.0
 """An operator restarts a replica whose epoch has been broken for so long."""
 
@@ -78,7 +78,7 @@ class Cluster:
     def converged(self) -> bool:
         """Say whether every replica is LIVE at the log's end."""
         messages = self.world.log.life.messages
-        end = position_of(State())
+        end = START
         if messages:
             end = Position(len(messages), message_hash(messages[-1]))
         for replica in self.replicas:

@@ -34,7 +34,7 @@ LIVENESS_SECONDS_MAX = 60.0
 """After the last fault, all must be up to date and settled within so long."""
 QUIET_SECONDS = 4.0
 """So long must all be well: a publisher hears of a new epoch after a while."""
-PROBE_SECONDS = 8.0
+PROBE_SECONDS = 16.0
 LOOK_SECONDS = 0.5
 MINUTES_NS = 60 * SECOND_NS
 BUGS_LOGGED = frozenset(
@@ -132,13 +132,13 @@ def _silenced(world: World) -> Iterator[None]:
         structlog.configure(**before)
 
 
-def _replicas(world: World) -> list[Replica]:
+def _replicas(world: World, count: int) -> list[Replica]:
     random = world.random
     world.log.faults = drawn_log_faults(random)
     skews = [0, 0, 0, SECOND_NS, -SECOND_NS, 10 * MINUTES_NS, -10 * MINUTES_NS]
     replicas = [
         Replica(world, f"replica-{number}", random.choice(skews))
-        for number in range(random.randint(2, 3))
+        for number in range(count)
     ]
     for replica in replicas:
         replica.disk.faults.seconds_max = random.choice([0.001, 0.05, 0.3])
@@ -166,7 +166,8 @@ def _publishers(world: World) -> list[Actor]:
 
 async def _live(world: World, poison: bool, registries: bool) -> float:  # noqa: FBT001 - passed on
     """Let everybody act, through faults and after them; return how long it healed."""
-    cluster = Cluster(world, _replicas(world))
+    count = world.random.choice([2, 2, 2, 3] if registries else [2, 3])
+    cluster = Cluster(world, _replicas(world, count))
     regions = Regions(world) if registries else None
     actors = regions.actors() if regions else _publishers(world)
     actors += [Poisoner()] if poison else []

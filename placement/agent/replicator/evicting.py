@@ -25,14 +25,14 @@ from placement.agent.registry.errors import (
     RegistryError,
     RegistryUnreachableError,
 )
-from placement.agent.replicator.copying import read_content
+from placement.agent.replicator.copying import MANIFEST_KINDS, read_content
 from placement.agent.replicator.duties import Assigned, Removal
 from placement.agent.replicator.flights import ATTEMPTS_MAX, wait_seconds
 from placement.agent.replicator.telling import Teller
 from placement.core.errors import PlacementError
 from placement.core.event import ContentEvicted
 from placement.core.facts.values import Text
-from placement.core.oci import Descriptor, Digest, Repository
+from placement.core.oci import Descriptor, Digest, Repository, content_kind
 
 COLLECT_SECONDS_MAX: Final = 600.0
 """For the garbage to be collected; then the command is killed."""
@@ -194,9 +194,17 @@ class Evictor:
         return code == 0
 
     async def _look_after(self, removed: _Removed) -> None:
-        """Report blobs that left, and shout if the registry still claims one."""
+        """Report blobs that left, and shout if the registry still claims one.
+
+        What an index refers to are manifests, which no registry calls blobs.
+        """
         gone: list[Digest] = []
         for blob in removed.references[:BLOBS_LOOKED_AT_MAX]:
+            if content_kind(blob.media_type) in MANIFEST_KINDS:
+                if await self._own.find_manifest(removed.repository, blob.digest):
+                    continue
+                gone.append(blob.digest)
+                continue
             claimed = await self._own.find_blob(removed.repository, blob.digest)
             if claimed is not None and await self._readable(removed, blob.digest):
                 continue

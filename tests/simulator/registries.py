@@ -236,7 +236,10 @@ class SimulatedRegistry(Registry):
 
     async def collect(self) -> bool:
         """Do what an operator's command to collect garbage does."""
-        await self._travel()
+        try:
+            await self._travel()
+        except RegistryError:
+            return False
         self._shelf.collect()
         return True
 

@@ -85,10 +85,11 @@ class LogOutlet:
                     Rejected(event, error.reason, str(error)) for event in batch
                 ]
                 continue
+            said = body
             if stored.duplicate:  # perhaps in the words of another version of ours
                 found = await self._log.message(stored.sequence)
-                body = b"" if found is None else found.body
-            where = Position(stored.epoch, stored.sequence, body_mark(body))
+                said = b"" if found is None else found.body
+            where = Position(stored.epoch, stored.sequence, body_mark(said))
             position = _later(position, where)
             if not stored.duplicate and not first_new:
                 first_new = stored.sequence

@@ -96,9 +96,7 @@ class Chaos:
             mend()
         world.note("no more faults")
 
-    async def _later(
-        self, seconds: float, fault: Fault
-    ) -> None:
+    async def _later(self, seconds: float, fault: Fault) -> None:
         await asyncio.sleep(seconds)
         await fault()
 

@@ -46,8 +46,7 @@ def violations(history: History, *, by_model: bool = True) -> list[str]:
     *by_model* compares the remaining log with the readable model, too.
     """
     reference = Reference(history.lives)
-    found: list[str] = []
-    found += history.failures
+    found = list(history.failures)
     found += _unknown_positions(history, reference)
     found += _bases_gone_back(history, reference)
     found += _bookmarks(history, reference)
@@ -248,11 +247,10 @@ def _first_stored(history: History) -> dict[str, int]:
 
 def _ids(message: Message) -> list[str]:
     """Return the ids of the events in *message*, those that no fold believes too."""
+    batch = message.subject.endswith(f".{BATCH}")
     try:
-        if message.subject.endswith(f".{BATCH}"):
-            events = list(pb.EventBatch.FromString(message.body).events)
-        else:
-            events = [pb.Event.FromString(message.body)]
+        events = [] if batch else [pb.Event.FromString(message.body)]
+        events += pb.EventBatch.FromString(message.body).events if batch else []
     except DecodeError:
         return []
     return [event.event_id for event in events]

@@ -3,7 +3,7 @@
 The registries themselves are the truth; what the log says is held against them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from placement.core.event import (
     ContentPulled,
@@ -13,8 +13,8 @@ from placement.core.event import (
 from placement.core.state import State
 from placement.core.topology import Region
 from placement.wire.events import decode_message
+from tests.simulator.believed import present
 from tests.simulator.history import History
-from tests.simulator.site import present
 
 TAKEN = 200
 
@@ -33,22 +33,25 @@ def broken_keeping(history: History, final: State) -> Iterator[str]:
 
 
 def _log_lacks(history: History) -> Iterator[str]:
-    """Yield what an agent took and the log lacks, and uses that were none."""
+    """Yield what an agent took and the log lacks."""
     held: dict[str, object] = {}
     for message in history.lives[-1].messages:
         for item in decode_message(message).items:
             if isinstance(item, Recorded):
                 held[item.event.event_id] = item.event.fact
-    uses = set()
+    uses = {one.notification_id for one in history.received if one.is_use}
     for received in history.received:
-        if received.is_use:
-            uses.add(received.notification_id)
         taken = received.status == TAKEN and received.is_told
         if taken and received.notification_id not in held:
             yield (
                 f"the agent of {received.region} took {received.notification_id}, and"
                 " the log that remains does not hold it"
             )
+    yield from _counted_twice(held, uses)
+
+
+def _counted_twice(held: Mapping[str, object], uses: Collection[str]) -> Iterator[str]:
+    """Yield uses that were none, and decisions that moved bytes more than once."""
     moved: set[str] = set()
     for own_id, fact in held.items():
         if isinstance(fact, ContentPulled) and own_id not in uses:

@@ -6,6 +6,7 @@ A registry that restarts forgets them; some networks double or overtake them.
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -77,10 +78,8 @@ class Notifier:
                 await self._news.wait()
             first = self._waiting[0]
             status = 0
-            try:
+            with suppress(LostError):
                 status = await self._site.post(first)
-            except LostError:
-                pass
             if status != TAKEN:
                 await asyncio.sleep(BACKOFF_SECONDS)
             elif self._waiting and self._waiting[0] is first:

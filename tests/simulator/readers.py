@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import aclosing, suppress
 
 from placement.core.errors import PlacementError
+from placement.core.oci import Digest
 from placement.core.watched import (
     Bookmark,
     Interest,
@@ -14,7 +15,6 @@ from placement.core.watched import (
     WatchedPlacement,
     WatchedTag,
 )
-from placement.core.oci import Digest
 from placement.runtime.tokens import Token, make_token, message_mark, parse_token
 from placement.runtime.view import Basis
 from placement.runtime.watcher import Batch, WatchItem, parse_watch_token

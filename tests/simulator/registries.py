@@ -29,7 +29,9 @@ from tests.simulator.process import require_alive
 from tests.simulator.shelf import OWN, Shelf
 from tests.simulator.stock import CHUNK_BYTES
 
-HTTP: Final = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(500)))
+HTTP: Final = httpx.AsyncClient(
+    transport=httpx.MockTransport(lambda _: httpx.Response(500))
+)
 """Asked by nobody."""
 NameType = TypeVar("NameType", bound=str)
 

@@ -66,9 +66,7 @@ class Shelf:
         manifest = self.manifests.get(place)
         if manifest is None:
             return place in self.layers
-        return all(
-            self.whole((place[0], one.digest)) for one in manifest.references
-        )
+        return all(self.whole((place[0], one.digest)) for one in manifest.references)
 
     def _digest(self, place: Place) -> Digest:
         manifest = self.manifests.get(place)
@@ -77,7 +75,9 @@ class Shelf:
     def _tagged(self) -> set[Place]:
         """Return all that tags lead to."""
         found: set[Place] = set()
-        waiting = [(repository, digest) for (repository, _), digest in self.tags.items()]
+        waiting = [
+            (repository, digest) for (repository, _), digest in self.tags.items()
+        ]
         while waiting:
             place = waiting.pop()
             if place in found or not self.holds(place):

@@ -66,9 +66,7 @@ def has_registries(seed: int) -> bool:
     return seed % 5 in {2, 4}
 
 
-def simulate(
-    seed: int, *, poison: bool = False, registries: bool | None = None
-) -> Run:
+def simulate(seed: int, *, poison: bool = False, registries: bool | None = None) -> Run:
     """Run the world of *seed* to its end; what is wrong is for the checker to say.
 
     *poison* is for runs under ``bugs.poison``: the log then holds what is fatal. With

@@ -5,9 +5,9 @@ A run of it is a process, as a replica's is; its spool and its scan's position s
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -15,8 +15,6 @@ from starlette.requests import Request
 from placement.agent.feeds.catalogue import feeds
 from placement.agent.feeds.translation import FeedSettings
 from placement.agent.inventory.inventory import Inventory
-from placement.agent.inventory.known import Held
-from placement.agent.inventory.position import Position, PositionFile
 from placement.agent.inventory.settings import InventorySettings
 from placement.agent.outlets import LogOutlet
 from placement.agent.quiet import Quiet
@@ -27,20 +25,17 @@ from placement.agent.sender import Sender
 from placement.agent.spooled import EVENTS, spooled_report
 from placement.agent.supervision import Part, supervise
 from placement.agent.translators import at_once, from_bundle
-from placement.core.errors import PlacementError
 from placement.core.event import Name
-from placement.core.oci import Digest, Repository, Tag
-from placement.core.state import State
-from placement.core.tables.cells import ReplicaPhase
 from placement.core.topology import Region
 from placement.ports import Clock
 from tests.builders import SECOND_NS, START_NS
+from tests.simulator.believed import AskedKnown, KeptPosition
 from tests.simulator.cluster import Cluster
-from tests.simulator.history import Place, Received
+from tests.simulator.history import Received
 from tests.simulator.log import LogConnection
 from tests.simulator.process import KilledError, Process
 from tests.simulator.registries import SimulatedRegistry
-from tests.simulator.replica import START_SECONDS_MAX, Service
+from tests.simulator.replica import START_SECONDS_MAX
 from tests.simulator.shelf import CLIENT, Shelf
 from tests.simulator.spool import DiskSpool
 from tests.simulator.work_queue import Consumer, SimulatedQueue
@@ -50,86 +45,7 @@ CALL_SECONDS_MAX: Final = 8.0
 LOOK_SECONDS: Final = 0.5
 INTERVAL_SECONDS: Final = [12, 25]
 """Between two scans."""
-WHOLE: Final = (ReplicaPhase.COMPLETE, ReplicaPhase.VERIFIED)
 REQUESTS_PER_SECOND: Final = 200.0
-REFUSED: Final = 503
-
-
-class UnheardError(PlacementError):
-    """The service did not answer."""
-
-    reason = "SERVICE_UNREACHABLE"
-
-
-class AskedKnown:
-    """What some replica of the service believes to be in a region."""
-
-    def __init__(self, cluster: Cluster, region: Region) -> None:
-        """Ask any of the *cluster*."""
-        self._cluster = cluster
-        self._region = region
-
-    async def replicas(self, repository: str = "") -> AsyncGenerator[Held, None]:
-        """Yield what the replica believes to be there."""
-
-        async def handler(service: Service) -> list[Held]:
-            state = service.view.state
-            return [
-                Held(name, digest, state.size_bytes(state.find_digest(digest)))
-                for name, digest in present(state, self._region)
-                if repository in {"", name}
-            ]
-
-        try:
-            found = await self._cluster.any_replica().ask(handler, CALL_SECONDS_MAX)
-        except LostError as error:
-            raise UnheardError(str(error)) from error
-        for held in found:
-            yield held
-
-    async def tags(self, repository: Repository, digest: Digest) -> tuple[Tag, ...]:
-        """Return the tags that the region set and that still point to *digest*."""
-
-        async def handler(service: Service) -> tuple[Tag, ...]:
-            state = service.view.state
-            row = state.find_repository(repository)
-            there = () if row < 0 else state.tags_in(row)
-            return tuple(
-                tag
-                for tag, at in there
-                if at.digest == digest and at.region == self._region
-            )
-
-        try:
-            return await self._cluster.any_replica().ask(handler, CALL_SECONDS_MAX)
-        except LostError as error:
-            raise UnheardError(str(error)) from error
-
-
-def present(state: State, region: Region) -> list[Place]:
-    """Return all that *state* believes to be whole in *region*, in order."""
-    row, found = state.regions.find(region.encode()), []
-    if row < 0:
-        return []
-    for key, owner in state.repositories.rows():
-        for placement in state.indexes.placements_in(owner):
-            if state.phase(placement, row) in WHOLE:
-                digest = state.digest_at(state.content_of(placement))
-                found.append((Repository(key.decode()), digest))
-    return sorted(found)
-
-
-class KeptPosition(PositionFile):
-    """A scan's position, on a disk that outlives the agent."""
-
-    def __init__(self, region: Region) -> None:
-        """Hold none yet."""
-        super().__init__(None, region)
-
-    async def keep(self, position: Position) -> None:
-        """Keep *position* without a thread."""
-        await asyncio.sleep(0)
-        self.write(replace(position))
 
 
 @dataclass(eq=False)
@@ -180,9 +96,9 @@ class Site:
     async def run(self, cluster: Cluster) -> None:
         """Start what is down, for ever."""
         while True:
-            if self.running is None:
-                if self._world.loop.now_seconds >= self._start_seconds:
-                    self._start(cluster)
+            due = self._world.loop.now_seconds >= self._start_seconds
+            if due and self.running is None:
+                self._start(cluster)
             await asyncio.sleep(LOOK_SECONDS)
 
     def settled(self, cluster: Cluster) -> bool:

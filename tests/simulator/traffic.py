@@ -54,7 +54,7 @@ class User:
                 shelf.remove(random.choice(sorted(shelf.manifests)), CLIENT)
             else:
                 self._pull(shelf)
-        while not self._world.mended:
+        while not self._world.mended:  # noqa: ASYNC110 - virtual time costs nothing
             await asyncio.sleep(PAUSE_SECONDS)
         for site in self._sites:
             site.quiet_seconds = self._world.loop.now_seconds

@@ -143,7 +143,9 @@ class Evictor:
         await self._teller.tell([(f"{removal.own_id} evicted", fact)])
         log.info("content_evicted", repository=repository, digest=digest, there=there)
         if len(self._removed) < REMOVALS_MAX:
-            self._removed.append(_Removed(removal.own_id, repository, digest, references))
+            self._removed.append(
+                _Removed(removal.own_id, repository, digest, references)
+            )
 
     async def _collect(self) -> None:
         """Run the operator's command and say what left by it."""

@@ -16,6 +16,7 @@ from placement.core.topology import Region
 from placement.faults import FaultPoint
 from tests.simulator.cluster import Actor
 from tests.simulator.deciders import Planners
+from tests.simulator.follower import Follower
 from tests.simulator.notifier import Notifier
 from tests.simulator.readers import Client, Watcher
 from tests.simulator.registries import SimulatedRegistry
@@ -69,6 +70,7 @@ class Regions:
             Starter(world, "starter", random.randint(0, 3)),
             Client(world, "client-1", DIGESTS),
             Watcher("watcher-1"),
+            Follower(world, "follower-1"),
             Operator(world, "operator", random.randint(0, 4), DIGESTS, policies),
             Scheduler(world, "scheduler", random.randint(1, 4), DIGESTS),
             Planners(),

@@ -24,12 +24,13 @@ from tests.simulator.history import (
     Answered,
     Bookmarked,
     History,
+    Mirrored,
     Position,
     Probed,
     held_by,
     placed,
 )
-from tests.simulator.kept import broken_keeping
+from tests.simulator.kept import broken_keeping, not_converged, unlike_mirror
 from tests.simulator.log import Life
 from tests.simulator.promises import broken_promises
 from tests.simulator.reference import Reference
@@ -58,7 +59,7 @@ def violations(history: History, *, by_model: bool = True) -> list[str]:
     found += _doubled_effects(history)
     found += broken_promises(history, final)
     found += broken_keeping(history, final)
-    found += _not_converged(history, final)
+    found += not_converged(history, final)
     if by_model:
         found += _unlike_the_model(history.lives[-1], final)
     return found
@@ -182,6 +183,16 @@ def _compare(history: History, reference: Reference, found: list[str]) -> None:
         position = reference.find(marked.sequence, marked.store_time_ns)
         if position is not None:
             reference.at(position, partial(_check_watch, found, marked))
+    for mirrored in history.mirrored:
+        position = reference.find(mirrored.sequence, mirrored.store_time_ns)
+        if position is None:
+            found.append(f"{mirrored.follower} is at {mirrored.sequence} of no log")
+        else:
+            reference.at(position, partial(_check_mirror, found, mirrored))
+
+
+def _check_mirror(found: list[str], mirrored: Mirrored, state: State) -> None:
+    found += unlike_mirror(mirrored, state)
 
 
 def _check_answer(found: list[str], answered: Answered, state: State) -> None:
@@ -273,23 +284,6 @@ def _doubled_effects(history: History) -> Iterator[str]:
     for what, count in done.items():
         if count > 1:
             yield f"{what} took effect {count} times"
-
-
-def _not_converged(history: History, final: State) -> Iterator[str]:
-    right = fingerprint(final)
-    for ended in history.ended:
-        if ended.serving is not ServingState.LIVE:
-            yield (
-                f"{ended.replica} ended {ended.serving.name} at"
-                f" {ended.position.sequence} of {ended.epoch}: {ended.trouble}"
-            )
-        elif ended.position.sequence != final.sequence:
-            yield (
-                f"{ended.replica} ended at {ended.position.sequence}, the log at"
-                f" {final.sequence}"
-            )
-        elif ended.fingerprint != right:
-            yield f"{ended.replica} ended with another state than a fresh replay"
 
 
 def _unlike_the_model(life: Life, final: State) -> Iterator[str]:

@@ -106,6 +106,17 @@ class Bookmarked:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirrored:
+    """What a local replica knew when a bookmark came."""
+
+    follower: str
+    sequence: int
+    store_time_ns: int
+    known: tuple[str, ...]
+    """A line for each placement and tag, in order."""
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """For how long a watcher was connected, without a fault on the way."""
 
@@ -192,6 +203,7 @@ class History:
     answered: list[Answered] = field(default_factory=list)
     probed: list[Probed] = field(default_factory=list)
     bookmarked: list[Bookmarked] = field(default_factory=list)
+    mirrored: list[Mirrored] = field(default_factory=list)
     connected: list[Connected] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)

@@ -1,22 +1,48 @@
-"""What must be true of registries and of those who act beside them, in the end.
+"""What must be true of registries, of those who act beside them, and in the end.
 
 The registries themselves are the truth; what the log says is held against them.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import cast
 
 from placement.core.event import (
     ContentPulled,
     Recorded,
     ReplicationCompleted,
 )
+from placement.core.fingerprint import fingerprint
 from placement.core.state import State
 from placement.core.topology import Region
+from placement.core.watched import Interest
+from placement.runtime.view import ServingState
 from placement.wire.events import decode_message
 from tests.simulator.believed import present
-from tests.simulator.history import History
+from tests.simulator.history import History, Mirrored
+from tests.watching import Known, expected
 
 TAKEN = 200
+
+
+def lines_of(placements: Known, tags: Known) -> tuple[str, ...]:
+    """Return what is known as lines, in whatever order it came to be known."""
+    found = [f"{name} {digest}" for name, digest in tags.items()]
+    for name, value in placements.items():
+        size, replicas = cast("tuple[int, dict[Region, object]]", value)
+        found.append(f"{name} {size} {sorted(replicas.items())}")
+    return tuple(sorted(found))
+
+
+def unlike_mirror(mirrored: Mirrored, state: State) -> Iterator[str]:
+    """Yield what a local replica knew that is not what *state* says."""
+    right = set(lines_of(*expected(state, Interest(tags=True))))
+    known = set(mirrored.known)
+    if known != right:
+        lacks, holds = sorted(right - known), sorted(known - right)
+        yield (
+            f"{mirrored.follower}, at {mirrored.sequence}: lacks {lacks}, and holds"
+            f" {holds}"
+        )
 
 
 def broken_keeping(history: History, final: State) -> Iterator[str]:
@@ -83,3 +109,21 @@ def _last_copies(history: History) -> Iterator[str]:
     for evicted in history.evicted:
         if evicted.was_whole and not evicted.elsewhere:
             yield f"the last copy of {evicted.place} was removed from {evicted.region}"
+
+
+def not_converged(history: History, final: State) -> Iterator[str]:
+    """Yield replicas that are not LIVE, or not where the log ends, in the end."""
+    right = fingerprint(final)
+    for ended in history.ended:
+        if ended.serving is not ServingState.LIVE:
+            yield (
+                f"{ended.replica} ended {ended.serving.name} at"
+                f" {ended.position.sequence} of {ended.epoch}: {ended.trouble}"
+            )
+        elif ended.position.sequence != final.sequence:
+            yield (
+                f"{ended.replica} ended at {ended.position.sequence}, the log at"
+                f" {final.sequence}"
+            )
+        elif ended.fingerprint != right:
+            yield f"{ended.replica} ended with another state than a fresh replay"

@@ -20,6 +20,7 @@ from tests.simulator.agents import Regions, collecting
 from tests.simulator.chaos import Chaos, drawn_log_faults
 from tests.simulator.cluster import Actor, Cluster
 from tests.simulator.deciders import Planners, carriers
+from tests.simulator.follower import Follower
 from tests.simulator.history import History
 from tests.simulator.loop import VirtualLoop
 from tests.simulator.publishers import Agent, Poisoner, Publisher, Rogue
@@ -154,7 +155,7 @@ def _publishers(world: World) -> list[Actor]:
         Client(world, "client-1"),
         Client(world, "client-2"),
         Watcher("watcher-1"),
-        Watcher("watcher-2"),
+        Follower(world, "follower-1") if world.seed % 2 else Watcher("watcher-2"),
         Operator(world, "operator", random.randint(0, 6)),
         Scheduler(world, "scheduler", random.randint(1, 6)),
         Planners(),

@@ -61,8 +61,8 @@ def test_no_seed_violates_anything(part: int) -> None:
     """Through crashes, lost acks and tails, full disks and pauses: 1,000 seeds in all.
 
     Nothing acknowledged is lost, no basis goes back, watches have no gaps, decisions
-    take effect once, states equal a fresh replay, and in the end all are LIVE. In two
-    of five worlds facts come from registries by their agents: nothing that an agent
+    take effect once, states equal a fresh replay, and in the end all are LIVE. In one
+    of three worlds facts come from registries by their agents: nothing that an agent
     took is lost, each region's state is what its registry lists, own copies are no
     demand, no copy is made twice, none of other bytes, and the last one stays.
     """

@@ -99,7 +99,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         try:
             while not task.done():
                 self._turn()
+            steps = self.steps
             self._end_the_rest(task)
+            self.steps = steps  # what ends in which order then, nobody promises
         finally:
             asyncio._set_running_loop(None)  # noqa: SLF001 - it is there for those who write loops
             sys.set_asyncgen_hooks(*hooks)

@@ -70,6 +70,8 @@ class Position:
 
     epoch: str
     sequence: int
+    mark: str = field(default="", compare=False)
+    """Stands for what that message says; empty: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ class MemorySpool:
                 row.position = None
                 found += 1
         before = max(0, position.sequence - 1)
-        self._position = replace(position, sequence=before)
+        self._position = replace(position, sequence=before, mark="")
         self._news.set()
         return found
 

@@ -1,6 +1,5 @@
 """Where the agent's events go: straight into the log, or through the service."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,17 +8,15 @@ from typing import Final, Protocol, overload
 from placement.client import PlacementCallError, PlacementClient
 from placement.core.errors import InputError
 from placement.core.event import Event
-from placement.ports import EventLog, LogStatus, LogUnavailableError
-from placement.runtime.tokens import parse_token
+from placement.ports import EventLog, LogUnavailableError
+from placement.runtime.tokens import body_mark, parse_token
 from placement.spooling import Position
 from placement.wire.events import encode_event, encoded_batches
 from placement.wire.json import plain
-from placement.wire.unread import message_id_of
 
 BATCH_EVENTS_MAX: Final = 512
 UNKNOWN: Final = (1 << 62) - 1
 """A sequence after all others: the service does not say where its log ends."""
-CONFIRM_SECONDS: Final = 1.0
 FAILURES_BORNE: Final = 3
 """After so many in a row the log is opened anew."""
 FIELD_FAULT: Final = "INVALID_ARGUMENT"
@@ -55,6 +52,9 @@ class Outlet(Protocol):
     async def end(self) -> Position | None:
         """Return where the log ends now; None when that cannot be told."""
 
+    async def holds(self, position: Position) -> bool:
+        """Say whether the log still has there what was sent; yes if nobody knows."""
+
 
 class LogOutlet:
     """Straight into the log, each batch under the hash of its events' ids."""
@@ -70,8 +70,6 @@ class LogOutlet:
         self._log = log
         self._another = another
         self._failures = 0
-        self._last: tuple[Position, str] | None = None
-        """The last message that we stored, and its id."""
 
     async def publish(self, events: Sequence[Event]) -> Delivered:
         """Store *events* one region's batch after the other."""
@@ -87,38 +85,32 @@ class LogOutlet:
                     Rejected(event, error.reason, str(error)) for event in batch
                 ]
                 continue
-            position = _later(position, Position(stored.epoch, stored.sequence))
-            if position.sequence == stored.sequence:
-                self._last = position, message_id
+            said = body
+            if stored.duplicate:  # perhaps in the words of another version of ours
+                found = await self._log.message(stored.sequence)
+                said = b"" if found is None else found.body
+            where = Position(stored.epoch, stored.sequence, body_mark(said))
+            position = _later(position, where)
             if not stored.duplicate and not first_new:
                 first_new = stored.sequence
         return Delivered(position, first_new, tuple(rejected))
 
     async def end(self) -> Position | None:
-        """Return where the log ends; its start, where it lost what we stored last.
-
-        A log that was rewound may have grown past that since. A cluster that elects a
-        leader may err for a moment: bad news is asked for twice.
-        """
+        """Return where the log ends."""
         async with self._counted():
             status = await self._log.status()
-            if await self._lost(status):
-                await asyncio.sleep(CONFIRM_SECONDS)
-                status = await self._log.status()
-                if await self._lost(status):
-                    self._last = None
-                    return Position(status.epoch, 0)
         return Position(status.epoch, status.last_sequence)
 
-    async def _lost(self, status: LogStatus) -> bool:
-        """Say whether the same log has something else where our last message was."""
-        if self._last is None or self._last[0].epoch != status.epoch:
-            return False
-        position, message_id = self._last
-        if status.last_sequence < position.sequence:
+    async def holds(self, position: Position) -> bool:
+        """Look at the message there; one that a limit took was there once."""
+        if not position.mark or not position.sequence:
             return True
-        message = await self._log.message(position.sequence)
-        return message is None or message_id_of(message) != message_id
+        async with self._counted():
+            message = await self._log.message(position.sequence)
+            if message is not None:
+                return body_mark(message.body) == position.mark
+            status = await self._log.status()
+        return status.first_sequence > position.sequence
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -161,6 +153,11 @@ class ServiceOutlet:
         if basis["state"] not in TRUSTED_STATES or not basis["epoch"]:
             return None
         return Position(basis["epoch"], UNKNOWN)
+
+    async def holds(self, position: Position) -> bool:
+        """Say yes: a service that notices a loss calls the log by another name."""
+        del position
+        return True
 
     async def _published(self, batch: list[Event]) -> Delivered:
         """Publish *batch*; of one that is refused as a whole, each half for itself."""

@@ -35,6 +35,8 @@ ENTRIES_MAX: Final = 256
 """So many are translated and published together."""
 LOOK_SECONDS: Final = 5.0
 """How often the log is asked, while nothing is to be sent, which log it is."""
+CONFIRM_SECONDS: Final = 1.0
+"""A cluster that elects a leader may err for a moment: bad news is asked for twice."""
 FIRST: Final = 1
 """Of a log that lost its end all is sent again that is kept: others may have stored
 since where ours was, so that nobody can tell from how far it reaches what it lost.
@@ -127,12 +129,23 @@ class Sender:
 
     async def look(self) -> None:
         """See whether the log is still the one that holds what was sent."""
+        epoch = await self._lost_by()
+        if epoch is not None:
+            await asyncio.sleep(CONFIRM_SECONDS)
+            epoch = await self._lost_by()
+        if epoch is not None:
+            await self._resend(Position(epoch, FIRST))
+
+    async def _lost_by(self) -> str | None:
+        """Return the epoch of a log that does not hold what was sent last, or None."""
         end = await self._outlet.end()
         known = self._spool.figures.position
         if end is None or known is None or end.epoch in self._left:
-            return
-        if end.epoch != known.epoch or 0 <= end.sequence < known.sequence:
-            await self._resend(Position(end.epoch, FIRST))
+            return None
+        cut = end.epoch != known.epoch or 0 <= end.sequence < known.sequence
+        if cut or not await self._outlet.holds(known):
+            return end.epoch
+        return None
 
     async def _note_position(
         self, position: Position | None, first_new_sequence: int
@@ -143,7 +156,10 @@ class Sender:
             return
         if position.epoch != known.epoch:
             await self._resend(position)
-        elif 0 < first_new_sequence <= known.sequence:
+            return
+        cut = 0 < first_new_sequence <= known.sequence
+        if cut or not await self._outlet.holds(known):
+            # Others may have filled up what it lost: who knows from where on.
             await self._resend(Position(position.epoch, FIRST))
 
     async def _resend(self, position: Position) -> None:

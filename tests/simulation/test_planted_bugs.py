@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulator.bugs import BUGS, planted
+from tests.simulator.bugs import BUGS, only_with_registries, planted
 from tests.simulator.checker import violations
 from tests.simulator.deciding_bugs import often_paused
 from tests.simulator.simulation import simulate
@@ -16,7 +16,7 @@ def seeds_needed(name: str) -> int:
     """Return how many seeds it takes until the bug is found; at most the budget."""
     for seed in range(1, SEED_COUNT_MAX + 1):
         with planted(name):
-            run = simulate(seed)
+            run = simulate(seed, registries=only_with_registries(name))
         if violations(run.history, by_model=False):
             return seed
     return SEED_COUNT_MAX + 1

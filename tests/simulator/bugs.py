@@ -29,6 +29,7 @@ from placement.runtime.watch import WatchHub
 from placement.runtime.watcher import Batch, Watcher, parse_watch_token
 from placement.wire import events, opened
 from placement.wire.events import Encoded, decode_items
+from tests.simulator.agent_bugs import AGENT_BUGS
 from tests.simulator.deciding_bugs import DECIDING_BUGS
 from tests.simulator.log import LogConnection
 from tests.simulator.publishers import POISON
@@ -251,8 +252,14 @@ BUGS: Final[dict[str, Plant]] = {
         fold_an_unknown_fact,
         drop_a_bookmark,
         *DECIDING_BUGS,
+        *AGENT_BUGS,
     )
 }
+
+
+def only_with_registries(name: str) -> bool | None:
+    """Say whether a bug shows in worlds of registries alone; None: in some of each."""
+    return True if name in {plant.__name__ for plant in AGENT_BUGS} else None
 
 
 def planted(name: str) -> AbstractContextManager[None]:

@@ -11,7 +11,7 @@ more in two, while the token that a call returns marks the last message of it on
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 from placement.faults import FaultPoint
@@ -29,6 +29,7 @@ REWINDING = 0.4
 REPLACING = 0.15
 POINT_SECONDS = 10.0
 """A fault point waits so long to be reached."""
+Fault = Callable[[], Awaitable[None]]
 CHANCES = [0.0, 0.0, 0.02, 0.1, 0.3]
 
 
@@ -48,8 +49,8 @@ def drawn_log_faults(random: Random) -> LogFaults:
 class Chaos:
     """Breaks a cluster for SAFETY_SECONDS, then mends everything."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        """Draw what is to happen to *cluster*, and when."""
+    def __init__(self, cluster: Cluster, others: Sequence[Fault] = ()) -> None:
+        """Draw what is to happen to *cluster*, and when; *others* may happen too."""
         self._cluster = cluster
         self._world = cluster.world
         self._random = cluster.world.random
@@ -65,6 +66,7 @@ class Chaos:
             self._fill_disk,
             self._break_sync,
             self._flip_bit,
+            *others,
         ]
         if self._random.random() < REWINDING:
             kinds += [self._rewind, self._rewind]
@@ -89,11 +91,12 @@ class Chaos:
         world.network.loss = 0.0
         world.loop.forget_alarms()
         faults.end()
+        world.mended = True
+        for mend in world.mending:
+            mend()
         world.note("no more faults")
 
-    async def _later(
-        self, seconds: float, fault: Callable[[], Awaitable[None]]
-    ) -> None:
+    async def _later(self, seconds: float, fault: Fault) -> None:
         await asyncio.sleep(seconds)
         await fault()
 

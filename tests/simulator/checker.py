@@ -24,11 +24,13 @@ from tests.simulator.history import (
     Answered,
     Bookmarked,
     History,
+    Mirrored,
     Position,
     Probed,
     held_by,
     placed,
 )
+from tests.simulator.kept import broken_keeping, not_converged, unlike_mirror
 from tests.simulator.log import Life
 from tests.simulator.promises import broken_promises
 from tests.simulator.reference import Reference
@@ -45,8 +47,7 @@ def violations(history: History, *, by_model: bool = True) -> list[str]:
     *by_model* compares the remaining log with the readable model, too.
     """
     reference = Reference(history.lives)
-    found: list[str] = []
-    found += history.failures
+    found = list(history.failures)
     found += _unknown_positions(history, reference)
     found += _bases_gone_back(history, reference)
     found += _bookmarks(history, reference)
@@ -57,7 +58,8 @@ def violations(history: History, *, by_model: bool = True) -> list[str]:
     found += _lost(history)
     found += _doubled_effects(history)
     found += broken_promises(history, final)
-    found += _not_converged(history, final)
+    found += broken_keeping(history, final)
+    found += not_converged(history, final)
     if by_model:
         found += _unlike_the_model(history.lives[-1], final)
     return found
@@ -181,6 +183,16 @@ def _compare(history: History, reference: Reference, found: list[str]) -> None:
         position = reference.find(marked.sequence, marked.store_time_ns)
         if position is not None:
             reference.at(position, partial(_check_watch, found, marked))
+    for mirrored in history.mirrored:
+        position = reference.find(mirrored.sequence, mirrored.store_time_ns)
+        if position is None:
+            found.append(f"{mirrored.follower} is at {mirrored.sequence} of no log")
+        else:
+            reference.at(position, partial(_check_mirror, found, mirrored))
+
+
+def _check_mirror(found: list[str], mirrored: Mirrored, state: State) -> None:
+    found += unlike_mirror(mirrored, state)
 
 
 def _check_answer(found: list[str], answered: Answered, state: State) -> None:
@@ -246,11 +258,10 @@ def _first_stored(history: History) -> dict[str, int]:
 
 def _ids(message: Message) -> list[str]:
     """Return the ids of the events in *message*, those that no fold believes too."""
+    batch = message.subject.endswith(f".{BATCH}")
     try:
-        if message.subject.endswith(f".{BATCH}"):
-            events = list(pb.EventBatch.FromString(message.body).events)
-        else:
-            events = [pb.Event.FromString(message.body)]
+        events = [] if batch else [pb.Event.FromString(message.body)]
+        events += pb.EventBatch.FromString(message.body).events if batch else []
     except DecodeError:
         return []
     return [event.event_id for event in events]
@@ -273,23 +284,6 @@ def _doubled_effects(history: History) -> Iterator[str]:
     for what, count in done.items():
         if count > 1:
             yield f"{what} took effect {count} times"
-
-
-def _not_converged(history: History, final: State) -> Iterator[str]:
-    right = fingerprint(final)
-    for ended in history.ended:
-        if ended.serving is not ServingState.LIVE:
-            yield (
-                f"{ended.replica} ended {ended.serving.name} at"
-                f" {ended.position.sequence} of {ended.epoch}: {ended.trouble}"
-            )
-        elif ended.position.sequence != final.sequence:
-            yield (
-                f"{ended.replica} ended at {ended.position.sequence}, the log at"
-                f" {final.sequence}"
-            )
-        elif ended.fingerprint != right:
-            yield f"{ended.replica} ended with another state than a fresh replay"
 
 
 def _unlike_the_model(life: Life, final: State) -> Iterator[str]:

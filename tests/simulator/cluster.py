@@ -1,10 +1,10 @@
 """The replicas of a run, and those who look after them."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from placement.core.state import State
 from placement.runtime.view import ServingState
 from placement.wire.events import message_hash
 from tests.simulator.history import Position, position_of
@@ -12,6 +12,7 @@ from tests.simulator.replica import Replica
 from tests.simulator.world import World
 
 ROUND_SECONDS = 0.5
+START = Position(0, b"")
 OPERATOR_SECONDS = 8.0
 """An operator restarts a replica whose epoch has been broken for so long."""
 
@@ -32,6 +33,8 @@ class Cluster:
 
     world: World
     replicas: list[Replica]
+    others: list[Callable[[str, str], None]] = field(default_factory=list)
+    """Makes others crash, by name and why, when they come to a fault point."""
     _broken_since: dict[str, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -42,6 +45,8 @@ class Cluster:
         for replica in self.replicas:
             if replica.name == name:
                 replica.crash(why)
+        for crash in self.others:
+            crash(name, why)
 
     def any_replica(self) -> Replica:
         """Return one of the replicas, up or down."""
@@ -73,7 +78,7 @@ class Cluster:
     def converged(self) -> bool:
         """Say whether every replica is LIVE at the log's end."""
         messages = self.world.log.life.messages
-        end = position_of(State())
+        end = START
         if messages:
             end = Position(len(messages), message_hash(messages[-1]))
         for replica in self.replicas:

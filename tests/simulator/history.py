@@ -106,6 +106,17 @@ class Bookmarked:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirrored:
+    """What a local replica knew when a bookmark came."""
+
+    follower: str
+    sequence: int
+    store_time_ns: int
+    known: tuple[str, ...]
+    """A line for each placement and tag, in order."""
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """For how long a watcher was connected, without a fault on the way."""
 
@@ -142,6 +153,46 @@ class Ended:
     trouble: str
 
 
+Place = tuple[Repository, Digest]
+"""A repository, and a content in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A registry was told by its agent that a notification is taken."""
+
+    region: str
+    notification_id: str
+    status: int
+    is_use: bool
+    """Whether somebody but us fetched content: the only demand that there is."""
+    is_told: bool
+    """Whether the log has to hold it in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evicted:
+    """A replicator removed content from its registry."""
+
+    region: str
+    place: Place
+    elsewhere: tuple[str, ...]
+    """The other regions that held all of it at that moment."""
+    was_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a region's registry held in the end, in order."""
+
+    region: str
+    places: tuple[Place, ...]
+    tagged: tuple[Place, ...]
+    """All of it that tags lead to."""
+    wrong: tuple[Place, ...]
+    """What is kept under a digest that is not its own."""
+
+
 @dataclass
 class History:
     """Everything that a run left behind."""
@@ -152,8 +203,13 @@ class History:
     answered: list[Answered] = field(default_factory=list)
     probed: list[Probed] = field(default_factory=list)
     bookmarked: list[Bookmarked] = field(default_factory=list)
+    mirrored: list[Mirrored] = field(default_factory=list)
     connected: list[Connected] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    evicted: list[Evicted] = field(default_factory=list)
+    stored: list[Stored] = field(default_factory=list)
+    """Empty in a world without registries."""
     ended: list[Ended] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What the world did: faults, crashes, restarts. For people."""

@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any, Self, TypeVar
 
-from tests.simulator.process import PROCESS, Process
+from tests.simulator.process import PROCESS, KilledError, Process
 
 Result = TypeVar("Result")
 
@@ -68,6 +68,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """The virtual time, without a tick."""
         return self._now
 
+    def now_ns(self) -> int:
+        """The same in nanoseconds."""
+        return round(self._now * 1_000_000_000)
+
     def after_steps(self, count: int, act: Callable[[], None]) -> None:
         """Call *act* between two callbacks, when *count* more of them have run."""
         heappush(self._alarms, (self.steps + count, len(self._alarms), act))
@@ -95,7 +99,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         try:
             while not task.done():
                 self._turn()
+            steps = self.steps
             self._end_the_rest(task)
+            self.steps = steps  # what ends in which order then, nobody promises
         finally:
             asyncio._set_running_loop(None)  # noqa: SLF001 - it is there for those who write loops
             sys.set_asyncgen_hooks(*hooks)
@@ -246,6 +252,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Keep what went wrong."""
         error = context.get("exception")
+        if isinstance(error, KilledError):
+            return
         self.failures.append(f"{context.get('message')}: {error!r}")
 
     def get_debug(self) -> bool:

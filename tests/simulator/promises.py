@@ -55,7 +55,7 @@ def broken_promises(history: History, final: State) -> Iterator[str]:
     yield from found
     if final.count("decision_refused") and len(history.lives) == 1:
         yield f"{final.count('decision_refused')} stored decisions were refused"
-    if _demand(history.lives[-1], final):
+    if not history.stored and _demand(history.lives[-1], final):
         yield "copies of ours count as demand"
     yield from _unanswered(all_books[-1], final)
 

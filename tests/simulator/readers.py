@@ -1,9 +1,11 @@
 """Those who read: clients that ask with tokens, and watchers that follow."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing, suppress
 
 from placement.core.errors import PlacementError
+from placement.core.oci import Digest
 from placement.core.watched import (
     Bookmark,
     Interest,
@@ -28,7 +30,7 @@ from tests.simulator.history import (
     thing,
 )
 from tests.simulator.replica import Replica, Service
-from tests.simulator.workload import Workload
+from tests.simulator.workload import DIGESTS, Workload
 from tests.simulator.world import LATENCY_SECONDS_MAX, LostError, World
 
 CALL_SECONDS_MAX = 3.0
@@ -41,14 +43,16 @@ SESSION_SECONDS_MAX = 25.0
 class Client:
     """Asks now and then, and never wants to be sent back."""
 
-    def __init__(self, world: World, name: str) -> None:
-        """Know nothing yet."""
+    def __init__(
+        self, world: World, name: str, digests: Sequence[Digest] = DIGESTS
+    ) -> None:
+        """Know nothing yet; ask about *digests*."""
         self._name = name
         self._seen: dict[str, tuple[str, Position | None]] = {}
         """The furthest token of each epoch, the one heard of last at the end, and what
         it stands for, if it came with an answer.
         """
-        self._workload = Workload(world.random, name)
+        self._workload = Workload(world.random, name, digests)
 
     async def run(self, cluster: Cluster) -> None:
         """Ask for ever."""

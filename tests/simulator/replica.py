@@ -69,7 +69,7 @@ class Replica:
         self._world = world
         self._skew_ns = skew_ns
         self._run_count = 0
-        interval = world.random.choice([0.5, 2.0, 5.0])
+        interval = world.random.choice([1.0, 3.0, 8.0])
         count = world.random.choice([3, 10, 20_000])
         self._settings = ProjectorSettings(interval, count)
         self._planning = PlannerSettings(name, world.tick_seconds)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ import structlog
 from placement.faults import FaultPoint, armed
 from placement.runtime import reader, runs
 from placement.wire import columns
+from tests.simulator.agents import Regions, collecting
 from tests.simulator.chaos import Chaos, drawn_log_faults
 from tests.simulator.cluster import Actor, Cluster
 from tests.simulator.deciders import Planners, carriers
+from tests.simulator.follower import Follower
 from tests.simulator.history import History
 from tests.simulator.loop import VirtualLoop
 from tests.simulator.publishers import Agent, Poisoner, Publisher, Rogue
@@ -32,10 +35,12 @@ LIVENESS_SECONDS_MAX = 60.0
 """After the last fault, all must be up to date and settled within so long."""
 QUIET_SECONDS = 4.0
 """So long must all be well: a publisher hears of a new epoch after a while."""
-PROBE_SECONDS = 8.0
+PROBE_SECONDS = 16.0
 LOOK_SECONDS = 0.5
 MINUTES_NS = 60 * SECOND_NS
-BUGS_LOGGED = frozenset({"planning_broke"})
+BUGS_LOGGED = frozenset(
+    {"planning_broke", "part_broke", "copy_broken", "entry_set_aside"}
+)
 """What a service logs and goes on after, and what must never happen."""
 
 
@@ -57,25 +62,36 @@ class Run:
         return f"{self.history.trace_hash()}-{self.step_count}"
 
 
-def simulate(seed: int, *, poison: bool = False) -> Run:
+def has_registries(seed: int) -> bool:
+    """Say whether the world of *seed* is one of registries and agents."""
+    return seed % 3 == 2
+
+
+def simulate(seed: int, *, poison: bool = False, registries: bool | None = None) -> Run:
     """Run the world of *seed* to its end; what is wrong is for the checker to say.
 
-    *poison* is for runs under ``bugs.poison``: the log then holds what is fatal.
+    *poison* is for runs under ``bugs.poison``: the log then holds what is fatal. With
+    *registries* facts come from those; None: the seed says whether.
     """
+    if registries is None:
+        registries = has_registries(seed)
     random = Random(seed)
     loop = VirtualLoop.drawing_from(random, random.choice([0.0, 0.0, 0.0004]))
     world = World(seed, loop, random)
-    collecting = gc.isenabled()
+    collects = gc.isenabled()
     gc.disable()  # what is collected when must not depend on who ran before us
     try:
         with (
             _silenced(world),
             armed(world.points.reach),
             _folding(together=seed % 8 == 1 and not poison),
+            patch.object(time, "monotonic", lambda: loop.now_seconds),
+            patch.object(time, "monotonic_ns", loop.now_ns),
+            collecting(),
         ):
-            seconds = loop.run_until_complete(_live(world, poison=poison))
+            seconds = loop.run_until_complete(_live(world, poison, registries))
     finally:
-        if collecting:
+        if collects:
             gc.enable()
     world.history.failures += loop.failures
     world.history.lives = world.log.lives
@@ -115,17 +131,23 @@ def _silenced(world: World) -> Iterator[None]:
         structlog.configure(**before)
 
 
-def _populated(world: World) -> tuple[Cluster, list[Actor]]:
+def _replicas(world: World, count: int) -> list[Replica]:
     random = world.random
     world.log.faults = drawn_log_faults(random)
     skews = [0, 0, 0, SECOND_NS, -SECOND_NS, 10 * MINUTES_NS, -10 * MINUTES_NS]
     replicas = [
         Replica(world, f"replica-{number}", random.choice(skews))
-        for number in range(random.randint(2, 3))
+        for number in range(count)
     ]
     for replica in replicas:
         replica.disk.faults.seconds_max = random.choice([0.001, 0.05, 0.3])
-    actors: list[Actor] = [
+    return replicas
+
+
+def _publishers(world: World) -> list[Actor]:
+    """Return those who act in a world in which facts are made up."""
+    random = world.random
+    return [
         Publisher(world, "publisher-1", random.randint(5, 15)),
         Publisher(world, "publisher-2", random.randint(0, 10)),
         Agent(world, "agent", random.randint(0, 10)),
@@ -133,21 +155,25 @@ def _populated(world: World) -> tuple[Cluster, list[Actor]]:
         Client(world, "client-1"),
         Client(world, "client-2"),
         Watcher("watcher-1"),
-        Watcher("watcher-2"),
+        Watcher("watcher-2") if world.seed % 4 else Follower(world, "follower-1"),
         Operator(world, "operator", random.randint(0, 6)),
         Scheduler(world, "scheduler", random.randint(1, 6)),
         Planners(),
         *carriers(world, REGIONS),
     ]
-    return Cluster(world, replicas), actors
 
 
-async def _live(world: World, *, poison: bool) -> float:
+async def _live(world: World, poison: bool, registries: bool) -> float:  # noqa: FBT001 - passed on
     """Let everybody act, through faults and after them; return how long it healed."""
-    cluster, actors = _populated(world)
+    count = world.random.choice([2, 2, 2, 3] if registries else [2, 3])
+    cluster = Cluster(world, _replicas(world, count))
+    regions = Regions(world) if registries else None
+    actors = regions.actors() if regions else _publishers(world)
     actors += [Poisoner()] if poison else []
     await world.log.begin()
-    chaos = Chaos(cluster)
+    chaos = Chaos(cluster, regions.faults() if regions else ())
+    if regions:
+        cluster.others.append(regions.crash)
     for replica in cluster.replicas:
         replica.start()
     tasks = [asyncio.create_task(actor.run(cluster)) for actor in actors]
@@ -156,6 +182,9 @@ async def _live(world: World, *, poison: bool) -> float:
     await chaos.run()
     healed = await _healed(cluster, actors)
     world.history.ended += [replica.ended() for replica in cluster.replicas]
+    if regions:
+        shelves = regions.shelves.values()
+        world.history.stored += [shelf.listing() for shelf in shelves]
     if healed > LIVENESS_SECONDS_MAX:
         late = [type(a).__name__ for a in actors if not a.settled(cluster)]
         world.fail(f"after {healed:.0f} s without faults, not settled: {late}")

@@ -1,5 +1,6 @@
 """What operators order and schedulers ask for in a run, drawn by the seed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import Final
@@ -47,6 +48,17 @@ POLICIES: Final = [
     'rule = "set_60d"\n',
 ]
 """Documents that may be put in force: each guards something else."""
+KEEPING: Final = """
+[keep]
+previous_versions = 0
+grace_days = 0
+recent_versions = 0
+unused_days = 0
+pull_days = 0
+storage_bytes = { iad = 9_000, ams = 9_000, syd = 9_000 }
+"""
+"""Lets all leave that may at all."""
+DIGESTS: Final = [builders.digest(name) for name in IMAGES]
 PAUSE_SECONDS: Final = 6
 NAMED_BY_DIGEST: Final = 0.7
 """The chance that a scheduler does not trust a tag."""
@@ -54,6 +66,19 @@ NAMED_BY_DIGEST: Final = 0.7
 
 class Operator(Publisher):
     """Orders now and then, and in the end lets copies be made again."""
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        event_count: int,
+        digests: Sequence[Digest] = DIGESTS,
+        policies: Sequence[str] = POLICIES,
+    ) -> None:
+        """Order *event_count* times, about *digests*, under one of *policies*."""
+        super().__init__(world, name, event_count)
+        self._digests = digests
+        self._policies = policies
 
     def make(self, world: World) -> None:
         """Put an order into the outbox."""
@@ -65,7 +90,7 @@ class Operator(Publisher):
     ) -> Fact:
         regions: tuple[Region, ...] = random.choice([(), (random.choice(REGIONS),)])
         repository = random.choice(REPOSITORIES)
-        digest = builders.digest(random.choice(list(IMAGES)))
+        digest = random.choice(self._digests)
         operation = Operation(Name("anna"))
         if not self.left:
             return ReplicationResumed((), operation)
@@ -87,19 +112,30 @@ class Operator(Publisher):
             case 5:
                 return ContentUnpinned(repository, digest, regions, operation)
             case _:
-                number = random.randrange(len(POLICIES))
-                content = Document(POLICIES[number])
+                number = random.randrange(len(self._policies))
+                content = Document(self._policies[number])
                 return PolicyChanged(Name(f"policy-{number}"), content, operation)
 
 
 class Scheduler(Publisher):
     """Says where machines are about to start, and asks to have images there."""
 
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        event_count: int,
+        digests: Sequence[Digest] = DIGESTS,
+    ) -> None:
+        """Ask *event_count* times, for any of *digests*."""
+        super().__init__(world, name, event_count)
+        self._digests = digests
+
     def make(self, world: World) -> None:
         """Put a wish into the outbox."""
         random = world.random
         repository = random.choice(REPOSITORIES)
-        digest = builders.digest(random.choice(list(IMAGES)))
+        digest = random.choice(self._digests)
         reference: Digest | Tag = random.choice(TAGS)
         if random.random() < NAMED_BY_DIGEST:
             reference = digest

@@ -42,6 +42,7 @@ IMAGES: Final = {"1": "ab", "2": "b", "3": "ac"}
 BARE: Final = "89"
 """Images that refer to nothing."""
 NAMES: Final = LAYERS + "".join(IMAGES) + BARE
+DIGESTS: Final = [builders.digest(name) for name in NAMES]
 DISPUTED: Final = "d"
 """The only content of which publishers tell different things."""
 TAGS: Final = [Tag("latest"), Tag("v1")]
@@ -75,8 +76,11 @@ WHOLE: Final[dict[str, Sequence[Descriptor]]] = {
 class Workload:
     """Draws events, each of another id."""
 
-    def __init__(self, random: Random, name: str) -> None:
-        """Draw from *random*; ids begin with *name*."""
+    def __init__(
+        self, random: Random, name: str, digests: Sequence[Digest] = DIGESTS
+    ) -> None:
+        """Draw from *random*; ids begin with *name*, questions are about *digests*."""
+        self._digests = digests
         self._random = random
         self._name = name
         self._count = 0
@@ -192,6 +196,6 @@ class Workload:
         random = self._random
         return Question(
             random.choice(REPOSITORIES),
-            Digest(builders.digest(random.choice(NAMES))),
+            random.choice(self._digests),
             random.choice(TAGS),
         )

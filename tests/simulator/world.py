@@ -76,6 +76,10 @@ class World:
         """Whether the log holds a message at which this version's fold fails."""
         self.may_rewind = False
         """Whether the log may lose its end in this run."""
+        self.mending: list[Callable[[], None]] = []
+        """What ends the faults of those who have some, when no more are to come."""
+        self.mended = False
+        """Whether no more faults come."""
         self.points = Points()
         self.log = SimulatedLog(self.now_ns, random, LogFaults())
         self.tick_seconds = random.choice(TICK_SECONDS)

@@ -265,7 +265,7 @@ async def test_replaced_log_is_noticed_by_what_is_published() -> None:
 
 @pytest.mark.parametrize("looks", [True, False])
 async def test_rewound_log_gets_what_it_lost_again(looks: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """All that is kept: others may have stored since where ours was."""
+    """All that is kept: what others stored since may stand where ours was."""
     world = World()
     for name in ("a", "b", "c"):
         await world.put(name)
@@ -300,6 +300,27 @@ async def test_rewound_log_that_others_filled_again_is_noticed() -> None:
         await world.sender.send()
 
     assert {"a", "b"} <= set(await world.published())
+
+
+@pytest.mark.parametrize("looks", [True, False])
+async def test_lost_end_that_others_have_filled_up_is_noticed(looks: bool) -> None:  # noqa: FBT001 - two ways to notice
+    """The log is as long as before: only what it says where we were tells."""
+    world = World()
+    await world.put("a")
+    await world.put("b")
+    await world.sender.send()
+    world.log.rewind(0)
+    await LogOutlet(world.log).publish([push("x")])
+    await LogOutlet(world.log).publish([push("y")])
+    with capture_logs():
+        if looks:
+            await world.sender.look()
+        else:
+            await world.put("c")
+            await world.sender.send()
+        await world.sender.send()
+
+    assert {"a", "b", "x", "y"} <= set(await world.published())
 
 
 async def test_trusted_end_of_a_log_that_was_left_is_ignored() -> None:
@@ -345,6 +366,9 @@ async def test_rejected_event_is_set_aside_and_the_others_are_sent() -> None:
 
         async def end(self) -> Position | None:
             return None
+
+        async def holds(self, position: Position) -> bool:
+            raise AssertionError(position)
 
     world = World()
     sender = Sender(world.spool, Picky(), {"test": at_once(translate)}, lambda: 0.0)

@@ -259,6 +259,7 @@ class SqliteSpool:
             if found != "ok":
                 raise sqlite3.DatabaseError(found)
             self._checked = True
+        await spool_rows.add_mark(connection)
         await asyncio.to_thread(sync, self._path.parent)  # the WAL's name, too
         self._figures = await spool_rows.read_figures(connection)
         return connection

@@ -55,7 +55,7 @@ _RESEND: Final = (
 _FIGURES: Final = (
     "SELECT waiting_count, waiting_bytes, (SELECT received_ns FROM entry"
     " WHERE epoch IS NULL ORDER BY number LIMIT 1), kept_count, kept_bytes,"
-    " sent_count, set_aside_count, epoch, sequence FROM total"
+    " sent_count, set_aside_count, epoch, sequence, mark FROM total"
 )
 
 
@@ -130,15 +130,25 @@ async def resend(connection: aiosqlite.Connection, position: Position) -> int:
 async def keep_position(connection: aiosqlite.Connection, position: Position) -> None:
     """Remember where our last message is."""
     await connection.execute(
-        "UPDATE total SET epoch = ?, sequence = ?", (position.epoch, position.sequence)
+        "UPDATE total SET epoch = ?, sequence = ?, mark = ?",
+        (position.epoch, position.sequence, position.mark),
     )
+
+
+async def add_mark(connection: aiosqlite.Connection) -> None:
+    """Let a file of an earlier version remember what its last message says."""
+    columns = await connection.execute_fetchall("PRAGMA table_info(total)")
+    if "mark" not in {row[1] for row in columns}:
+        await connection.execute(
+            "ALTER TABLE total ADD COLUMN mark TEXT NOT NULL DEFAULT ''"
+        )
 
 
 async def read_figures(connection: aiosqlite.Connection) -> SpoolFigures:
     """Return how the spool is."""
     [row] = await connection.execute_fetchall(_FIGURES)
     waiting, waiting_bytes, oldest_ns, kept, kept_bytes, sent, aside, *where = row
-    epoch, sequence = where
+    epoch, sequence, mark = where
     return SpoolFigures(
         waiting_count=waiting,
         waiting_bytes=waiting_bytes,
@@ -147,7 +157,7 @@ async def read_figures(connection: aiosqlite.Connection) -> SpoolFigures:
         kept_bytes=kept_bytes,
         sent_count=sent,
         set_aside_count=aside,
-        position=Position(epoch, sequence) if epoch else None,
+        position=Position(epoch, sequence, mark) if epoch else None,
     )
 
 

@@ -83,7 +83,7 @@ class Inventory:
         self._clock = clock
         self._chance = chance
         self._sleep = sleep
-        self._pace = Pace(settings.requests_per_second, sleep=sleep)
+        self._pace = Pace(settings.requests_per_second, time.monotonic, sleep)
         self._manifests = ManifestCache()
         self._file = PositionFile(settings.position_file, settings.region)
 

@@ -25,14 +25,14 @@ from placement.agent.registry.errors import (
     RegistryError,
     RegistryUnreachableError,
 )
-from placement.agent.replicator.copying import read_content
+from placement.agent.replicator.copying import MANIFEST_KINDS, read_content
 from placement.agent.replicator.duties import Assigned, Removal
 from placement.agent.replicator.flights import ATTEMPTS_MAX, wait_seconds
 from placement.agent.replicator.telling import Teller
 from placement.core.errors import PlacementError
 from placement.core.event import ContentEvicted
 from placement.core.facts.values import Text
-from placement.core.oci import Descriptor, Digest, Repository
+from placement.core.oci import Descriptor, Digest, Repository, content_kind
 
 COLLECT_SECONDS_MAX: Final = 600.0
 """For the garbage to be collected; then the command is killed."""
@@ -50,6 +50,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Removed:
+    own_id: str
+    """Of the decision: the same may leave several regions, and one of them twice."""
     repository: Repository
     digest: Digest
     references: tuple[Descriptor, ...]
@@ -141,7 +143,9 @@ class Evictor:
         await self._teller.tell([(f"{removal.own_id} evicted", fact)])
         log.info("content_evicted", repository=repository, digest=digest, there=there)
         if len(self._removed) < REMOVALS_MAX:
-            self._removed.append(_Removed(repository, digest, references))
+            self._removed.append(
+                _Removed(removal.own_id, repository, digest, references)
+            )
 
     async def _collect(self) -> None:
         """Run the operator's command and say what left by it."""
@@ -192,9 +196,17 @@ class Evictor:
         return code == 0
 
     async def _look_after(self, removed: _Removed) -> None:
-        """Report blobs that left, and shout if the registry still claims one."""
+        """Report blobs that left, and shout if the registry still claims one.
+
+        What an index refers to are manifests, which no registry calls blobs.
+        """
         gone: list[Digest] = []
         for blob in removed.references[:BLOBS_LOOKED_AT_MAX]:
+            if content_kind(blob.media_type) in MANIFEST_KINDS:
+                if await self._own.find_manifest(removed.repository, blob.digest):
+                    continue
+                gone.append(blob.digest)
+                continue
             claimed = await self._own.find_blob(removed.repository, blob.digest)
             if claimed is not None and await self._readable(removed, blob.digest):
                 continue
@@ -214,7 +226,7 @@ class Evictor:
                 digests=tuple(gone),
                 reason=Text("garbage-collected"),
             )
-            name = " ".join([removed.repository, removed.digest, "collected", *gone])
+            name = " ".join([removed.own_id, "collected", *gone])
             await self._teller.tell([(name, fact)])
 
     async def _readable(self, removed: _Removed, digest: Digest) -> bool:

@@ -95,6 +95,8 @@ class Replicator:
         self._waiting: Waiting[Request] = Waiting()
         self._flying: dict[Key, tuple[Flight, asyncio.Task[None]]] = {}
         self._settled: OrderedDict[str, None] = OrderedDict()
+        self._dropping: set[asyncio.Task[None]] = set()
+        """Settle with those who called off what had not begun."""
         self._stopping = False
 
     async def run(self) -> None:
@@ -216,8 +218,11 @@ class Replicator:
 
     def _over(self, flight: Flight, task: "asyncio.Task[None]") -> None:
         """Let go of a flight, and take up what waits."""
-        if task.cancelled():
+        if task.cancelled():  # before it began
             flight.abandon()
+            dropping = asyncio.create_task(self._drop(flight))
+            self._dropping.add(dropping)
+            dropping.add_done_callback(self._dropping.discard)
         self._waiting.finished(flight.key)
         del self._flying[flight.key]
         for one in flight.requests:  # who came when all was over already

@@ -1,0 +1,250 @@
+"""A region's agent: the real spool's sender, receiver, inventory and replicator.
+
+A run of it is a process, as a replica's is; its spool and its scan's position stay.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+
+from placement.agent.feeds.catalogue import feeds
+from placement.agent.feeds.translation import FeedSettings
+from placement.agent.inventory.inventory import Inventory
+from placement.agent.inventory.settings import InventorySettings
+from placement.agent.outlets import LogOutlet
+from placement.agent.quiet import Quiet
+from placement.agent.receiver import DISTRIBUTION, Receiver, ReceiverSettings
+from placement.agent.replicator.queue_decisions import QueueDecisions
+from placement.agent.replicator.replicator import Replicator, ReplicatorSettings
+from placement.agent.sender import Sender
+from placement.agent.spooled import EVENTS, spooled_report
+from placement.agent.supervision import Part, supervise
+from placement.agent.translators import at_once, from_bundle
+from placement.core.event import Name
+from placement.core.topology import Region
+from placement.ports import Clock
+from tests.builders import SECOND_NS, START_NS
+from tests.simulator.believed import AskedKnown, KeptPosition
+from tests.simulator.cluster import Cluster
+from tests.simulator.history import Received
+from tests.simulator.log import LogConnection
+from tests.simulator.process import KilledError, Process
+from tests.simulator.registries import SimulatedRegistry
+from tests.simulator.replica import START_SECONDS_MAX
+from tests.simulator.shelf import CLIENT, Shelf
+from tests.simulator.spool import DiskSpool
+from tests.simulator.work_queue import Consumer, SimulatedQueue
+from tests.simulator.world import LostError, World
+
+CALL_SECONDS_MAX: Final = 8.0
+LOOK_SECONDS: Final = 0.5
+INTERVAL_SECONDS: Final = [12, 25]
+"""Between two scans."""
+REQUESTS_PER_SECOND: Final = 200.0
+
+
+@dataclass(eq=False)
+class Running:
+    """One run of an agent: everything in it is memory."""
+
+    process: Process
+    connection: LogConnection
+    receiver: Receiver
+    replicator: Replicator
+
+
+class Site:
+    """Where an agent runs beside its registry, again and again."""
+
+    def __init__(
+        self, world: World, region: Region, shelves: Mapping[Region, Shelf]
+    ) -> None:
+        """Be down; its clock is a little wrong."""
+        self.name = f"agent-{region}"
+        self.region = region
+        self.shelf = shelves[region]
+        self.running: Running | None = None
+        self.cut_off = False
+        self._shelves = shelves
+        self._world = world
+        random = world.random
+        self._skew_ns = random.choice([0, 0, SECOND_NS, -SECOND_NS])
+        self.spool = DiskSpool(self.clock, random)
+        self.position = KeptPosition(region)
+        self._interval_s = random.choice(INTERVAL_SECONDS)
+        self._consumer = Consumer(world.log, world.loop, region)
+        self._start_seconds = 0.0
+        self._run_count = 0
+        self.quiet_seconds: float | None = None
+        """Since when nobody but us has changed any registry; None: not so."""
+
+    @property
+    def clock(self) -> Clock:
+        """Its own idea of the time."""
+        return lambda: self._world.now_ns() + self._skew_ns
+
+    @property
+    def life(self) -> Process | None:
+        """The process that runs now."""
+        return None if self.running is None else self.running.process
+
+    async def run(self, cluster: Cluster) -> None:
+        """Start what is down, for ever."""
+        while True:
+            due = self._world.loop.now_seconds >= self._start_seconds
+            if due and self.running is None:
+                self._start(cluster)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def settled(self, cluster: Cluster) -> bool:
+        """Say whether all is told, and scanned since nobody changed anything."""
+        del cluster
+        idle = self._consumer.idle and not self.spool.figures.waiting_count
+        return self.running is not None and idle and self._is_scanned()
+
+    def _is_scanned(self) -> bool:
+        """Say whether one whole scan began since nobody changes anything."""
+        position, since = self.position.read(), self.quiet_seconds
+        if position is None or since is None or not position.complete:
+            return False
+        began_ns = position.scan_time_ns - self._skew_ns - START_NS
+        return began_ns > since * SECOND_NS
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait between scans: not long for the last one, and for ever after it."""
+        loop = self._world.loop
+        due_seconds = loop.now_seconds + seconds
+        while self._is_scanned() or loop.now_seconds < due_seconds:
+            left = due_seconds - loop.now_seconds
+            await asyncio.sleep(max(0.0, min(left, LOOK_SECONDS)) or LOOK_SECONDS)
+            if self.quiet_seconds is not None:
+                due_seconds = min(due_seconds, loop.now_seconds)
+
+    def _start(self, cluster: Cluster) -> None:
+        self._run_count += 1
+        process = Process(f"{self.name}.{self._run_count}")
+        world, clock, chance = self._world, self.clock, self._world.random.random
+        connection = LogConnection(world.log)
+        connection.cut_off = self.cut_off
+        spool, region = self.spool, self.region
+        feed = FeedSettings(region=region, publisher=Name(self.name))
+        translated = feeds(feed)[DISTRIBUTION]
+        sender = Sender(
+            spool,
+            LogOutlet(connection),
+            {EVENTS: from_bundle, DISTRIBUTION: at_once(translated)},
+            chance,
+        )
+        receiver = Receiver(
+            ReceiverSettings(region=region, feeds=[DISTRIBUTION]), spool.put, clock
+        )
+        report = spooled_report(spool, clock)
+        registries = {
+            one: SimulatedRegistry(self._shelves, one) for one in self._shelves
+        }
+        replicator = Replicator(
+            ReplicatorSettings(
+                region=region, evict=True, garbage_collect_command=("collect",)
+            ),
+            registries,
+            report,
+            decisions=QueueDecisions(
+                SimulatedQueue(self._consumer, connection), region
+            ),
+            quiet=Quiet(),
+            clock=clock,
+            chance=chance,
+        )
+        inventory = Inventory(
+            InventorySettings(
+                region=region,
+                interval_ns=self._interval_s * SECOND_NS,
+                requests_per_second=REQUESTS_PER_SECOND,
+            ),
+            registries[region],
+            report,
+            AskedKnown(cluster, region),
+            clock,
+            chance,
+            self._sleep,
+        )
+        inventory._file = self.position  # noqa: SLF001 - its own file keeps by a thread
+        parts = [
+            Part("sender", sender.run),
+            Part("inventory", inventory.run),
+            Part("replicator", replicator.run),
+        ]
+        self.running = Running(process, connection, receiver, replicator)
+        process.spawn(self._supervised(parts))
+
+    async def _supervised(self, parts: list[Part]) -> None:
+        with suppress(KilledError):
+            await supervise(parts, self._world.random.random)
+
+    def crash(self, why: str, *, power: bool = False) -> None:
+        """Lose all memory; what the disk took it has."""
+        del power
+        if self.running is None:
+            return
+        process, self.running = self.running.process, None
+        self._world.note(f"{process.name} crashes: {why}")
+        process.kill()
+        self._world.loop.resume(process)
+        seconds = self._world.random.random() * START_SECONDS_MAX
+        self._start_seconds = self._world.loop.now_seconds + seconds
+
+    def cut(self, *, off: bool) -> None:
+        """Cut the way to the log, or mend it."""
+        self.cut_off = off
+        if self.running is not None:
+            self.running.connection.cut_off = off
+
+    async def post(self, notification: dict[str, Any]) -> int:
+        """Post to the agent as a registry does; return the status of its answer.
+
+        Raises LostError where none came.
+        """
+        await self._world.travel()
+        running = self.running
+        if running is None:
+            raise LostError(self.name)
+        body = json.dumps({"events": [notification]}).encode()
+        answering = running.process.spawn(_answered(running.receiver, body))
+        await asyncio.wait({answering}, timeout=CALL_SECONDS_MAX)
+        if not answering.done():
+            answering.cancel()
+            raise LostError(self.name)
+        if answering.cancelled() or answering.exception() is not None:
+            raise LostError(self.name)
+        if self.running is not running:
+            raise LostError(self.name)
+        status = answering.result()
+        agent = notification["request"]["useragent"]
+        is_use = notification["action"] == "pull" and agent == CLIENT
+        self._world.history.received.append(
+            Received(
+                self.region,
+                notification["id"],
+                status,
+                is_use,
+                is_use or notification["action"] != "pull",
+            )
+        )
+        await self._world.travel()
+        return status
+
+
+async def _answered(receiver: Receiver, body: bytes) -> int:
+    """Return how *receiver* answers a post of *body*."""
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    request = Request({**scope, "path_params": {}, "query_string": b""}, receive)
+    return (await receiver.notifications(request)).status_code

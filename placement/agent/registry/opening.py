@@ -11,6 +11,7 @@ import httpx
 from placement import __version__
 from placement.agent.registry.client import Registry
 from placement.agent.registry.exchange import TIMEOUT
+from placement.agent.registry.fence import FencedTransport
 from placement.agent.registry.settings import RegistrySettings
 from placement.core.errors import InputError
 
@@ -38,10 +39,9 @@ async def opened(
         keepalive_expiry=idle_seconds,
     )
     async with httpx.AsyncClient(
-        headers={"User-Agent": USER_AGENT},
-        limits=limits,
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         timeout=TIMEOUT,
-        verify=_authorities(settings),
+        transport=FencedTransport(settings, _authorities(settings), limits),
         trust_env=False,
     ) as http:
         # What a registry tells one client by a cookie, no other one may send.

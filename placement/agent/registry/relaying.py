@@ -2,12 +2,16 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import httpx
 
 from placement.agent.registry.asking import Asking
 from placement.agent.registry.errors import RegistryUnreachableError
 from placement.agent.registry.exchange import TIMEOUT
+from placement.agent.registry.redirects import RedirectRefusedError, sent
+
+BROKEN: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class Relaying(Asking):
         """Return the answer, whatever its status, its body still to be read.
 
         Our own credentials are not used. Redirects of reads to the registry's storage
-        are followed. The caller closes the response. Raises RegistryUnreachableError.
+        are followed. The caller closes the response. Raises RegistryUnreachableError,
+        also where they lead to where it has no business.
         """
         headers = {"Accept-Encoding": "identity", **relayed.headers}
         try:
@@ -40,8 +45,7 @@ class Relaying(Asking):
                 content=relayed.content,
                 timeout=relayed.timeout,
             )
-            follows = relayed.method in {"GET", "HEAD"}
-            return await self._http.send(request, stream=True, follow_redirects=follows)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            return await sent(self._http, request, self.settings)
+        except (*BROKEN, RedirectRefusedError) as error:
             message = f"{relayed.method} {self.settings.base}{relayed.path}: {error!r}"
             raise RegistryUnreachableError(message) from error

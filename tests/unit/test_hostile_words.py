@@ -1,7 +1,8 @@
 """What registries say in headers and manifests: odd, huge, and never a crash."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,8 +15,13 @@ from placement.agent.registry.manifests import parse_manifest
 from placement.agent.registry.retry_after import WAIT_SECONDS_MAX, retry_after_s
 from placement.agent.registry.settings import RegistrySettings
 from placement.agent.router.bodies import span_of
+from placement.agent.router.router import Router
+from placement.agent.router.settings import RouterSettings
+from placement.core.event import Event
 from placement.core.oci import Repository, Tag
 from placement.core.topology import Region
+from tests.builders import SYD, TOPOLOGY
+from tests.routing import KnownPlacements
 
 WEB = Repository("acme/web")
 SETTINGS = RegistrySettings(region=Region("iad"), url="https://registry.test")
@@ -146,3 +152,31 @@ async def test_upload_of_a_registry_behind_a_proxy_stays_with_tls() -> None:
     address = await registry(says(status=202, Location=location)).begin_upload(WEB)
 
     assert address == "https://registry.test/v2/acme/web/blobs/uploads/1?_state=x"
+
+
+async def test_headers_pass_the_router_byte_by_byte() -> None:
+    """A header need not be ASCII, neither a client's nor a registry's."""
+    asked: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(dict(request.headers.raw)[b"User-Agent"])
+        headers = [(b"ETag", b"\xe8\xa7\xad"), (b"Location", b"http://[")]
+        stream = httpx.ByteStream(b"")
+        return httpx.Response(201, headers=headers, stream=stream)
+
+    directory = Path("/nonexistent")  # nothing is on its way
+    settings = RouterSettings(region=SYD, directory=directory, fills=False)
+    router = Router(settings, KnownPlacements(TOPOLOGY), {SYD: registry(answer)}, _told)
+    transport = httpx.ASGITransport(router.app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://r") as client:
+        agent = {b"User-Agent": b"\x81"}
+        put = await client.put("/v2/a/manifests/v1", headers=agent, content=b"{}")
+        tags = await client.get(f"/v2/a/tags/list?n={DIGITS}")
+
+    assert asked[0] == b"\x81"
+    assert dict(put.headers.raw)[b"etag"] == b"\xe8\xa7\xad"
+    assert (put.status_code, tags.status_code) == (201, 503)
+
+
+async def _told(_events: Sequence[Event]) -> None:
+    """Keep nothing."""

@@ -11,6 +11,8 @@ from placement.agent.registry.errors import RegistryUnreachableError
 from placement.agent.registry.exchange import TIMEOUT
 from placement.agent.registry.redirects import RedirectRefusedError, sent
 
+LATIN: Final = "latin-1"
+"""As servers give the bytes of a header, which need not be ASCII."""
 BROKEN: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 
 
@@ -37,15 +39,18 @@ class Relaying(Asking):
         also where they lead to where it has no business.
         """
         headers = {"Accept-Encoding": "identity", **relayed.headers}
+        told = [(name.encode(), value.encode(LATIN)) for name, value in headers.items()]
         try:
             request = self._http.build_request(
                 relayed.method,
                 f"{self.settings.base}{relayed.path}",
-                headers=headers,
+                headers=told,
                 content=relayed.content,
                 timeout=relayed.timeout,
             )
-            return await sent(self._http, request, self.settings)
+            response = await sent(self._http, request, self.settings)
         except (*BROKEN, RedirectRefusedError) as error:
             message = f"{relayed.method} {self.settings.base}{relayed.path}: {error!r}"
             raise RegistryUnreachableError(message) from error
+        response.headers.encoding = LATIN
+        return response

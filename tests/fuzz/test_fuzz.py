@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from tests.figures import tell
-from tests.fuzz import calls, messages, notifications, registries, settings
+from tests.fuzz import calls, files, messages, notifications, registries, settings
 from tests.fuzz.target import Target, tried
 from tests.strategies import LONG
 
@@ -45,6 +45,7 @@ TARGETS: tuple[Callable[[], Target], ...] = (
     registries.manifests,
     registries.header_values,
     registries.router,
+    files.spool,
 )
 TIMES = 10 if LONG else 1
 

@@ -5,6 +5,7 @@ of each target's inputs were taken, and how many refused.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -66,8 +67,12 @@ async def test_hostile_input_is_taken_or_refused(made: Callable[[], Target]) -> 
     target = made()
     count = target.count * TIMES
 
+    began_s = time.process_time()
+
     counts = await tried(target, count)
 
-    tell(f"hostile input, {target.name}", inputs=count, crashes=0, **counts)
+    cpu_s = time.process_time() - began_s
+    name = f"hostile input, {target.name}"
+    tell(name, inputs=count, crashes=0, cpu_s=cpu_s, **counts)
     assert counts["refused"] >= target.refused_least * count
     assert counts["accepted"] >= target.accepted_least * count

@@ -69,7 +69,7 @@ async def whole(response: httpx.Response, bytes_max: int) -> bytes:
         message = f"{response.url} came as {encoding[:SHOWN_LENGTH]}, unasked"
         raise RegistryError(message, url=str(response.url))
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > bytes_max:
             message = f"{response.url} is longer than {bytes_max} bytes"

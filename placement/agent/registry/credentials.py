@@ -186,7 +186,10 @@ class Own:
             "GET", realm, params=tuple(query), auth=auth, follow_redirects=False
         ) as response:
             body = bytearray()
-            async for chunk in response.aiter_raw():
+            if "Content-Encoding" in response.headers:
+                message = "it is compressed, which was not asked for"
+                raise ValueError(message)
+            async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > TOKEN_BYTES_MAX:
                     message = f"more than {TOKEN_BYTES_MAX} bytes"

@@ -98,8 +98,8 @@ async def _unexpected(call: Call, response: httpx.Response) -> RegistryError:
     """Return the error that the status of *response* stands for."""
     status = response.status_code
     text = ""
-    if call.method != "HEAD":
-        async for chunk in response.aiter_raw(BODY_SHOWN):
+    if call.method != "HEAD" and "Content-Encoding" not in response.headers:
+        async for chunk in response.aiter_bytes(BODY_SHOWN):
             text = chunk[:BODY_SHOWN].decode("utf-8", "replace")
             break
     message = f"{call.method} {call.url} answered {status} {text}".rstrip()

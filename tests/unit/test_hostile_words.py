@@ -67,6 +67,12 @@ async def test_link_that_is_no_address_ends_no_listing() -> None:
     assert page.next_after == "acme/web"
 
 
+async def test_list_that_is_nested_without_end_is_none() -> None:
+    """It is no list of names, whatever is within."""
+    with pytest.raises(RegistryError, match="no list"):
+        await registry(says(b"[" * 100_000)).repositories()
+
+
 async def test_name_that_is_no_text_can_be_gone_on_from() -> None:
     """A lone surrogate has no bytes; the page after it is asked for all the same."""
     page = await registry(says(b'{"tags": []}')).tags(WEB, "\ud800")

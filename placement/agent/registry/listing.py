@@ -63,7 +63,7 @@ class Listing(Asking):
         try:
             listed = httpx.Response(200, content=body).json().get(key) or []
             names = tuple(name for name in listed if isinstance(name, str))
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             message = f"{path} is no list of {key}"
             raise RegistryError(message, url=path) from error
         return Page(names, _next_after(link, names))

@@ -1,14 +1,13 @@
 """Targets that read files which a disk, or somebody, changed: the agent's spool."""
 
 import asyncio
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
 from placement.adapters.sqlite.spool import SqliteSpool
 from placement.spooling import Note, SpoolLimits
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, own_directory
 
 NOTES = 12
 SECTOR = 512
@@ -19,7 +18,7 @@ def spool() -> Target:
 
     It opens, whole or put aside, and hands out no body that is not as it was.
     """
-    directory = Path(tempfile.mkdtemp(prefix="placement-fuzz-"))
+    directory = own_directory()
     bodies = [bytes([number]) * 2_000 for number in range(NOTES)]
     limits = SpoolLimits(reserve_bytes=0)
 

@@ -1,7 +1,6 @@
 """Targets that read what operators write: configuration, catalogues, policies."""
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -13,7 +12,7 @@ from placement.config.keys import Config
 from placement.config.loading import load_config, unknown_variables
 from placement.core.deciding.guardrails import parse_guardrails
 from placement.core.policy import parse_policy
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, own_directory
 from tests.fuzz.texts import ODD_TEXTS, spoiled_text, spoiled_toml
 
 CONFIGURATION = """\
@@ -104,7 +103,7 @@ def of_file(
     """Return the target of one kind of TOML file, written and read back."""
 
     def target() -> Target:
-        directory = Path(tempfile.mkdtemp(prefix="placement-fuzz-"))
+        directory = own_directory()
         file = directory / "given.toml"
 
         def make(chance: Random) -> bytes:

@@ -1,11 +1,15 @@
 """What a target of hostile input is, and how many inputs are tried on it."""
 
+import atexit
 import inspect
 import resource
+import shutil
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -61,6 +65,13 @@ async def tried(target: Target, count: int) -> Counter[str]:
     grown = memory_bytes() - before
     assert grown < MEMORY_BYTES_MAX, f"{target.name} took {grown} bytes"
     return counts
+
+
+def own_directory() -> Path:
+    """Return a directory that is gone once this process is."""
+    directory = Path(tempfile.mkdtemp(prefix="placement-fuzz-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 def chance_of(number: int) -> Random:

@@ -10,9 +10,13 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 STOP_SECONDS_MAX: Final = 5
 KEEP_ALIVE_SECONDS: Final = 60
+HEAD_SECONDS_MAX: Final = 15.0
+"""From a connection's beginning, or a request's first byte, to the end of its head;
+and for what is still sent of a request that was answered."""
 BACKLOG: Final = 1024
 
 
@@ -26,6 +30,44 @@ class Hosting:
     key_file: Path | None = None
     log_level: str | None = None
     """Of the server's own words; None: its default."""
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1, for which a request's head has to be whole in good time.
+
+    uvicorn gives it for ever: a few hundred connections that never ask for anything
+    would shut out everybody else.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take *data* in, and wait for the rest if it is not yet a request."""
+        super().data_received(data)
+        answered = getattr(self.cycle, "response_complete", True)  # None: none began
+        if answered:
+            self._wait()
+        else:
+            self._wait_no_more()
+
+    def _wait(self) -> None:
+        if self._late is None:
+            self._late = self.loop.call_later(HEAD_SECONDS_MAX, self.transport.close)
+
+    def _wait_no_more(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
 
 class _Server(uvicorn.Server):
@@ -64,6 +106,7 @@ async def host_app(app: ASGIApp, listener: socket.socket, hosting: Hosting) -> N
     config = uvicorn.Config(
         app,
         access_log=False,
+        http=PatientProtocol,
         lifespan="off",
         limit_concurrency=hosting.connections_max,
         log_config=None,

@@ -43,6 +43,12 @@ class RealAgent:
         """Whether it has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self, **settings: str) -> None:
         """Run it, on the port of the first time, and return at once."""
         self.directory.mkdir(parents=True, exist_ok=True)

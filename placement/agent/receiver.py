@@ -4,7 +4,8 @@ A registry keeps what is not answered 2xx or 3xx, repeats it for ever and sends 
 else meanwhile. So 200 means: on our disk, whatever it says; what cannot be understood
 is set aside later. Anything that somebody can set right is refused, so that the sender
 keeps it: the spool (503), the secret (401), the region (403: the notifications of
-another registry would place content where it is not), the feed (404), the size (413);
+another registry would place content where it is not), the feed (404), the size (413),
+what is compressed (415);
 and of a scheduler's own JSON, what it got wrong (422): nothing of that body is taken.
 """
 
@@ -49,7 +50,14 @@ DISTRIBUTION: Final = "distribution"
 FAULTS_SHOWN_MAX: Final = 100
 STARTS: Final = "starts/"
 """How the feeds of schedulers begin in the spool."""
-SIGNATURES: Final = ("X-Placement-Signature", "X-Hub-Signature-256")
+SIGNATURE: Final = "X-Placement-Signature"
+TIMESTAMP: Final = "X-Placement-Timestamp"
+HUB_SIGNATURE: Final = "X-Hub-Signature-256"
+"""WebSub's, of the body alone: what was recorded can be sent again, as the same
+events."""
+SIGNED_SECONDS_MAX: Final = 300
+"""So far may the time of a signature be from ours, either way."""
+_DIGITS_MAX: Final = 12
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +103,8 @@ class Receiver:
         feed = feed or DISTRIBUTION
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                body = await _body(request)
+                unread = self._hopeless(request)
+                body = b"" if unread else await _body(request)
                 refusal = self._refusal(request, feed, body)
                 if refusal is not None or body is None:
                     return refusal or Response(status_code=413)
@@ -126,9 +135,13 @@ class Receiver:
         if not self._proven(request, body):
             remedy = (
                 "send the receiver's token as Authorization: Bearer, or the signature "
-                f"of the body as {SIGNATURES[0]}"
+                f"of the time and the body as {SIGNATURE}, the time as {TIMESTAMP}"
             )
             return self._refused(401, "Authorization", "no proof", remedy)
+        encoding = request.headers.get("Content-Encoding", "identity")
+        if encoding.lower() != "identity":
+            remedy = "post it as it is: what is compressed may become any amount"
+            return self._refused(415, "Content-Encoding", encoding, remedy)
         region = self._settings.region
         claimed = request.headers.get(REGION_HEADER)
         if claimed is not None and claimed != region:
@@ -151,13 +164,26 @@ class Receiver:
                 return True
         if not key:
             return False
-        signature = f"sha256={hmac.new(key, body, hashlib.sha256).hexdigest()}"
-        return any(
-            hmac.compare_digest(
-                request.headers.get(name, "").lower().encode(), signature.encode()
-            )
-            for name in SIGNATURES
-        )
+        if _signs(request.headers.get(HUB_SIGNATURE, ""), key, body):
+            return True
+        time_s = request.headers.get(TIMESTAMP, "")
+        if not self._recent(time_s):
+            return False
+        timed = time_s.encode() + b"." + body
+        return _signs(request.headers.get(SIGNATURE, ""), key, timed)
+
+    def _recent(self, text: str) -> bool:
+        """Say whether *text*, in seconds since 1970, is now, about."""
+        if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+            return False
+        return abs(int(text) - self._clock() / 1_000_000_000) <= SIGNED_SECONDS_MAX
+
+    def _hopeless(self, request: Request) -> bool:
+        """Say whether no body could make up for what the headers of a request lack."""
+        signs = any(name in request.headers for name in (SIGNATURE, HUB_SIGNATURE))
+        if self._settings.signature_key and signs:
+            return False
+        return not self._proven(request, b"")
 
     def _misunderstood(self, faults: Sequence[Malformed]) -> Response:
         """Answer a body of which nothing is taken, since not all can be understood."""
@@ -172,6 +198,12 @@ class Receiver:
         log.warning("notifications_refused", status=status, **error.metadata)
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - HTTP
         return JSONResponse({"error": str(error)}, status, headers)
+
+
+def _signs(given: str, key: bytes, signed: bytes) -> bool:
+    """Say whether *given* is the HMAC-SHA256 of what is *signed*, and of no other."""
+    expected = f"sha256={hmac.new(key, signed, hashlib.sha256).hexdigest()}"
+    return hmac.compare_digest(given.lower().encode(), expected.encode())
 
 
 def _no_faults(_body: bytes) -> tuple[Malformed, ...]:

@@ -167,5 +167,6 @@ def registry_settings(
         or read_secret(chosen.password_file, f"{field_name}.password_file"),
         token=read_secret(chosen.token_file, f"{field_name}.token_file"),
         token_realms=chosen.token_realms,
+        storage_hosts=chosen.storage_hosts,
         ca_file=chosen.ca_file,
     )

@@ -39,6 +39,10 @@ class RegistryConfig(Section):
         tuple[Url, ...],
         said("token services on other hosts that may be given the password"),
     ] = ()
+    storage_hosts: Annotated[
+        tuple[str, ...],
+        said("HOST or HOST:PORT of storage that blobs are redirected to, if private"),
+    ] = ()
     ca_file: Annotated[
         Path | None, said("the PEM file of the registry's authorities")
     ] = None

@@ -62,7 +62,8 @@ def read_toml(file: Path) -> Tree:
         return tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
         remedy = f"{error.strerror}: name a file that can be read"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # Of what is too deep or too long the parser says so in other words.
+    except (ValueError, RecursionError) as error:
         remedy = f"correct the TOML: {error}"
     raise ConfigError([("configuration", InputError("file", str(file), remedy))])
 

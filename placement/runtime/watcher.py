@@ -44,8 +44,11 @@ class WatchSettings:
     """So many watchers are told a snapshot at once; newcomers come again later."""
     snapshot_still_s: float = 1.0
     """Whoever reads nothing of one for so long holds up no others meanwhile."""
-    bookmark_interval_s: float = 10.0
-    """A bookmark comes at least so often, whether or not anything changed."""
+    bookmark_interval_s: float = 9.5
+    """A bookmark comes so often, whether or not anything changed.
+
+    With the look that notices it, that is the ten seconds that watchers are promised.
+    """
     bookmark_note_count: int = 2**14
     """And after so many changes that were none of the watcher's business."""
     round_interval_s: float = 0.01

@@ -68,6 +68,7 @@ async def notes(spool: MemorySpool) -> list[Note]:
 
 
 Open = Callable[[Receiver], httpx.AsyncClient]
+Headers = dict[str, str]
 
 
 @pytest.fixture
@@ -254,43 +255,89 @@ def signed(body: bytes, key: bytes = b"secret") -> str:
     return f"sha256={hmac.new(key, body, hashlib.sha256).hexdigest()}"
 
 
+NOW_S = NOW_NS // 10**9
+
+
+def timed(seconds: int | str, body: bytes = b"{}", key: bytes = b"secret") -> Headers:
+    """Return the headers of a body that was signed at *seconds*."""
+    signature = signed(f"{seconds}.".encode() + body, key)
+    return {"X-Placement-Signature": signature, "X-Placement-Timestamp": str(seconds)}
+
+
 @pytest.mark.parametrize(
-    ("header", "signature", "status"),
+    ("headers", "status"),
     [
-        ("X-Placement-Signature", signed(b"{}"), 200),
-        ("X-Hub-Signature-256", signed(b"{}"), 200),
-        ("X-Placement-Signature", signed(b"{}").replace("sha256=", "SHA256="), 200),
-        ("X-Placement-Signature", signed(b"{} "), 401),
-        ("X-Placement-Signature", signed(b"{}", b"another"), 401),
-        ("X-Placement-Signature", signed(b"{}").removeprefix("sha256="), 401),
-        ("X-Placement-Signature", "sha256=", 401),
-        ("Authorization", "Bearer secret", 401),
+        (timed(NOW_S), 200),
+        (timed(NOW_S - 300), 200),
+        (timed(NOW_S + 300), 200),
+        (timed(NOW_S - 301), 401),
+        (timed(NOW_S + 301), 401),
+        ({**timed(NOW_S - 301), "X-Placement-Timestamp": str(NOW_S)}, 401),
+        (timed("9" * 5_000), 401),
+        (timed("-1"), 401),
+        (timed(""), 401),
+        (timed(NOW_S, b"{} "), 401),
+        (timed(NOW_S, b"{}", b"another"), 401),
+        ({"X-Placement-Signature": signed(b"{}")}, 401),
+        ({"X-Hub-Signature-256": signed(b"{}")}, 200),
+        ({"X-Hub-Signature-256": signed(b"{}").upper()}, 200),
+        ({"X-Hub-Signature-256": signed(b"{}").removeprefix("sha256=")}, 401),
+        ({"X-Hub-Signature-256": signed(b"{}").replace("sha256", "sha1")}, 401),
+        ({"X-Hub-Signature-256": signed(b"{}").replace("sha256", "none")}, 401),
+        ({"X-Hub-Signature-256": "sha256="}, 401),
+        ({"X-Hub-Signature-256": "none="}, 401),
+        ({"X-Hub-Signature-256": signed(b"{}", b"")}, 401),
+        ({"X-Hub-Signature": signed(b"{}")}, 401),
+        ({"Authorization": "Bearer secret"}, 401),
+        ({"Authorization": signed(b"{}")}, 401),
     ],
 )
 async def test_signature_is_asked_for_where_a_key_is_configured(
-    opened: Open, spool: MemorySpool, header: str, signature: str, status: int
+    opened: Open, spool: MemorySpool, headers: Headers, status: int
 ) -> None:
-    """Over the bytes of the body, by whom the key is known."""
+    """Over the time and the body, by whom the key is known, not long ago."""
     door = opened(receiver(spool, key=b"secret"))
 
-    answer = await door.post(PATH, content=b"{}", headers={header: signature})
+    answer = await door.post(PATH, content=b"{}", headers=headers)
 
     assert answer.status_code == status
     assert len(await notes(spool)) == (status == 200)
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [{"Authorization": "Bearer token"}, {"X-Placement-Signature": signed(b"{}")}],
-)
+@pytest.mark.parametrize("headers", [{"Authorization": "Bearer token"}, timed(NOW_S)])
 async def test_either_proof_will_do_where_both_are_configured(
-    opened: Open, spool: MemorySpool, headers: dict[str, str]
+    opened: Open, spool: MemorySpool, headers: Headers
 ) -> None:
     """One registry signs, another can only send a header."""
     door = opened(receiver(spool, "token", b"secret"))
 
     assert (await door.post(PATH, content=b"{}", headers=headers)).status_code == 200
     assert (await door.post(PATH, content=b"{}")).status_code == 401
+
+
+async def test_nothing_is_read_of_who_cannot_be_let_in(
+    opened: Open, spool: MemorySpool
+) -> None:
+    """A stranger's body takes no memory: the headers alone say no."""
+    door = opened(receiver(spool, "token"))
+    read = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(1_000):
+            read.append(1)
+            yield b"x" * 65_536
+
+    answer = await door.post(PATH, content=endless())
+
+    assert answer.status_code == 401
+    assert len(read) <= 1
+
+
+async def test_compressed_body_is_refused(door: httpx.AsyncClient) -> None:
+    """A kilobyte of it may become a gigabyte; no registry compresses."""
+    answer = await door.post(PATH, content=b"", headers={"Content-Encoding": "gzip"})
+
+    assert answer.status_code == 415
 
 
 def test_secrets_are_not_shown() -> None:

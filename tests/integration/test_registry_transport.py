@@ -10,7 +10,10 @@ from http.cookiejar import DefaultCookiePolicy
 import httpx
 import pytest
 
+from placement.agent.registry.fence import Fence
+from placement.agent.registry.settings import RegistrySettings
 from placement.agent.registry.transport import Transport
+from tests.builders import IAD
 from tests.ports import free_port
 
 LENGTH = 300_000
@@ -21,7 +24,8 @@ Made = Callable[[], httpx.AsyncBaseTransport]
 
 def ours() -> httpx.AsyncBaseTransport:
     """Return the transport under test."""
-    return Transport(ssl.create_default_context(), 8, 60.0)
+    own = RegistrySettings(region=IAD, url="http://127.0.0.1:1")
+    return Transport(Fence(own), ssl.create_default_context(), 8, 60.0)
 
 
 @dataclass

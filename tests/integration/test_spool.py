@@ -248,6 +248,41 @@ async def test_damaged_file_is_put_aside_and_the_agent_goes_on(tmp_path: Path) -
     assert await held(path) == [2]
 
 
+async def test_damaged_text_of_the_schema_is_put_aside_too(tmp_path: Path) -> None:
+    """SQLite then speaks of it in bytes that are no text."""
+    path = tmp_path / "spool.sqlite"
+    spool = await opened(path)
+    await spool.close()
+    body = path.read_bytes()
+    path.write_bytes(body.replace(b"CREATE TABLE entry", b"CREATE TABL\xd5 entry"))
+
+    spool = await opened(path)
+    await spool.put([note(2)])
+    await spool.close()
+
+    assert await held(path) == [2]
+
+
+@pytest.mark.parametrize("value", ["{", "[]", 1], ids=str)
+async def test_damaged_headers_of_an_entry_are_noticed(
+    tmp_path: Path, value: object
+) -> None:
+    """It is handed out as what it is, and those behind it are sent."""
+    path = tmp_path / "spool.sqlite"
+    spool = await opened(path)
+    await spool.put([note(1), note(2)])
+    await spool.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE entry SET headers = ? WHERE number = 1", (value,))
+    connection.close()
+
+    spool = await opened(path)
+    entries = await spool.waiting(10, 0)
+    await spool.close()
+
+    assert [entry.intact for entry in entries] == [False, True]
+
+
 async def test_flipped_bit_in_a_body_is_noticed(tmp_path: Path) -> None:
     """SQLite would not: the entry says so, and those around it are whole."""
     path = tmp_path / "spool.sqlite"

@@ -21,20 +21,21 @@ from tests.property.test_codec_laws import fuzzed
 
 MESSAGES = 4_000
 ROUNDS = 5
-COST_MAX = 0.5
+COST_MAX = 0.25
+"""Of a good message: then half garbage costs a fifth of the throughput."""
 FUZZED_COUNT = 1_000_000
 
 Sent = tuple[str, bytes]
 
 
 def seconds(sent: Sequence[Sent]) -> float:
-    """Return how long a new state takes to decode and fold *sent*."""
+    """Return the CPU time that a new state takes to decode and fold *sent*."""
     state = State()
-    began = time.perf_counter()
+    began = time.process_time()
     for sequence, (subject, body) in enumerate(sent, 1):
         message = Message(sequence, START_NS + sequence, subject, body)
         fold(state, decode_message(message))
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def good(count: int) -> list[Sent]:
@@ -55,7 +56,7 @@ def garbage(valid: Sequence[Sent], count: int) -> list[Sent]:
     return found
 
 
-def test_garbage_costs_half_of_what_good_messages_cost_at_most() -> None:
+def test_garbage_costs_a_quarter_of_what_good_messages_cost_at_most() -> None:
     """Nobody gains by garbage: what cannot be folded is put away sooner than folded."""
     valid = good(MESSAGES)
     spoiled = garbage(valid, len(valid))

@@ -207,7 +207,9 @@ def test_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in beside
 
 
-@pytest.mark.parametrize("text", ["listen = ", "\udcff", "[nats]\n[nats]"])
+@pytest.mark.parametrize(
+    "text", ["listen = ", "\udcff", "[nats]\n[nats]", "a = " + "[" * 3_000]
+)
 def test_file_that_is_no_toml_is_refused(text: str) -> None:
     """The error names the file and where it cannot be read."""
     file = Path("some.toml")

@@ -95,7 +95,8 @@ async def found_message(
             return 0, ""
         raise
     found = answer["message"]
-    headers = base64.b64decode(found.get("hdrs", "")).decode()
+    # Publishers may put any bytes into headers: what is no text is no id of ours.
+    headers = base64.b64decode(found.get("hdrs", "")).decode("utf-8", "replace")
     named = (line.partition(": ") for line in headers.split("\r\n"))
     message_id = next((text for name, _, text in named if name == MESSAGE_ID), "")
     return int(found["seq"]), message_id

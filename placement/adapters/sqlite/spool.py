@@ -93,7 +93,8 @@ class SqliteSpool:
             if not spool._reserve.release():
                 raise spool._unwritable(error) from error
             return await cls.open(path, limits, clock)
-        except sqlite3.DatabaseError as error:
+        # Of damaged texts Python's own module says so in other words.
+        except (sqlite3.DatabaseError, TypeError, ValueError) as error:
             await spool.close()
             aside = await asyncio.to_thread(put_aside, path, str(error))
             log.exception("spool_damaged", moved_to=str(aside))

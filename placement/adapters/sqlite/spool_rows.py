@@ -77,14 +77,20 @@ async def read_waiting(
             break
         last = number
     rows = await connection.execute_fetchall(_WAITING, (last,)) if last else ()
-    return [
-        Entry(
-            number,
-            Note(feed, body, received_ns, json.loads(headers)),
-            intact=zlib.crc32(body) == checksum,
-        )
-        for number, feed, headers, received_ns, body, checksum in rows
-    ]
+    return [_entry(*row) for row in rows]
+
+
+def _entry(  # noqa: PLR0913, PLR0917 - the columns
+    number: int, feed: str, headers: str, received_ns: int, body: bytes, checksum: int
+) -> Entry:
+    """Return an entry; what the disk made of it may be anything."""
+    try:
+        told = json.loads(headers)
+        intact = isinstance(told, dict) and zlib.crc32(body) == checksum
+    except (TypeError, ValueError, RecursionError):
+        intact = False
+    note = Note(feed, body, received_ns, told if intact else {})
+    return Entry(number, note, intact=intact)
 
 
 async def settle(connection: aiosqlite.Connection, settled: Settled) -> None:

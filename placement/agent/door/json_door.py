@@ -1,5 +1,6 @@
 """The door for HTTP and JSON: one address for each method, for shells and people."""
 
+import asyncio
 import json
 import secrets
 from collections.abc import Callable
@@ -126,13 +127,18 @@ def _check_caller(request: Request) -> None:
 
 
 async def _body(request: Request) -> bytes:
-    """Return the whole body; raises InputError as soon as it is too large."""
+    """Return the whole body; raises InputError once it is too large, or too slow."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > REQUEST_BYTES_MAX:
-            remedy = f"post at most {REQUEST_BYTES_MAX} bytes"
-            raise InputError("body", "too large", remedy)
+    try:
+        async with asyncio.timeout(CALL_SECONDS_MAX):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > REQUEST_BYTES_MAX:
+                    remedy = f"post at most {REQUEST_BYTES_MAX} bytes"
+                    raise InputError("body", "too large", remedy)
+    except TimeoutError:
+        remedy = f"post all of it within {CALL_SECONDS_MAX:g} seconds"
+        raise InputError("body", f"{len(body)} bytes", remedy) from None
     return bytes(body)
 
 

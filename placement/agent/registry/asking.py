@@ -11,6 +11,9 @@ from placement.agent.registry.settings import RegistrySettings
 from placement.core.oci import Digest, Repository, Tag
 
 LISTING_BYTES_MAX: Final = 16 << 20
+COUNT_DIGITS_MAX: Final = 18
+PLAIN: Final = "identity"
+SHOWN_LENGTH: Final = 40
 
 
 class Asking:
@@ -25,7 +28,7 @@ class Asking:
         """Ask by *http*; without an *authority*, as ourselves by *settings*."""
         self.settings = settings
         self._http = http
-        self._exchange = Exchange(http, authority or Own(settings, http))
+        self._exchange = Exchange(settings, http, authority or Own(settings, http))
 
     def passing(self, authorization: str | None) -> Self:
         """Return the same registry, asked with somebody else's rights."""
@@ -57,7 +60,14 @@ def pushes(repository: Repository) -> str:
 
 
 async def whole(response: httpx.Response, bytes_max: int) -> bytes:
-    """Return the body of *response*; raises RegistryError if it is longer."""
+    """Return the body of *response*; raises RegistryError if it is longer.
+
+    Or if it is compressed, which was not asked for: a little may become any amount.
+    """
+    encoding = response.headers.get("Content-Encoding", PLAIN)
+    if encoding.lower() != PLAIN:
+        message = f"{response.url} came as {encoding[:SHOWN_LENGTH]}, unasked"
+        raise RegistryError(message, url=str(response.url))
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
@@ -68,5 +78,6 @@ async def whole(response: httpx.Response, bytes_max: int) -> bytes:
 
 
 def count_of(text: str) -> int:
-    """Return a header's number; 0 when it is none."""
-    return int(text) if text.isascii() and text.isdigit() else 0
+    """Return a header's number; 0 when it is none, or larger than any content."""
+    plain = text.isascii() and text.isdigit() and len(text) <= COUNT_DIGITS_MAX
+    return int(text) if plain else 0

@@ -1,10 +1,11 @@
 """Who we are to a registry: basic credentials, or tokens from the service it names."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,6 +26,16 @@ TOKEN_SECONDS_SPARED: Final = 10
 """A token is not used in the last seconds of its life: a long upload needs it."""
 TOKENS_KEPT: Final = 4096
 TOKEN_ANSWER_SECONDS: Final = 10.0
+TOKEN_BYTES_MAX: Final = 256 << 10
+"""Of a whole answer; real ones take a few kilobytes."""
+UNTOLD: Final = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.StreamError,
+    RecursionError,
+    ValueError,
+)
+"""How asking for a token fails, besides taking too long."""
 
 
 class Authority(Protocol):
@@ -152,34 +163,50 @@ class Own:
         query += [("scope", one) for one in wanted.split()]
         auth = self._auth_for(challenge.realm)
         try:
-            response = await self._http.get(
-                challenge.realm,
-                params=tuple(query),
-                auth=auth,
-                timeout=TOKEN_ANSWER_SECONDS,
-                follow_redirects=False,
-            )
-            told = response.json() if response.status_code == httpx.codes.OK else {}
-            answer = told if isinstance(told, dict) else {}
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            async with asyncio.timeout(TOKEN_ANSWER_SECONDS):
+                status, answer = await self._told(challenge.realm, query, auth)
+        except (*UNTOLD, TimeoutError) as error:
             message = f"no token from {challenge.realm}: {error!r}"
             raise RegistryUnreachableError(message, realm=challenge.realm) from error
         text = answer.get("token") or answer.get("access_token")
-        if not isinstance(text, str) or not text.isascii():
+        if not isinstance(text, str) or not text.isascii() or not text.isprintable():
             message = (
                 f"{challenge.realm} gave no token for {wanted or 'no scope'} "
-                f"({response.status_code}): correct the registry's user and password"
+                f"({status}): correct the registry's user and password"
             )
             raise RegistryRefusedError(message, realm=challenge.realm)
         self._keep(scope, f"Bearer {text}", answer.get("expires_in"))
         return f"Bearer {text}"
+
+    async def _told(
+        self, realm: str, query: list[tuple[str, str]], auth: httpx.BasicAuth | None
+    ) -> tuple[int, dict[str, Any]]:
+        """Return a token service's status and answer; its redirects are none."""
+        async with self._http.stream(
+            "GET", realm, params=tuple(query), auth=auth, follow_redirects=False
+        ) as response:
+            body = bytearray()
+            if "Content-Encoding" in response.headers:
+                message = "it is compressed, which was not asked for"
+                raise ValueError(message)
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > TOKEN_BYTES_MAX:
+                    message = f"more than {TOKEN_BYTES_MAX} bytes"
+                    raise ValueError(message)
+            status = response.status_code
+        told = json.loads(body) if status == httpx.codes.OK else {}
+        return status, told if isinstance(told, dict) else {}
 
     def _auth_for(self, realm: str) -> httpx.BasicAuth | None:
         """Return our credentials if the token service at *realm* may have them."""
         if not self._settings.user:
             return None
         own = urlsplit(self._settings.base)
-        asked = urlsplit(realm)
+        try:
+            asked = urlsplit(realm)
+        except ValueError:  # no address at all
+            asked = urlsplit("")
         same = (asked.scheme, asked.hostname) == (own.scheme, own.hostname)
         if same or realm in self._settings.token_realms:
             return httpx.BasicAuth(self._settings.user, self._settings.password)

@@ -14,7 +14,9 @@ from placement.agent.registry.errors import (
     RegistryRefusedError,
     RegistryUnreachableError,
 )
+from placement.agent.registry.redirects import sent
 from placement.agent.registry.retry_after import retry_after_s
+from placement.agent.registry.settings import RegistrySettings
 
 TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0)
 """Seconds without a byte, either way, after which a registry counts as gone."""
@@ -39,8 +41,11 @@ class Call:
 class Exchange:
     """Sends calls by one connection pool; redirects to storage are followed."""
 
-    def __init__(self, http: httpx.AsyncClient, authority: Authority) -> None:
-        """Send by *http* with what *authority* says."""
+    def __init__(
+        self, settings: RegistrySettings, http: httpx.AsyncClient, authority: Authority
+    ) -> None:
+        """Send by *http* to the registry of *settings* with what *authority* says."""
+        self._settings = settings
         self._http = http
         self._authority = authority
 
@@ -55,13 +60,13 @@ class Exchange:
         response: httpx.Response | None = None
         try:
             once = hasattr(call.content, "__anext__")
-            sent = self._authority.known(call.scope)
-            if once and sent is None:
-                sent = await self._authority.ready(call.scope)
-            response = await self._send(call, sent)
+            header = self._authority.known(call.scope)
+            if once and header is None:
+                header = await self._authority.ready(call.scope)
+            response = await self._send(call, header)
             if response.status_code == httpx.codes.UNAUTHORIZED:
                 challenges = response.headers.get_list("WWW-Authenticate")
-                header = await self._authority.learned(challenges, call.scope, sent)
+                header = await self._authority.learned(challenges, call.scope, header)
                 if header is not None and not once:
                     await response.aclose()
                     response = await self._send(call, header)
@@ -86,15 +91,14 @@ class Exchange:
             content=call.content,
             timeout=call.timeout,
         )
-        follows = call.method in {"GET", "HEAD"}
-        return await self._http.send(request, stream=True, follow_redirects=follows)
+        return await sent(self._http, request, self._settings)
 
 
 async def _unexpected(call: Call, response: httpx.Response) -> RegistryError:
     """Return the error that the status of *response* stands for."""
     status = response.status_code
     text = ""
-    if call.method != "HEAD":
+    if call.method != "HEAD" and "Content-Encoding" not in response.headers:
         async for chunk in response.aiter_bytes(BODY_SHOWN):
             text = chunk[:BODY_SHOWN].decode("utf-8", "replace")
             break

@@ -55,14 +55,15 @@ class Listing(Asking):
     async def _page(
         self, path: str, scope: str, after: str, count: int, key: str
     ) -> Page[str]:
-        query = f"?n={count}" + (f"&last={quote(after)}" if after else "")
+        last = quote(after, errors="replace")
+        query = f"?n={count}" + (f"&last={last}" if after else "")
         async with self._exchange.answered(Call("GET", path + query, scope)) as got:
             body = await whole(got, LISTING_BYTES_MAX)
             link = got.headers.get("Link", "")
         try:
             listed = httpx.Response(200, content=body).json().get(key) or []
             names = tuple(name for name in listed if isinstance(name, str))
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             message = f"{path} is no list of {key}"
             raise RegistryError(message, url=path) from error
         return Page(names, _next_after(link, names))
@@ -73,7 +74,10 @@ def _next_after(link: str, names: Sequence[str]) -> str | None:
     if 'rel="next"' not in link and "rel=next" not in link:
         return None
     target = link.partition("<")[2].partition(">")[0]
-    last = parse_qs(urlsplit(target).query).get("last", [""])[0]
+    try:
+        last = parse_qs(urlsplit(target).query).get("last", [""])[0]
+    except ValueError:  # no address, or more parts than any of a registry has
+        last = ""
     return last or (names[-1] if names else None)
 
 

@@ -15,6 +15,7 @@ from placement.core.oci import (
     content_kind,
     parse_digest,
 )
+from placement.wire.fields import parse_name
 
 MANIFEST_BYTES_MAX: Final = 4 << 20
 """Source: distribution-spec 1.1, "Pushing Manifests": at least 4 MiB is to be taken."""
@@ -55,7 +56,7 @@ def parse_manifest(body: bytes, media_type: str, algorithm: str = "sha256") -> M
     except (ValueError, RecursionError):
         remedy = "give the JSON of a manifest"
         raise InputError("manifest", f"{len(body)} bytes", remedy) from None
-    stated = fields.text("mediaType") or media_type.partition(";")[0].strip()
+    stated = _plain(fields.text("mediaType") or media_type.partition(";")[0].strip())
     subject = fields.inner("subject")
     return Manifest(
         Descriptor(digest_of(body, algorithm), stated, len(body)),
@@ -89,13 +90,24 @@ def parse_descriptor(item: Fields) -> Descriptor:
     platform = item.inner("platform")
     return Descriptor(
         digest=parse_digest(item.text("digest"), item.where("digest")),
-        media_type=item.text("mediaType"),
+        media_type=_plain(item.text("mediaType")),
         size_bytes=item.count("size"),
-        platform=Platform(
-            platform.text("os"),
-            platform.text("architecture"),
-            platform.text("variant"),
-        )
-        if platform.values
-        else None,
+        platform=_platform(platform) if platform.values else None,
     )
+
+
+def _platform(item: Fields) -> Platform | None:
+    told = [item.text(key) for key in ("os", "architecture", "variant")]
+    return Platform(*told) if told == list(map(_plain, told)) else None
+
+
+def _plain(text: str) -> str:
+    """Return *text*, or nothing where it is no name: no event could carry it.
+
+    An image is pulled all the same: whoever wrote its manifest may say anything.
+    """
+    try:
+        parse_name(text, "")
+    except InputError:
+        return ""
+    return text

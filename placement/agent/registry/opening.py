@@ -11,6 +11,7 @@ import httpx
 from placement import __version__
 from placement.agent.registry.client import Registry
 from placement.agent.registry.exchange import TIMEOUT
+from placement.agent.registry.fence import Fence
 from placement.agent.registry.settings import RegistrySettings
 from placement.agent.registry.transport import Transport
 from placement.core.errors import InputError
@@ -33,9 +34,11 @@ async def opened(
     A connection that was idle for *idle_seconds* is not used again. Raises InputError
     when the ``ca_file`` is none.
     """
-    transport = Transport(_authorities(settings), connections_max, idle_seconds)
+    transport = Transport(
+        Fence(settings), _authorities(settings), connections_max, idle_seconds
+    )
     async with httpx.AsyncClient(
-        headers={"User-Agent": USER_AGENT},
+        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         timeout=TIMEOUT,
         transport=transport,
         trust_env=False,

@@ -2,12 +2,18 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import httpx
 
 from placement.agent.registry.asking import Asking
 from placement.agent.registry.errors import RegistryUnreachableError
 from placement.agent.registry.exchange import TIMEOUT
+from placement.agent.registry.redirects import RedirectRefusedError, sent
+
+LATIN: Final = "latin-1"
+"""As servers give the bytes of a header, which need not be ASCII."""
+BROKEN: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +35,22 @@ class Relaying(Asking):
         """Return the answer, whatever its status, its body still to be read.
 
         Our own credentials are not used. Redirects of reads to the registry's storage
-        are followed. The caller closes the response. Raises RegistryUnreachableError.
+        are followed. The caller closes the response. Raises RegistryUnreachableError,
+        also where they lead to where it has no business.
         """
         headers = {"Accept-Encoding": "identity", **relayed.headers}
+        told = [(name.encode(), value.encode(LATIN)) for name, value in headers.items()]
         try:
             request = self._http.build_request(
                 relayed.method,
                 f"{self.settings.base}{relayed.path}",
-                headers=headers,
+                headers=told,
                 content=relayed.content,
                 timeout=relayed.timeout,
             )
-            follows = relayed.method in {"GET", "HEAD"}
-            return await self._http.send(request, stream=True, follow_redirects=follows)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            response = await sent(self._http, request, self.settings)
+        except (*BROKEN, RedirectRefusedError) as error:
             message = f"{relayed.method} {self.settings.base}{relayed.path}: {error!r}"
             raise RegistryUnreachableError(message) from error
+        response.headers.encoding = LATIN
+        return response

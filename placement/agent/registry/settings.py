@@ -22,6 +22,9 @@ class RegistrySettings:
     """Token services that may be given our password, besides the registry's own host:
     their addresses, as a challenge names them. A registry that names any other gets
     no credentials from us."""
+    storage_hosts: tuple[str, ...] = ()
+    """Where reads of blobs may be redirected to although that is no public address:
+    HOST or HOST:PORT."""
     ca_file: Path | None = None
 
     @property

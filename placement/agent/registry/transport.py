@@ -13,6 +13,8 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from placement.agent.registry.fence import Fence, is_address
+
 READ_BYTES: Final = 256 << 10
 """What a connection gives at once; it reads ahead for as much again, and then waits."""
 HEADER_BYTES_MAX: Final = 64 << 10
@@ -24,12 +26,23 @@ class Transport(httpx.AsyncBaseTransport):
     """Connections to registries; they are made when needed, and kept for a while."""
 
     def __init__(
-        self, verify: ssl.SSLContext, connections_max: int, idle_seconds: float
+        self,
+        fence: Fence,
+        verify: ssl.SSLContext,
+        connections_max: int,
+        idle_seconds: float,
     ) -> None:
-        """Keep *connections_max* at most, none that was idle for *idle_seconds*."""
+        """Keep *connections_max* at most, none that was idle for *idle_seconds*.
+
+        None leads where *fence* lets nobody.
+        """
+        self._fence = fence
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=connections_max, ssl=verify, keepalive_timeout=idle_seconds
+                limit=connections_max,
+                ssl=verify,
+                keepalive_timeout=idle_seconds,
+                resolver=fence,
             ),
             # What a registry tells one client by a cookie, no other one may send.
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -60,12 +73,15 @@ class Transport(httpx.AsyncBaseTransport):
     async def _sent(
         self, request: httpx.Request, body: "bytes | _Leaving | None"
     ) -> aiohttp.ClientResponse:
+        url = URL(str(request.url), encoded=True)
+        if is_address(url.host or ""):  # which nobody looks up
+            self._fence.check(url.host or "", url.port, [url.host or ""])
         headers = request.headers.copy()
         headers.pop("Transfer-Encoding", None)  # aiohttp's to decide
         timeouts = request.extensions.get("timeout", {})
         return await self._session.request(
             request.method,
-            URL(str(request.url), encoded=True),
+            url,
             headers=headers.multi_items(),
             data=body,
             allow_redirects=False,
@@ -145,6 +161,8 @@ def _told_as_httpx_would(request: httpx.Request) -> Iterator[None]:
         raise httpx.ConnectError(str(error), request=request) from error
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise httpx.UnsupportedProtocol(str(error), request=request) from error
+    except PermissionError as error:  # the fence's
+        raise httpx.ConnectError(str(error), request=request) from error
     except (aiohttp.ClientOSError, OSError) as error:
         raise httpx.ReadError(str(error), request=request) from error
     except aiohttp.ClientError as error:

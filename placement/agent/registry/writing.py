@@ -125,4 +125,16 @@ class Writing(Asking):
             if response.status_code == httpx.codes.CREATED:
                 return ""
             location = response.headers.get("Location", "")
-            return str(httpx.URL(url).join(location)) if location else url
+            return self._at_home(httpx.URL(url).join(location)) if location else url
+
+    def _at_home(self, address: httpx.URL) -> str:
+        """Return an upload's address, at the registry as we know it.
+
+        Our credentials and our bytes go there: to the registry and to nobody else. One
+        behind a proxy may take itself for another scheme or port.
+        """
+        base = httpx.URL(self.settings.base)
+        if address.host != base.host:
+            message = f"{base} sends an upload to another host, {address.host}"
+            raise RegistryError(message, url=str(base))
+        return str(base.copy_with(raw_path=address.raw_path))

@@ -25,7 +25,7 @@ FRUITLESS_MAX: Final = 5
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0)
 """Between attempts to find whoever goes on; a registry that restarts needs a while."""
 
-_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(?:\d+|\*)")
+_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/(?:[0-9]+|\*)")
 
 
 class BrokenError(RegistryUnreachableError):

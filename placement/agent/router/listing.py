@@ -13,7 +13,7 @@ import httpx
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from placement.agent.registry.asking import LISTING_BYTES_MAX, whole
+from placement.agent.registry.asking import COUNT_DIGITS_MAX, LISTING_BYTES_MAX, whole
 from placement.agent.registry.errors import RegistryError
 from placement.agent.router.answers import API_VERSION
 from placement.agent.router.asking import Asker
@@ -39,7 +39,8 @@ class Listing:
     ) -> Response:
         """Return a page of tags in order, as ``n`` and ``last`` say."""
         given = query.get("n", "")
-        stated = int(given) if given.isascii() and given.isdigit() else PAGE_COUNT_MAX
+        plain = given.isascii() and given.isdigit()
+        stated = int(given[:COUNT_DIGITS_MAX]) if plain else PAGE_COUNT_MAX
         count, last = min(stated, PAGE_COUNT_MAX), query.get("last", "")
         places, refusal = self._places, Refusal()
         near = [places.region, places.origin, *places.near()]
@@ -78,7 +79,7 @@ class Listing:
                 return None
             body = await whole(response, LISTING_BYTES_MAX)
             listed = json.loads(body).get("tags") or []
-            return [name for name in listed if isinstance(name, str)]
+            return [n for n in listed if isinstance(n, str) and n.isascii()]
         except (RegistryError, httpx.HTTPError):
             self._asker.suspect(region, "broke")
         except (ValueError, AttributeError, TypeError, RecursionError):

@@ -185,7 +185,10 @@ def path_asked(request: Request) -> str:
 
 def _brought_back(location: str, base: str, request: Request, region: Region) -> str:
     """Return a registry's address as one of ours; another host's stays as it is."""
-    there, own = urlsplit(location), urlsplit(base)
+    try:
+        there, own = urlsplit(location), urlsplit(base)
+    except ValueError:  # no address: the client has no more use for it than we
+        return location
     if there.netloc and there.netloc != own.netloc:
         return location
     path = there.path.removeprefix(own.path)

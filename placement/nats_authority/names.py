@@ -10,6 +10,8 @@ from placement.core.topology import Region
 
 EVENTS: Final = "placement.events.v1"
 DECISIONS: Final = "placement.decisions.v1"
+FINGERPRINTS: Final = "placement.fingerprints.v1"
+"""What services tell each other of their states; no stream stores it."""
 
 
 class Role(StrEnum):

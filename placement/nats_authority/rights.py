@@ -13,6 +13,7 @@ from placement.core.topology import CatalogueRegion, Region
 from placement.nats_authority.names import (
     DECISIONS,
     EVENTS,
+    FINGERPRINTS,
     Role,
     agent_inbox,
     role_inbox,
@@ -65,15 +66,20 @@ def feed_rights(subject: str) -> Rights:
 
 
 def service_rights(stream: str) -> Rights:
-    """Return what a service may do: append anything, read all, and make the stream."""
+    """Return what a service may do: append anything, read all, and make the stream.
+
+    And compare its state with other services'.
+    """
+    compared = f"{FINGERPRINTS}.{stream}"
     return Rights(
         (
             f"{EVENTS}.>",
             f"{DECISIONS}.>",
+            compared,
             f"{_API}.STREAM.CREATE.{stream}",
             *_reading(stream),
         ),
-        (f"{role_inbox(Role.SERVICE)}.>",),
+        (f"{role_inbox(Role.SERVICE)}.>", compared),
     )
 
 

@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from placement.adapters.jetstream.log import JetStreamLog
-from placement.adapters.jetstream.peers import PREFIX
 from placement.client import PlacementClient
+from placement.nats_authority.names import FINGERPRINTS
 from placement.runtime.replay import replay
 from placement.v1 import placement_service_pb2 as pb
 from tests.cluster_load import push
@@ -155,7 +155,7 @@ async def test_services_that_agree_say_nothing(
     async with jetstream(nats) as manager:
         client = manager._nc  # noqa: SLF001 - it has no other name
         for garbage in (b"", b"{}", b"[" * 10_000, b'{"service": 1}', b"\xff" * 3_000):
-            await client.publish(f"{PREFIX}.PLACEMENT_V1", garbage)
+            await client.publish(f"{FINGERPRINTS}.PLACEMENT_V1", garbage)
         await client.flush()
     services.running[1].stop()
     services.running[1].start()

@@ -42,6 +42,8 @@ class Case:
 A = {"instance": "a"}
 SERVICE = {"instance": "a", "job": "placement"}
 AGENT = {"instance": "a", "job": "placement-agent"}
+EXPIRY = 'placement_certificate_expiry_timestamp_seconds{role="server",instance="a"}'
+REFUSED = 'placement_calls_refused_total{reason="deadline",instance="a"}'
 UP, STARTED = 'up{job="placement",instance="a"}', "process_start_time_seconds"
 
 
@@ -171,6 +173,58 @@ CASES = {
         119,
         121,
         "Services fold by 2 different versions",
+    ),
+    "PlacementCertificateExpiresSoon": Case(
+        {EXPIRY: "2595600+0x400"},
+        50,
+        70,
+        "a: the server certificate runs out in 29d 23h 50m 0s",
+        A | {"role": "server"},
+    ),
+    "PlacementCertificateExpiresNow": Case(
+        {EXPIRY: "608400+0x400"},
+        50,
+        70,
+        "a: the server certificate runs out in 6d 23h 50m 0s",
+        A | {"role": "server"},
+    ),
+    "PlacementCertificateUnusable": Case(
+        counted("placement_certificate_reloads_total", 'outcome="failed"'),
+        5,
+        6,
+        "a cannot use new certificate files, and keeps the old ones",
+        A | {"outcome": "failed"},
+    ),
+    "PlacementCrossRegionDenied": Case(
+        counted("placement_cross_region_denied_total", 'region="iad"'),
+        5,
+        6,
+        "a: a certificate of iad spoke of another region",
+        A | {"region": "iad"},
+    ),
+    "PlacementRegionSpoofed": Case(
+        counted("placement_events_refused_total", 'region="iad",why="region"'),
+        5,
+        6,
+        "a: events on iad's subject claim another region",
+        A | {"region": "iad", "why": "region"},
+    ),
+    "PlacementOverloaded": Case(
+        {
+            'placement_calls_total{instance="a"}': "0+600x40",
+            REFUSED: "0+0x10 0+60x30",
+        },
+        10,
+        25,
+        "a sends 10% of its calls away",
+        A,
+    ),
+    "PlacementDivergent": Case(
+        {'placement_divergence_found{instance="a"}': "0+0x3 1+0x9"},
+        3,
+        4,
+        "a folded the same log to another state than others",
+        A,
     ),
     "PlacementDecisionsFailing": Case(
         {'placement_decisions{status="failed",instance="a"}': "4+0x30 4+1x60"},

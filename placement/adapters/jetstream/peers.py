@@ -1,14 +1,11 @@
 """What services say to each other on a core NATS subject: kept nowhere, told once."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from placement.adapters.jetstream.connection import Connection
 from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.jetstream.subject import NatsSubject
-
-PREFIX: Final = "placement.fingerprints.v1"
-"""No stream stores it; the name of the stream that it is about follows."""
+from placement.nats_authority.names import FINGERPRINTS
 
 
 class NatsPeers:
@@ -16,7 +13,7 @@ class NatsPeers:
 
     def __init__(self, settings: JetStreamSettings) -> None:
         """Do nothing yet: the first call connects."""
-        self._subject = f"{PREFIX}.{settings.stream}"
+        self._subject = f"{FINGERPRINTS}.{settings.stream}"
         self._heard = NatsSubject(settings, self._subject)
         self._connection = Connection(settings)
 

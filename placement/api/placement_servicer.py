@@ -3,16 +3,17 @@
 from dataclasses import astuple
 
 from placement import __version__
+from placement.api.authority.caller import check_trusted
 from placement.api.estimate_servicer import EstimateAnswers
 from placement.api.rank_servicer import RankAnswers
 from placement.api.reading import Context, Pace, Reader
 from placement.api.watch_servicer import WatchAnswers
-from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION
 from placement.core.lookup import ListedReplica, list_replicas, placement_of, resolve
 from placement.core.tables.table import ABSENT
 from placement.core.topology import Region
 from placement.runtime.exchange import Exchange
+from placement.runtime.fingerprints import Fingerprints
 from placement.runtime.view import SILENCE_NS_MAX, View
 from placement.runtime.watch import WatchHub
 from placement.v1 import placement_service_pb2 as pb
@@ -44,6 +45,7 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
         self._exchange = exchange or Exchange()
         self._reader = reader
         self._hub = hub
+        self._fingerprints = Fingerprints(reader.view)
         self._writer = RankWriter(reader.topology)
 
     async def ResolveReference(  # noqa: N802 - gRPC's name
@@ -106,7 +108,14 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
         self, request: pb.GetServiceInfoRequest, context: Context
     ) -> pb.GetServiceInfoResponse:
         """Return what this service is, what it can do and how far it is."""
-        del context  # there is nothing to wait for
+        del context  # the fingerprint takes as long as it takes
+        if not request.include_fingerprint:
+            return self._info("")
+        check_trusted("/placement.v1.PlacementService/GetServiceInfo for a fingerprint")
+        async with self._fingerprints.taken() as fingerprint:
+            return self._info(fingerprint)
+
+    def _info(self, fingerprint: str) -> pb.GetServiceInfoResponse:
         view, topology = self._reader.view, self._reader.topology
         basis, witness = view.basis(), view.witness
         facts = ServiceFacts(
@@ -118,7 +127,7 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
                 code: view.state.region_state(code, basis.answer_time_ns)
                 for code in topology.regions
             },
-            fingerprint=fingerprint(view.state) if request.include_fingerprint else "",
+            fingerprint=fingerprint,
             bootstrap=self._bootstrap(),
             service_name=witness.service if witness else "",
             divergence=witness.divergence if witness else None,

@@ -82,6 +82,7 @@ class Line:
         self._quarantine = Quarantine()
         self._runs = Runs(BLOCK_SECONDS)
         self._reader = Reader()
+        self._holders: frozenset[str] = frozenset()
         self._open = asyncio.Event()
         self._open.set()
         self._slice_ends = 0.0
@@ -99,9 +100,10 @@ class Line:
         """
         self._runs.careful_until = sequence + RUN_MESSAGES_MAX
 
-    def hold(self, *, held: bool) -> None:
-        """Stop before the next message, or go on."""
-        if held:
+    def hold(self, who: str, *, held: bool) -> None:
+        """Stop before the next message, or go on once nobody else wants it held."""
+        self._holders = self._holders | {who} if held else self._holders - {who}
+        if self._holders:
             self._open.clear()
         else:
             self._open.set()

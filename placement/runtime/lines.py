@@ -14,7 +14,7 @@ from placement.runtime.keeper import Keeper
 from placement.runtime.line import Line
 from placement.runtime.marks import Marks
 from placement.runtime.quarantine import FoldFailedError
-from placement.runtime.succession import Rebuild, storing_regions
+from placement.runtime.succession import REBUILD, Rebuild, storing_regions
 from placement.runtime.view import View
 
 log_events = structlog.get_logger(__name__)
@@ -41,6 +41,7 @@ class Lines:
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Line, asyncio.Task[None]] = {}
         self.shown = Line(parts.log, parts.view.state, "", shown=True)
+        parts.view.hold = self.shown.hold
         self.beside: Rebuild | None = None
         self.first_sequence = 1
         """Where the log begins."""
@@ -67,7 +68,7 @@ class Lines:
         self.shown = line
         view = self._parts.view
         view.replace(line.state, line.epoch, restored=restored, recent=line.recent)
-        view.refused = line.refused
+        view.refused, view.hold = line.refused, line.hold
 
     def __contains__(self, line: Line) -> bool:
         """Say whether *line* is one of those that are folded now."""
@@ -120,7 +121,7 @@ class Lines:
             self._stop(self.beside.line)
             self.beside = None
             self._parts.view.rebuilding = ""
-            self.shown.hold(held=False)
+            self.shown.hold(REBUILD, held=False)
 
     def _start(self, line: Line) -> None:
         assert self._group is not None, "lines run in a group"

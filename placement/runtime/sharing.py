@@ -174,7 +174,7 @@ async def offer_of(parts: tuple[Lines, Keeper, View], copies: SharedCopies) -> O
             why = "its state is not folded to the log's end yet"
             raise CheckpointUnsharedError(why)
         state = line.state
-        line.hold(held=True)
+        line.hold("sharing", held=True)
         try:
             saved = await keeper.save_in_turn(line) and keeper.is_saved(line)
             if not saved:
@@ -192,7 +192,7 @@ async def offer_of(parts: tuple[Lines, Keeper, View], copies: SharedCopies) -> O
             raise CheckpointUnsharedError(str(error)) from error
         finally:
             held_s = asyncio.get_running_loop().time() - began_s
-            line.hold(held=False)
+            line.hold("sharing", held=False)
         made = await copies.make(header, seal)
     log_events.info(
         "checkpoint_offered",

@@ -24,6 +24,8 @@ from placement.runtime.line import Line
 READ_SECONDS: Final = 0.001
 """Reading a state that is frozen lets others in after so long."""
 NAMED_MAX: Final = 5
+REBUILD: Final = "rebuild"
+"""Who holds a shown line back until the one beside it is as far."""
 HOLD_MESSAGES_MAX: Final = 2 * READ_BATCH_MESSAGES_MAX
 
 
@@ -107,5 +109,5 @@ class Rebuild:
             missing = not_inventoried(self.line.state, self.regions)
             return f"{self.why}: {awaiting(missing)}" if missing else ""
         gap = shown.state.sequence - sequence
-        shown.hold(held=0 < gap <= HOLD_MESSAGES_MAX)
+        shown.hold(REBUILD, held=0 < gap <= HOLD_MESSAGES_MAX)
         return f"{self.why}: {gap} messages behind" if gap > 0 else ""

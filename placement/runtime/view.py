@@ -1,8 +1,10 @@
 """The read side: the state, what its answers rest on, and waiting for a sequence."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from placement.core.state import State
 from placement.ports import Clock
@@ -20,6 +22,13 @@ SILENCE_NS_MAX: Final = 4_000_000_000
 """A log that can be reached is heard every two seconds; twice that is out of reach."""
 WAITERS_MAX: Final = 10_000
 """Calls that may wait for a sequence at once; further ones are answered as it is."""
+
+
+class Hold(Protocol):
+    """Lets nothing be folded into a state for as long as anybody wants it held."""
+
+    def __call__(self, who: str, *, held: bool) -> None:
+        """Note whether *who* wants it held."""
 
 
 class ServingState(IntEnum):
@@ -72,6 +81,8 @@ class View:
         """Why this state is no fold of its log as this version would make it."""
         self.refused = Refused()
         """What was refused of the log while this state was folded from it."""
+        self.hold: Hold = nothing_to_hold
+        """Keeps from folding into this state, while anybody wants that."""
         self.witness: Witness | None = None
         """Who compares this state with other services'; none: nobody does."""
         self._recent = Recent()
@@ -85,6 +96,16 @@ class View:
         self._degraded = ""
         self._waiters: dict[asyncio.Future[None], int] = {}
         self._moved = asyncio.Event()
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Let nothing be folded into the state within the block; one at a time."""
+        hold = self.hold
+        hold("still", held=True)
+        try:
+            yield
+        finally:
+            hold("still", held=False)
 
     # Written by the projector.
 
@@ -249,3 +270,8 @@ class View:
             known = (message_mark(state.message_hash),)
         alike = [mark for mark in known if mark[:1] == token.mark[:1]]
         return token.mark in alike if alike else token.epoch == self.epoch
+
+
+def nothing_to_hold(who: str, *, held: bool) -> None:
+    """Do nothing: nobody folds into the state."""
+    del who, held

@@ -9,7 +9,6 @@ there is none, as between two, folding the log anew tells.
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -21,13 +20,13 @@ from placement.core.fold import FOLD_VERSION
 from placement.core.share import Share
 from placement.core.state import State
 from placement.ports import Clock, LogUnavailableError, Peers
+from placement.runtime.slices import in_slices
 from placement.wire.fingerprints import Report, decode_report, encode_report
 
 POINTS_KEPT: Final = 64
 SERVICES_KEPT: Final = 64
 """Of each point: no more are compared, however many report."""
 UNTOLD_MAX: Final = 16
-SLICE_SECONDS: Final = 0.001
 INTERVALS_OLD_MAX: Final = 2
 """A log that is caught up with has points that nobody else looks at any more."""
 RETRY_SECONDS: Final = 1.0
@@ -176,13 +175,3 @@ class Witness:
                 await self._peers.tell(encode_report(report))
             except LogUnavailableError as error:
                 log_events.debug("peers_unreachable", reason=str(error))
-
-
-async def in_slices(steps: Iterator[None]) -> None:
-    """Do all *steps*, letting others in after each SLICE_SECONDS."""
-    time = asyncio.get_running_loop().time
-    ends = time() + SLICE_SECONDS
-    for _ in steps:
-        if time() > ends:
-            await asyncio.sleep(0)
-            ends = time() + SLICE_SECONDS

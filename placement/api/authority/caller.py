@@ -21,6 +21,8 @@ UNKNOWN_ROLE: Final = "unknown"
 """The role of those whose certificate names none, where denials are counted."""
 OTHER_REGION: Final = "other"
 """The region of those whose own one is not in the catalogue."""
+TRUSTED: Final = frozenset({Role.ANALYST, Role.SERVICE, Role.OPERATOR})
+"""Who may have the whole state read."""
 REASONS: Final = (
     "TLS_OUTDATED",
     "IDENTITY_UNKNOWN",
@@ -42,6 +44,16 @@ class RegionForbiddenError(PlacementError):
             f"{identity.name} may speak of region {identity.region} alone",
             region=identity.region or "",
         )
+
+
+class MethodForbiddenError(PlacementError):
+    """The caller's role may not call the method."""
+
+    reason = "METHOD_FORBIDDEN"
+
+    def __init__(self, identity: Identity, method: str) -> None:
+        """Say who may not call what."""
+        super().__init__(f"{identity.name} may not call {method}", method=method)
 
 
 class FactForbiddenError(PlacementError):
@@ -135,3 +147,13 @@ def check_events(events: Sequence[events_pb2.Event]) -> None:
         caller.check_fact(fact)
         if fact in REPORTS:
             caller.check_region(getattr(event, fact).subject.target_region)
+
+
+def check_trusted(what: str) -> None:
+    """Raise MethodForbiddenError unless the caller may make the service work hard."""
+    caller = CALLER.get()
+    if caller is None:
+        return
+    own = caller.identity
+    if own.organization is not None or own.role not in TRUSTED:
+        caller.denials.deny(own, MethodForbiddenError(own, what))

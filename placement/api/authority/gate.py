@@ -2,7 +2,12 @@
 
 from typing import Any, Final
 
-from placement.api.authority.caller import CALLER, Caller, Denials
+from placement.api.authority.caller import (
+    CALLER,
+    Caller,
+    Denials,
+    MethodForbiddenError,
+)
 from placement.api.authority.identity import (
     Identity,
     IdentityUnknownError,
@@ -22,16 +27,6 @@ class TlsOutdatedError(PlacementError):
     def __init__(self) -> None:
         """Say what is spoken here."""
         super().__init__("the service speaks TLS 1.3 alone")
-
-
-class MethodForbiddenError(PlacementError):
-    """The caller's role may not call the method."""
-
-    reason = "METHOD_FORBIDDEN"
-
-    def __init__(self, identity: Identity, method: str) -> None:
-        """Say who may not call what."""
-        super().__init__(f"{identity.name} may not call {method}", method=method)
 
 
 class Gate:

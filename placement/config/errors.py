@@ -61,7 +61,9 @@ def _problem(model: type[BaseModel], detail: "ErrorDetails", prefix: str) -> Inp
     stated = detail.get("ctx", {}).get("error")
     takes = (field and field.description) or f"a table: [{key}]"
     remedy = str(stated) if stated else f"give {takes}"
-    if path[-1] in SECRET_KEYS:  # of a table by region, whose keys are not looked up
+    if (
+        path and path[-1] in SECRET_KEYS
+    ):  # of a table by region, whose keys are not looked up
         return InputError(key, SECRET, remedy)
     return InputError(key, _shown(field, detail["input"]), remedy)
 

@@ -167,8 +167,9 @@ def test_copy_of_what_an_earlier_copy_brought_is_found() -> None:
     there = event(SYD, ContentReplicated((push.fact.content,), WEB))
     gone = event(SYD, ContentEvicted(WEB, (digest("1"),)))
 
-    again = life_of(push, planned(2, "1"), there, done_of(2), planned(5, "1"))
-    after = life_of(push, planned(2, "1"), there, done_of(2), gone, planned(6, "1"))
+    done = event(SYD, done_of(2))
+    again = life_of(push, planned(2, "1"), there, done, planned(5, "1"))
+    after = life_of(push, planned(2, "1"), there, done, gone, planned(6, "1"))
 
     assert [line for line in said_of(again, 2, 5) if "once more" in line]
     assert said_of(again, 2) == said_of(after, 2, 6) == []

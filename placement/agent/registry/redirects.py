@@ -19,7 +19,6 @@ BLOBS: Final = "/blobs/"
 class RedirectRefusedError(RegistryError):
     """A registry sends us where its reads have no business."""
 
-    reason = "REGISTRY_FAILED"
     retryable = False
 
 

@@ -85,7 +85,7 @@ def nats_config(  # noqa: PLR0913, PLR0917 - one for each option
     trust_domain: str,
     zot_subject: str,
 ) -> None:
-    """Write who may do what in NATS, for a catalogue of regions.
+    """Write who may do what in NATS, for a server to include.
 
     A nats-server includes the file that this writes. Each region's agents may publish
     that region's events, and take its work; services append and read; analysts read;

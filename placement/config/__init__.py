@@ -10,10 +10,7 @@ from placement.config.errors import ConfigError
 from placement.config.keys import (
     SHIPPED_REGIONS_FILE,
     CheckpointConfig,
-    ClientConfig,
     Config,
-    NatsConfig,
-    TlsConfig,
 )
 from placement.config.loading import (
     CONFIG_FILE,
@@ -21,6 +18,7 @@ from placement.config.loading import (
     load_config,
     unknown_variables,
 )
+from placement.config.reach_keys import ClientConfig, NatsConfig, TlsConfig
 from placement.config.secret_files import read_secret
 from placement.config.values import is_loopback, split_address
 

@@ -108,6 +108,10 @@ class CallContext:
         """Have been sent nothing."""
         self.written = 0
 
+    def peer(self) -> str:
+        """Return where the call came from."""
+        return "ipv4:127.0.0.1:1"
+
     def time_remaining(self) -> float:
         """Return next to nothing: nobody is waited for."""
         return WAIT_SECONDS

@@ -27,6 +27,11 @@ from placement.simulation.scores import PolicyScore, Scorer
 from placement.simulation.world import World
 from tests.closed_loops import NAMES, NO_CONTROL_GROUP, cut, lived, setting
 
+MARKED = [
+    pytest.param(name, marks=pytest.mark.long if name == "phalanx" else ())
+    for name in NAMES
+]
+"""The largest takes half a minute to live through."""
 ROWS = 300
 POINT = 0.01
 UNLIMITED = NO_CONTROL_GROUP + "[limits]\nregion_copies_in_flight = 0\n"
@@ -96,7 +101,7 @@ TIGHT = (
 )
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=MARKED)
 def troubled(request: pytest.FixtureRequest) -> ClosedLoop:
     """A loop with a control group, a tight budget, and copies that do not come."""
     how = setting(TIGHT, mishaps=MISHAPS, keeps_log=True)

@@ -44,6 +44,8 @@ class Shelf:
     """Takes what it tells."""
     copied: set[Place] = field(default_factory=set)
     """What our own copies brought, and nobody has removed since."""
+    collected_seconds: float = 0.0
+    """When garbage left last, of which nobody hears before the next scan."""
     _came: dict[Place, float] = field(default_factory=dict)
     _told_count: int = 0
 
@@ -138,11 +140,13 @@ class Shelf:
             for place, manifest in self.manifests.items()
             for one in manifest.references
         }
-        since = self.world.loop.now_seconds - YOUNG_SECONDS
+        now_seconds = self.world.loop.now_seconds
+        since = now_seconds - YOUNG_SECONDS
         for place in [one for one in self.layers if one not in needed]:
             if self._came[place] < since:
                 del self.layers[place]
                 self.copied.discard(place)
+                self.collected_seconds = now_seconds
 
     def _tell(
         self,

@@ -124,6 +124,7 @@ class Shelf:
     def remove(self, place: Place, agent: str) -> bool:
         """Remove a manifest with its tags, or a layer; say whether it was there."""
         there = self.holds(place)
+        self.world.history.left[self.region, place] += there
         self.manifests.pop(place, None)
         self.layers.pop(place, None)
         self.copied.discard(place)
@@ -145,6 +146,7 @@ class Shelf:
         for place in [one for one in self.layers if one not in needed]:
             if self._came[place] < since:
                 del self.layers[place]
+                self.world.history.left[self.region, place] += 1
                 self.copied.discard(place)
                 self.collected_seconds = now_seconds
 

@@ -18,6 +18,8 @@ from placement.core.topology import Region
 
 REMOVAL_NS: Final = 600 * 10**9
 """A removal that was begun in time is made, or not, after so long."""
+LATE_NS: Final = 60 * 10**9
+"""Who says within so long after content was gone that it came may speak of before."""
 _REGIONS = slice(Decision.REGIONS_0, Decision.REGIONS_3 + 1)
 
 
@@ -186,25 +188,28 @@ def open_removals(state: State, target: Row) -> list[DecisionRecord]:
 
 
 def may_have_left(state: State, placement: Row, region: Row) -> bool:
-    """Say whether a removal from *region* was called off that may have been made.
+    """Say whether content that is believed to be in *region* may not be there.
 
-    Whoever carries it out may do so before hearing of that, and may tell of it much
-    later. Only who saw the content there after the removal's last moment knows better.
+    So where it was gone shortly before it was seen: the fold orders what is fresh as it
+    is stored, so that a word of before may come after. And where a removal was called
+    off: whoever carries it out may do so before hearing of that, and tell much later.
     """
-    until_ns = 0
-    for decision in state.indexes.decisions.of(placement):
-        of = state.decisions.values(decision)
-        removal = of[Decision.KIND] == EVICTION and of[Decision.TARGET] == region
-        if removal and of[Decision.STATUS] == DecisionStatus.CANCELLED:
-            until_ns = max(until_ns, of[Decision.EXPIRE] or of[Decision.CHANGE])
-    if not until_ns:
-        return False
     replica = state.replicas.find(PAIR.pack(placement, region))
     if replica == ABSENT:
         return True
     phases = (Replica.COMPLETE, Replica.VERIFIED)
     seen_ns = max(state.replicas.get(replica, phase) for phase in phases)
-    return seen_ns <= until_ns + REMOVAL_NS
+    gone_ns = state.replicas.get(replica, Replica.GONE)
+    if gone_ns and seen_ns <= gone_ns + LATE_NS:
+        return True
+    for decision in state.indexes.decisions.of(placement):
+        of = state.decisions.values(decision)
+        removal = of[Decision.KIND] == EVICTION and of[Decision.TARGET] == region
+        if removal and of[Decision.STATUS] == DecisionStatus.CANCELLED:
+            until_ns = of[Decision.EXPIRE] or of[Decision.CHANGE]
+            if seen_ns <= until_ns + REMOVAL_NS:
+                return True
+    return False
 
 
 def _records(state: State, rows: list[Row]) -> list[DecisionRecord]:

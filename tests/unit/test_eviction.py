@@ -214,6 +214,22 @@ def test_a_removal_that_is_decided_counts_as_done() -> None:
     assert leaving(history, AMS) == {V1.digest: "superseded"}
 
 
+def test_a_copy_that_was_just_gone_does_not_count() -> None:
+    """A word of before it left may come after it: a registry's notification, late."""
+    history = (
+        in_turn(V1, V2, V3)
+        .copy(V1, IAD, FRA)
+        .remove(IAD, WEB, [V1.digest, digest("v1-layer")])
+    )
+    assert refused(history, V1, FRA) == ""
+
+    history.remove(AMS, WEB, [digest("v1-layer")]).push(V1, AMS)
+    assert refused(history, V1, FRA) == "min-copies"
+    history.wait(1).push(V1, AMS)
+
+    assert refused(history, V1, FRA) == ""
+
+
 def test_a_removal_that_was_called_off_may_have_been_made() -> None:
     """Nobody relies on that copy until it is seen there, after its last moment."""
     history = (

@@ -12,12 +12,7 @@ from typing import NamedTuple
 from placement.core.deciding.guardrails import Guardrails
 from placement.core.deciding.kept import Kept, Use, kept
 from placement.core.deciding.shelf import HeldImage, Shelf
-from placement.core.decisions import (
-    latest_decision,
-    may_have_left,
-    open_copies,
-    open_removals,
-)
+from placement.core.decisions import latest_decision, open_copies, open_removals
 from placement.core.event import RegionState
 from placement.core.folds.versions import images_of
 from placement.core.graph import contents
@@ -251,7 +246,7 @@ class Estate:
         """Return the other active regions that go on holding *here*, by code.
 
         *digest* is one of them. What is to leave by a removal that is decided counts
-        as gone, and what may have left by one that was called off; so does all that a
+        as gone, and what is believed to be there and may have left; so does all that a
         region holds which is drained or down.
         """
         state, every = self.network.state, frozenset(here)
@@ -263,7 +258,7 @@ class Estate:
             for house in houses
             if house.is_active
             and every <= house.staying(owner)
-            and not may_have_left(state, placement, house.row)
+            and every.isdisjoint(house.shelf(owner).doubtful)
         ]
 
 

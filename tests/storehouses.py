@@ -37,6 +37,7 @@ from tests.builders import (
     API,
     ARM64,
     DAY_NS,
+    HOUR_NS,
     IAD,
     INDEX,
     MANIFEST,
@@ -197,8 +198,8 @@ class History:
         fact = ContentUnpinned(picture.repository, picture.digest, tuple(regions))
         return self.tell(event(IAD, fact))
 
-    def plan_removal(self, removal: Removal) -> Identifier:
-        """Decide on a removal, and return its id."""
+    def plan_removal(self, removal: Removal, hours: float = 0) -> Identifier:
+        """Decide on a removal, to be made within *hours*, and return its id."""
         named = Identifier(f"removal-{self.state.sequence + 1}")
         fact = EvictionPlanned(
             named,
@@ -207,6 +208,9 @@ class History:
             removal.region,
             reclaimed_bytes=removal.reclaimed_bytes,
             trigger_sequence=self.state.sequence + 1,
+            expire_time_ns=TimeNs(self.now_ns + round(hours * HOUR_NS))
+            if hours
+            else None,
         )
         self.tell(event(removal.region, fact))
         return named

@@ -1,7 +1,7 @@
 """Decisions as they are read: what was decided, how far it came, what came of it."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from placement.core.folds.progress import OPEN, last_decided
 from placement.core.state import State
@@ -10,11 +10,16 @@ from placement.core.tables.cells import (
     Decision,
     DecisionStatus,
     Machine,
+    Replica,
 )
 from placement.core.tables.keys import PAIR, REGION_BITS
 from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
 
+REMOVAL_NS: Final = 600 * 10**9
+"""A removal that was begun in time is made, or not, after so long."""
+LATE_NS: Final = 60 * 10**9
+"""Who says within so long after content was gone that it came may speak of before."""
 _REGIONS = slice(Decision.REGIONS_0, Decision.REGIONS_3 + 1)
 
 
@@ -180,6 +185,31 @@ def open_copies(state: State, target: Row) -> list[DecisionRecord]:
 def open_removals(state: State, target: Row) -> list[DecisionRecord]:
     """Return the removals from *target* that are to be carried out, by id."""
     return _records(state, state.indexes.decisions.removals_from(target))
+
+
+def may_have_left(state: State, placement: Row, region: Row) -> bool:
+    """Say whether content that is believed to be in *region* may not be there.
+
+    So where it was gone shortly before it was seen: the fold orders what is fresh as it
+    is stored, so that a word of before may come after. And where a removal was called
+    off: whoever carries it out may do so before hearing of that, and tell much later.
+    """
+    replica = state.replicas.find(PAIR.pack(placement, region))
+    if replica == ABSENT:
+        return True
+    phases = (Replica.COMPLETE, Replica.VERIFIED)
+    seen_ns = max(state.replicas.get(replica, phase) for phase in phases)
+    gone_ns = state.replicas.get(replica, Replica.GONE)
+    if gone_ns and seen_ns <= gone_ns + LATE_NS:
+        return True
+    for decision in state.indexes.decisions.of(placement):
+        of = state.decisions.values(decision)
+        removal = of[Decision.KIND] == EVICTION and of[Decision.TARGET] == region
+        if removal and of[Decision.STATUS] == DecisionStatus.CANCELLED:
+            until_ns = of[Decision.EXPIRE] or of[Decision.CHANGE]
+            if seen_ns <= until_ns + REMOVAL_NS:
+                return True
+    return False
 
 
 def _records(state: State, rows: list[Row]) -> list[DecisionRecord]:

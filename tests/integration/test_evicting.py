@@ -12,9 +12,10 @@ from structlog.testing import capture_logs
 from placement.agent.registry.client import Registry
 from placement.agent.registry.opening import opened
 from placement.agent.replicator.duties import Removal, Withdrawal
+from placement.agent.replicator.evicting import Evictor
 from placement.core.event import ContentEvicted, Event
 from placement.core.facts.values import Identifier, Text, TimeNs
-from placement.core.oci import Digest
+from placement.core.oci import Digest, Repository
 from placement.core.state import State
 from placement.core.tables.cells import ReplicaPhase
 from placement.wire.events import decode_event, encode_event
@@ -232,3 +233,41 @@ def collected(logs: object) -> list[dict[str, object]]:
     """Return what the log says of garbage."""
     assert isinstance(logs, list)
     return [one for one in logs if one["event"] == "garbage_collected"]
+
+
+async def test_bug_in_a_removal_ends_neither_that_nor_the_others(
+    own: DockerRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What breaks once, at the registry and as garbage is collected, is done again."""
+    command = tuple(own.collect())
+    deleting, collecting = [ZeroDivisionError()], [ZeroDivisionError()]
+    delete, collect = Registry.delete_manifest, Evictor._run_command  # noqa: SLF001 - the seams to break
+
+    async def deleted(registry: Registry, repository: Repository, of: Digest) -> bool:
+        if deleting:
+            raise deleting.pop()
+        return await delete(registry, repository, of)
+
+    async def run(evictor: Evictor) -> bool:
+        if collecting:
+            raise collecting.pop()
+        return await collect(evictor)
+
+    monkeypatch.setattr(Registry, "delete_manifest", deleted)
+    monkeypatch.setattr(Evictor, "_run_command", run)
+    async with (
+        client(own) as registry,
+        site(own, {}, evict=True, garbage_collect_command=command) as here,
+    ):
+        images = [await push_image(registry, (1000 + n,), seed=n) for n in (1, 2)]
+        with capture_logs() as logs:
+            handed = [
+                here.orders.give(removal_of(image.descriptor.digest, f"e-{number}"))
+                for number, image in enumerate(images)
+            ]
+            await until(lambda: all(one.settled.is_set() for one in handed))
+            paths = [own.blob_path(image.references[1].digest) for image in images]
+            await until(lambda: not any(path.exists() for path in paths))
+
+        broke = {one["event"] for one in logs if one["log_level"] == "error"}
+        assert broke == {"removal_broken", "part_broke"}

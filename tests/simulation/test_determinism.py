@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.simulator.simulation import simulate
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(1, 11)
+pytestmark = pytest.mark.timeout(600)
 
 
 def trace_of(hash_seed: int) -> str:

@@ -25,6 +25,7 @@ IN_SQLITE = {
 """Inside the real store, of which the simulator has a twin."""
 SEEDS = range(1, 31)
 POISONED_SEEDS = range(1, 16)
+pytestmark = pytest.mark.timeout(600)
 
 
 def poisoned(seed: int) -> Run:

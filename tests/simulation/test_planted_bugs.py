@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.simulator.agent_bugs import AGENT_BUGS
 from tests.simulator.bugs import BUGS, only_with_registries, planted
 from tests.simulator.checker import violations
 from tests.simulator.deciding_bugs import often_paused
@@ -10,16 +11,36 @@ from tests.simulator.simulation import simulate
 SEED_COUNT_MAX = 1_000
 GATE_BUG = "skip_one_dedupe"
 WEATHER_SEEDS = range(1, 31)
+OWN_RULES = {
+    "answer_before_spooling": "does not hold it",
+    "never_send_again": "does not hold it",
+    "forget_what_was_not_sent": "does not hold it",
+    "count_own_copies_as_uses": "counts as a use",
+    "keep_quiet_about_absences": "is not there",
+    "trust_the_source": "keeps other bytes",
+    "copy_what_is_there": "was copied to",
+    "hold_what_was_called_off": "not settled: ['Site']",
+    "remove_the_last_copy": "the last copy of",
+}
+"""What the rule says that a bug of an agent breaks; another one would be luck."""
+pytestmark = pytest.mark.timeout(600)
 
 
 def seeds_needed(name: str) -> int:
     """Return how many seeds it takes until the bug is found; at most the budget."""
+    said = OWN_RULES.get(name, "")
     for seed in range(1, SEED_COUNT_MAX + 1):
         with planted(name):
             run = simulate(seed, registries=only_with_registries(name))
-        if violations(run.history, by_model=False):
+        found = violations(run.history, by_model=False)
+        if any(said in line for line in found):
             return seed
     return SEED_COUNT_MAX + 1
+
+
+def test_every_bug_of_an_agent_has_a_rule_of_its_own() -> None:
+    """None is counted as found because something else was."""
+    assert set(OWN_RULES) == {plant.__name__ for plant in AGENT_BUGS}
 
 
 def test_a_planted_bug_is_found() -> None:
@@ -38,10 +59,9 @@ def test_weather_in_which_a_bug_shows_is_none_itself() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", sorted(BUGS))
 def test_every_planted_bug_is_found(name: str) -> None:
-    """Each of them is found within the seeds that the gate runs."""
+    """Each within as many seeds as the gate runs; an agent's by the rule it breaks."""
     needed = seeds_needed(name)
 
     assert needed <= SEED_COUNT_MAX

@@ -18,6 +18,7 @@ LONG_SEEDS_A_TEST = 1_000
 LONG_TESTS = 5
 MODEL_EVERY = 10
 """So many runs are also compared with the readable model, which is slow."""
+pytestmark = pytest.mark.timeout(600)
 
 
 def commit() -> str:

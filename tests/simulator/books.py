@@ -26,7 +26,6 @@ from placement.core.event import (
     ReplicationFailed,
     ReplicationPaused,
     ReplicationPlanned,
-    ReplicationRequested,
     ReplicationResumed,
     ReplicationTrigger,
     ReplicationWithheld,
@@ -85,8 +84,6 @@ class Books:
     """What is known so far; ``mistakes`` says what should not have been decided."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
-    withheld: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Where a copy of a pair was withheld last."""
     arrivals: dict[tuple[str, str, str], list[int]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -97,11 +94,13 @@ class Books:
     """Whether a decision may have been made before the log lost its end."""
     mistakes: list[str] = field(default_factory=list)
     ruling: Ruling = field(default_factory=lambda: parse_ruling(""))
-    asked_place: int = 0
-    """Where somebody asked for a copy last."""
-    changed_place: int = 0
+    answered: set[tuple[str, str]] = field(default_factory=set)
+    """The pairs that were decided about, whatever those decisions rested on."""
+    sequence: int = 0
+    """Of the message whose events are written down."""
+    changed_sequence: int = 0
     """Where it was last told, other than by a push, what is where or may be used."""
-    tick_place: int = 0
+    tick_sequence: int = 0
     """Where time passed last: planners look at everything then."""
     _pauses: dict[Region | None, tuple[int, bool, int]] = field(default_factory=dict)
     _place: int = 0
@@ -114,7 +113,7 @@ class Books:
             case ReplicationPlanned():
                 self._planned(fact, time_ns)
             case ReplicationWithheld(subject=subject):
-                self.withheld[subject.digest, subject.target_region] = self._place
+                self.answered.add((subject.digest, subject.target_region))
             case ReplicationFailed(retryable=True):
                 pass
             case (
@@ -143,16 +142,14 @@ class Books:
                 for content in contents:
                     key = (repository, content.digest, event.region)
                     self.arrivals[key].append(self._place)
-                self.changed_place = self._place
+                self.changed_sequence = self.sequence
             case ContentEvicted() | InventoryTaken():
                 self.removals[event.region].append(self._place)
-                self.changed_place = self._place
+                self.changed_sequence = self.sequence
             case RegionChanged() | TagMoved():
-                self.changed_place = self._place
-            case ReplicationRequested():
-                self.asked_place = self._place
+                self.changed_sequence = self.sequence
             case TickPassed():
-                self.tick_place = self._place
+                self.tick_sequence = self.sequence
             case _:
                 pass
 
@@ -167,6 +164,7 @@ class Books:
         if entry.decision_id in self.entries:
             self.mistakes.append(f"{entry.decision_id} was decided twice")
             return
+        self.answered.add(entry.pair)
         if self.rests_on_lost(fact):
             return
         for mistake in self._wrong_with(entry):
@@ -228,6 +226,7 @@ def kept_of(
     for message in life.messages:
         if message.sequence > life.kept_count:
             books.rests_on_lost = rests_on_lost
+        books.sequence = message.sequence
         skipped = quarantine.skipped(message.sequence)
         for item in decode_message(message, skipped).items:
             if isinstance(item, Recorded) and item.event.event_id not in known:

@@ -1,5 +1,6 @@
 """What happened in a run, as those saw it who used the service."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -208,6 +209,8 @@ class History:
     effects: list[Effect] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     evicted: list[Evicted] = field(default_factory=list)
+    left: Counter[tuple[str, Place]] = field(default_factory=Counter)
+    """How often anything left a region's registry, by whomever."""
     stored: list[Stored] = field(default_factory=list)
     """Empty in a world without registries."""
     ended: list[Ended] = field(default_factory=list)

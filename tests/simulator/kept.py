@@ -3,6 +3,7 @@
 The registries themselves are the truth; what the log says is held against them.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import cast
 
@@ -12,13 +13,15 @@ from placement.core.event import (
     ReplicationCompleted,
 )
 from placement.core.fingerprint import fingerprint
+from placement.core.oci import Descriptor
 from placement.core.state import State
 from placement.core.topology import Region
 from placement.core.watched import Interest
 from placement.runtime.view import ServingState
 from placement.wire.events import decode_message
 from tests.simulator.believed import present
-from tests.simulator.history import History, Mirrored
+from tests.simulator.history import History, Mirrored, Place
+from tests.simulator.stock import BY_DIGEST, parts_of
 from tests.watching import Known, expected
 
 TAKEN = 200
@@ -73,20 +76,40 @@ def _log_lacks(history: History) -> Iterator[str]:
                 f"the agent of {received.region} took {received.notification_id}, and"
                 " the log that remains does not hold it"
             )
-    yield from _counted_twice(held, uses)
+    yield from _counted_twice(held, uses, history.left)
 
 
-def _counted_twice(held: Mapping[str, object], uses: Collection[str]) -> Iterator[str]:
-    """Yield uses that were none, and decisions that moved bytes more than once."""
-    moved: set[str] = set()
+def _counted_twice(
+    held: Mapping[str, object],
+    uses: Collection[str],
+    left: Counter[tuple[str, Place]],
+) -> Iterator[str]:
+    """Yield uses that were none, and decisions that moved bytes more than once.
+
+    A decision that comes again, as others of its message are not done, brings again
+    what has left meanwhile, as an image that never came leaves its layer for garbage.
+    """
+    moved: Counter[str] = Counter()
     for own_id, fact in held.items():
         if isinstance(fact, ContentPulled) and own_id not in uses:
             yield f"{own_id} counts as a use, and nobody pulled"
         if isinstance(fact, ReplicationCompleted) and fact.transferred_bytes:
             name = fact.subject.replication_id
-            if name in moved:
+            moved[name] += 1
+            gone = max(left[fact.subject.target_region, one] for one in _all_of(fact))
+            if moved[name] > 1 + gone:
                 yield f"{name} moved bytes twice"
-            moved.add(name)
+
+
+def _all_of(fact: ReplicationCompleted) -> list[Place]:
+    """Return all that a copy brings."""
+    repository, digest = fact.subject.repository, fact.subject.digest
+    image = BY_DIGEST.get(digest)
+    parts: list[Descriptor] = []
+    if image is not None:
+        manifests, parts = parts_of(image)
+        parts = [*parts, *(one.descriptor for one in manifests)]
+    return [(repository, digest), *((repository, one.digest) for one in parts)]
 
 
 def _unlike_registries(history: History, final: State) -> Iterator[str]:

@@ -24,6 +24,7 @@ from placement.core.fingerprint import CanonicalRow
 from placement.core.fold import fold
 from placement.core.network import Network
 from placement.core.state import State
+from placement.core.tables.cells import Wanted
 from placement.core.tables.keys import PAIR
 from placement.core.tables.table import Row
 from placement.runtime.quarantine import Quarantine
@@ -157,13 +158,14 @@ def _uses(state: State) -> Iterator[CanonicalRow]:
 def _unanswered(books: Books, final: State) -> Iterator[str]:
     """Yield copies that were asked for, are possible, and were never decided about.
 
-    Where content came by itself, planners may find out at the next tick only.
+    Where content came by itself since a request, planners may find out that a copy is
+    possible at the next tick only, whatever else is asked for meanwhile.
     """
-    if books.changed_place > max(books.asked_place, books.tick_place):
-        return
     network = Network(final, TOPOLOGY, final.store_time_ns)
-    decided = {entry.pair for entry in books.entries.values()} | set(books.withheld)
-    for key, _ in final.wanted.rows():
+    for key, row in final.wanted.rows():
+        asked_sequence = final.wanted.get(row, Wanted.SEQUENCE)
+        if books.changed_sequence > max(asked_sequence, books.tick_sequence):
+            continue
         placement, region = map(Row, PAIR.unpack(key))
         repository, wanted = final.placement_at(placement)
         target = final.region_at(region)
@@ -173,5 +175,5 @@ def _unanswered(books: Books, final: State) -> Iterator[str]:
         if target not in permitted or paused or not active:
             continue
         copy = copy_into(network, Image(repository, wanted), target, target)
-        if copy is not None and (wanted, target) not in decided:
+        if copy is not None and (wanted, target) not in books.answered:
             yield f"nobody answered the request for {wanted} in {target}"

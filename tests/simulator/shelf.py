@@ -44,6 +44,8 @@ class Shelf:
     """Takes what it tells."""
     copied: set[Place] = field(default_factory=set)
     """What our own copies brought, and nobody has removed since."""
+    collected_seconds: float = 0.0
+    """When garbage left last, of which nobody hears before the next scan."""
     _came: dict[Place, float] = field(default_factory=dict)
     _told_count: int = 0
 
@@ -122,6 +124,7 @@ class Shelf:
     def remove(self, place: Place, agent: str) -> bool:
         """Remove a manifest with its tags, or a layer; say whether it was there."""
         there = self.holds(place)
+        self.world.history.left[self.region, place] += there
         self.manifests.pop(place, None)
         self.layers.pop(place, None)
         self.copied.discard(place)
@@ -138,11 +141,14 @@ class Shelf:
             for place, manifest in self.manifests.items()
             for one in manifest.references
         }
-        since = self.world.loop.now_seconds - YOUNG_SECONDS
+        now_seconds = self.world.loop.now_seconds
+        since = now_seconds - YOUNG_SECONDS
         for place in [one for one in self.layers if one not in needed]:
             if self._came[place] < since:
                 del self.layers[place]
+                self.world.history.left[self.region, place] += 1
                 self.copied.discard(place)
+                self.collected_seconds = now_seconds
 
     def _tell(
         self,

@@ -108,12 +108,16 @@ class Site:
         return self.running is not None and idle and self._is_scanned()
 
     def _is_scanned(self) -> bool:
-        """Say whether one whole scan began since nobody changes anything."""
+        """Say whether one whole scan began since nobody changes anything.
+
+        Of an eviction's garbage only the image's own is told: what else was collected,
+        as layers whose manifest never came, only a scan finds gone.
+        """
         position, since = self.position.read(), self.quiet_seconds
         if position is None or since is None or not position.complete:
             return False
         began_ns = position.scan_time_ns - self._skew_ns - START_NS
-        return began_ns > since * SECOND_NS
+        return began_ns > max(since, self.shelf.collected_seconds) * SECOND_NS
 
     async def _sleep(self, seconds: float) -> None:
         """Wait between scans: not long for the last one, and for ever after it."""

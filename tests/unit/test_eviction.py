@@ -194,7 +194,7 @@ def test_what_somebody_keeps_has_two_copies() -> None:
 
 
 def test_a_removal_that_is_decided_counts_as_done() -> None:
-    """Of two copies of what nobody keeps, one may leave; called off, the other one."""
+    """Of two copies of what nobody keeps, one may leave, and not the other one."""
     history = (
         in_turn(V1, V2, V3)
         .copy(V1, IAD, FRA)
@@ -211,6 +211,43 @@ def test_a_removal_that_is_decided_counts_as_done() -> None:
         == removal.contents
     )
     history.call_off(decided, AMS)
+    assert leaving(history, AMS) == {V1.digest: "superseded"}
+
+
+def test_a_copy_that_was_just_gone_does_not_count() -> None:
+    """A word of before it left may come after it: a registry's notification, late."""
+    history = (
+        in_turn(V1, V2, V3)
+        .copy(V1, IAD, FRA)
+        .remove(IAD, WEB, [V1.digest, digest("v1-layer")])
+    )
+    assert refused(history, V1, FRA) == ""
+
+    history.remove(AMS, WEB, [digest("v1-layer")]).push(V1, AMS)
+    assert refused(history, V1, FRA) == "min-copies"
+    history.wait(1).push(V1, AMS)
+
+    assert refused(history, V1, FRA) == ""
+
+
+def test_a_removal_that_was_called_off_may_have_been_made() -> None:
+    """Nobody relies on that copy until it is seen there, after its last moment."""
+    history = (
+        in_turn(V1, V2, V3)
+        .copy(V1, IAD, FRA)
+        .remove(IAD, WEB, [V1.digest, digest("v1-layer")])
+    )
+    (removal,) = removable(history.network, RULES, AMS)
+    decided = history.plan_removal(removal, hours=1)
+    history.call_off(decided, AMS)
+    assert refused(history, V1, FRA) == "min-copies"
+
+    history.push(V1, AMS)
+    assert refused(history, V1, FRA) == "min-copies", "it may be made an hour long"
+    history.wait(1)
+    assert refused(history, V1, FRA) == "min-copies", "who made it may tell late"
+    history.push(V1, AMS)
+
     assert refused(history, V1, FRA) == ""
 
 

@@ -93,7 +93,12 @@ class Evictor:
             self._withdrawn.add(own_id)
 
     async def run(self) -> None:
-        """Remove, and collect the garbage whenever nothing more is to be removed."""
+        """Remove, and collect the garbage whenever nothing more is to be removed.
+
+        What was left when it ended before is done first.
+        """
+        if self._ready or self._removed:
+            self._arrived.set()
         while True:
             await self._arrived.wait()
             self._arrived.clear()
@@ -121,6 +126,9 @@ class Evictor:
                 await assigned.done()
             else:
                 await assigned.again(wait_seconds(removal.attempt, self._chance()))
+        except Exception:  # one removal's bug must not keep the others
+            log.exception("removal_broken", digest=removal.digest)
+            await assigned.again(wait_seconds(removal.attempt, self._chance()))
         else:
             await assigned.done()
 

@@ -32,6 +32,7 @@ from placement.agent.replicator.moving import Mover
 from placement.agent.replicator.telling import Teller
 from placement.agent.replicator.waiting import FIRST, Key, Waiting
 from placement.agent.reporting import Report
+from placement.agent.supervision import Part, supervise
 from placement.agent.underway import Underway
 from placement.core.errors import PlacementError
 from placement.core.facts.values import FailureCause
@@ -101,13 +102,18 @@ class Replicator:
 
     async def run(self) -> None:
         """Carry out decisions until cancelled; what is under way then comes again."""
-        evicting = asyncio.create_task(self._evictor.run())
+        self._stopping = False
+        parts = [Part("decisions", self._hear_all), Part("evictor", self._evictor.run)]
         try:
-            while True:
-                await self._listen()
-                await asyncio.sleep(RETRY_SECONDS * (0.5 + 0.5 * self._chance()))
+            await supervise(parts, self._chance)
         finally:
-            await self._stop(evicting)
+            await self._stop()
+
+    async def _hear_all(self) -> None:
+        """Take duties for ever."""
+        while True:
+            await self._listen()
+            await asyncio.sleep(RETRY_SECONDS * (0.5 + 0.5 * self._chance()))
 
     async def fetch_now(self, repository: Repository, digest: Digest) -> None:
         """Return once the content is in our registry, before all that is decided.
@@ -246,9 +252,9 @@ class Replicator:
             return request.pull is None or request.pull.done()
         return not self._is_due(copy)
 
-    async def _stop(self, evicting: asyncio.Task[None]) -> None:
+    async def _stop(self) -> None:
         self._stopping = True
-        tasks = [evicting, *(task for _, task in self._flying.values())]
+        tasks = [task for _, task in self._flying.values()]
         for task in tasks:
             task.cancel()
         for task in tasks:

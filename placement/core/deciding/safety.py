@@ -5,7 +5,8 @@ any region still keeps an image, at least ``min_copies`` of it stay; of one that
 region keeps any longer the last one does, or every version ever pushed would need
 a second home for ever. A copy counts if its region is in the catalogue, stores, is
 neither drained nor down, holds all that this one holds of the image, and if no removal
-of it is decided.
+of it is decided, or was called off and may have been carried out. Nor does one count
+that was seen again so soon after it was gone that the word may be of before.
 """
 
 from collections.abc import Callable

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Final
 
 from placement.core import oci
+from placement.core.decisions import may_have_left
 from placement.core.graph import contents
 from placement.core.oci import ContentKind, Tag
 from placement.core.state import State
@@ -57,6 +58,16 @@ class Shelf:
             if state.phase(placement, self.region) >= ReplicaPhase.COMPLETE
         )
         object.__setattr__(self, "held", frozenset(found))
+
+    @cached_property
+    def doubtful(self) -> frozenset[Row]:
+        """Those of the digests that may have left: nothing is to rely on them."""
+        state, region = self.state, self.region
+        return frozenset(
+            row
+            for row in self.held
+            if may_have_left(state, self.placement(row), region)
+        )
 
     @cached_property
     def images(self) -> dict[Row, HeldImage]:

@@ -246,7 +246,8 @@ class Estate:
         """Return the other active regions that go on holding *here*, by code.
 
         *digest* is one of them. What is to leave by a removal that is decided counts
-        as gone, and so does all that a region holds which is drained or down.
+        as gone, and what is believed to be there and may have left; so does all that a
+        region holds which is drained or down.
         """
         state, every = self.network.state, frozenset(here)
         placement = state.placements.find(PAIR.pack(owner, digest))
@@ -255,7 +256,9 @@ class Estate:
         return [
             house
             for house in houses
-            if house.is_active and every <= house.staying(owner)
+            if house.is_active
+            and every <= house.staying(owner)
+            and every.isdisjoint(house.shelf(owner).doubtful)
         ]
 
 

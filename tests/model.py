@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from placement.core.event import (
+    DECIDING_FACTS,
     AppWithdrawn,
     ContentAnnounced,
     ContentEvicted,
@@ -58,6 +59,12 @@ class Limits:
     start_days: int = 2**18
 
 
+def known_as(event: Event) -> str:
+    """Return what an event is known as: an id is one only in its region and kind."""
+    kind = "decisions" if type(event.fact) in DECIDING_FACTS else "events"
+    return f"{kind}.{event.region}.{event.event_id}"
+
+
 @dataclass
 class Model:
     """All that was said, in the order in which the log holds it."""
@@ -91,7 +98,7 @@ class Model:
             if isinstance(item, SetAside):
                 self.set_aside(item, item.reason)
                 continue
-            key = key_of(item.event.event_id)
+            key = key_of(known_as(item.event))
             if key in self.event_ids:
                 continue
             self.event_ids.put(key, 0)

@@ -4,8 +4,7 @@ Total and deterministic: every message of the log has exactly one meaning, which
 on its bytes, the time at which the log stored it, and FOLD_VERSION alone.
 """
 
-from collections.abc import Iterable, Iterator
-from hashlib import blake2b
+from collections.abc import Iterator
 from typing import Final, assert_never
 
 from placement.core.counts import DAY_NS
@@ -48,6 +47,7 @@ from placement.core.event import (
     TransferMeasured,
     regions_named,
 )
+from placement.core.event_keys import event_key
 from placement.core.folds import (
     decisions,
     demand,
@@ -109,7 +109,7 @@ def fold_steps(state: State, message: RecordedMessage) -> Iterator[None]:
 
 
 def _fold_recorded(state: State, item: Recorded) -> None:
-    key = event_key(item.event.event_id)
+    key = event_key(item.event)
     if state.event_ids.find(key) != ABSENT:
         state.add_count("duplicate")
         return
@@ -164,18 +164,6 @@ def set_aside(state: State, item: SetAside) -> None:
     key = f"{item.sequence}\0{item.batch_index}\0{item.reason}".encode()
     row = state.set_aside.find_or_add(key)
     state.set_aside.set(row, 0, item.store_time_ns)
-
-
-def event_key(event_id: str) -> bytes:
-    """Return the key under which an event id is remembered: its BLAKE2b-16."""
-    return blake2b(event_id.encode(), digest_size=16).digest()
-
-
-def event_keys(event_ids: Iterable[str]) -> list[bytes]:
-    """Return the keys of many ids: what ``event_key`` returns of each."""
-    return [
-        blake2b(event_id.encode(), digest_size=16).digest() for event_id in event_ids
-    ]
 
 
 SteeringFact = (

@@ -19,8 +19,9 @@ from placement.core.event import (
     TickPassed,
     TimeNs,
 )
+from placement.core.event_keys import event_key
 from placement.core.fingerprint import fingerprint
-from placement.core.fold import event_key, fold
+from placement.core.fold import fold
 from placement.core.oci import Descriptor
 from placement.core.state import State
 from placement.core.tables.cells import ReplicaPhase
@@ -117,10 +118,12 @@ def test_refused_event_that_is_stored_again_is_a_duplicate() -> None:
 
 def test_ids_are_remembered_by_their_hash() -> None:
     """A long id takes 16 bytes like any other."""
-    state = folded(replace(pushed("a", AMS), event_id=Identifier("x" * 128)))
+    told = replace(pushed("a", AMS), event_id=Identifier("x" * 128))
 
-    assert state.event_ids.find(event_key("x" * 128)) != ABSENT
-    assert len(event_key("x" * 128)) == 16
+    state = folded(told)
+
+    assert state.event_ids.find(event_key(told)) != ABSENT
+    assert len(event_key(told)) == 16
 
 
 def test_what_cannot_be_read_is_counted_and_listed() -> None:
@@ -181,6 +184,30 @@ def test_event_that_names_too_many_regions_adds_none() -> None:
 
     assert len(state.regions) == 0
     assert set_aside(state) == ["1 0 REGION_LIMIT"]
+
+
+# Ids.
+
+
+def test_id_is_one_in_its_region_and_kind_alone() -> None:
+    """Whoever guesses the id of another region's event, or of a tick, voids neither."""
+    own_id = Identifier("tick-60000000000-7")
+    squat = replace(pulled("a", AMS), event_id=own_id)
+    theirs = replace(pulled("a", FRA), event_id=own_id)
+    order = event(AMS, RegionChanged(FRA, RegionState.DOWN))
+
+    state = folded(
+        squat,
+        theirs,
+        replace(event(AMS, TickPassed(7)), event_id=own_id),
+        replace(squat, event_id=Identifier("order-1")),
+        replace(order, event_id=Identifier("order-1")),
+        squat,
+    )
+
+    assert state.count("tick_number") == 7
+    assert state.region_state(FRA, START_NS) is RegionState.DOWN
+    assert (state.count("folded"), state.count("duplicate")) == (5, 1)
 
 
 # Contradictions.

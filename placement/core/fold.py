@@ -45,7 +45,6 @@ from placement.core.event import (
     TagMoved,
     TickPassed,
     TransferMeasured,
-    regions_named,
 )
 from placement.core.event_keys import event_key
 from placement.core.folds import (
@@ -61,11 +60,11 @@ from placement.core.folds import (
     transfers,
 )
 from placement.core.folds.description import contradicts
+from placement.core.folds.mentions import note_mentioned, too_many_regions
 from placement.core.folds.presence import At
 from placement.core.folds.transfers import write_kept
 from placement.core.state import State
 from placement.core.tables.table import ABSENT
-from placement.core.topology import REGION_COUNT_MAX
 
 FOLD_VERSION: Final = 4
 """Raised whenever a fact comes to mean something else; another version folds anew."""
@@ -128,15 +127,14 @@ def fold_new(state: State, item: Recorded) -> None:
     state.add_count("folded")
     if at.late:
         state.add_count("late")
+    known = len(state.regions)
     evolve(state, at, item.event.fact)
+    note_mentioned(state, item.event, known)
 
 
 def _objection(state: State, item: Recorded) -> str:
-    named = regions_named(item.event)
-    if len(state.regions) + len(named) > REGION_COUNT_MAX:
-        new = [r for r in named if state.regions.find(r.encode()) == ABSENT]
-        if len(state.regions) + len(new) > REGION_COUNT_MAX:
-            return "REGION_LIMIT"
+    if too_many_regions(state, item.event):
+        return "REGION_LIMIT"
     if contradicts(state, item.event.fact):
         return "CONTENT_CONTRADICTED"
     return ""

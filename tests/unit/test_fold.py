@@ -14,6 +14,7 @@ from placement.core.event import (
     Operation,
     RegionChanged,
     RegionState,
+    ReplicationPaused,
     SetAside,
     StartsRequested,
     TickPassed,
@@ -159,31 +160,80 @@ def test_quarantined_event_is_listed() -> None:
 # Regions.
 
 
-def announced(*codes: str) -> Event:
-    """Return an event in Amsterdam that names other regions, too."""
+def announced(*codes: str, by: Region = AMS) -> Event:
+    """Return an event of a region, Amsterdam, that mentions other regions, too."""
     regions = tuple(Region(code) for code in codes)
-    return event(AMS, StartsRequested(WEB, LATEST, regions))
+    return event(by, StartsRequested(WEB, LATEST, regions))
+
+
+def invented(first: int, count: int) -> list[str]:
+    """Return so many codes of regions that are none, from a number on."""
+    return [f"r{number}" for number in range(first, first + count)]
 
 
 def test_two_hundred_regions_are_accepted_and_no_more() -> None:
     """The 201st is set aside with its reason; those that are known go on."""
-    codes = [f"r{number}" for number in range(199)]
+    own = [pulled("a", Region(code)) for code in invented(0, 199)]
 
-    state = folded(announced(*codes), announced("one-more"), pulled("a", Region("r7")))
+    state = folded(*own, pulled("a", AMS), pulled("a", FRA), pulled("a", Region("r7")))
 
     assert len(state.regions) == 200
-    assert set_aside(state) == ["2 0 REGION_LIMIT"]
-    assert state.count("folded") == 2
+    assert set_aside(state) == ["201 0 REGION_LIMIT"]
+    assert state.count("folded") == 201
 
 
 def test_event_that_names_too_many_regions_adds_none() -> None:
     """An event is folded whole or not at all."""
-    codes = [f"r{number}" for number in range(200)]
-
-    state = folded(announced(*codes))
+    state = folded(announced(*invented(0, 51)))
 
     assert len(state.regions) == 0
     assert set_aside(state) == ["1 0 REGION_LIMIT"]
+
+
+def test_region_may_be_mentioned_before_it_has_an_event() -> None:
+    """Starts are asked for where nothing ever happened: fifty regions of one."""
+    state = folded(announced(*invented(0, 50)))
+
+    assert len(state.regions) == 51
+    assert set_aside(state) == []
+
+
+def test_mentions_of_one_region_leave_the_places_of_the_others() -> None:
+    """Whoever fills its own share with invented names refuses itself alone."""
+    state = folded(
+        announced(*invented(0, 50)),
+        announced("one-more"),
+        announced("r3"),
+        announced("syd", by=FRA),
+        *(pulled("a", Region(code)) for code in invented(1000, 120)),
+    )
+
+    assert set_aside(state) == ["2 0 REGION_LIMIT"]
+    assert len(state.regions) == 1 + 50 + 2 + 120
+
+
+def test_mentions_of_all_regions_leave_half_of_the_places() -> None:
+    """However many regions invent names, those with events of their own get in."""
+    tellers = [Region(code) for code in invented(5000, 5)]
+    told = [
+        announced(*invented(100 * number, 50), by=teller)
+        for number, teller in enumerate(tellers)
+    ]
+
+    state = folded(*told, *(pulled("a", Region(c)) for c in invented(1000, 98)))
+
+    assert set_aside(state) == [f"{n} 0 REGION_LIMIT" for n in (3, 4, 5)]
+    assert len(state.regions) == 100 + 2 + 98
+
+
+def test_decisions_and_orders_may_name_every_region() -> None:
+    """Only who knows the catalogue stores them: they are no mentions."""
+    regions = tuple(Region(code) for code in invented(0, 150))
+
+    state = folded(event(AMS, ReplicationPaused(regions)))
+
+    assert len(state.regions) == 151
+    assert set_aside(state) == []
 
 
 # Ids.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from placement.core.event import (
+    DECIDING_FACTS,
     AppWithdrawn,
     ContentAnnounced,
     ContentEvicted,
@@ -47,6 +48,8 @@ class Limits:
     """How much is remembered."""
 
     regions: int = 200
+    mentioned: int = 100
+    mentioned_by_one: int = 50
     event_ids: int = 2**20
     set_aside: int = 10_000
     requests: int = 2**16
@@ -56,6 +59,12 @@ class Limits:
     versions_open: int = 256
     shapes: int = 10_000
     start_days: int = 2**18
+
+
+def known_as(event: Event) -> str:
+    """Return what an event is known as: an id is one only in its region and kind."""
+    kind = "decisions" if type(event.fact) in DECIDING_FACTS else "events"
+    return f"{kind}.{event.region}.{event.event_id}"
 
 
 @dataclass
@@ -91,7 +100,7 @@ class Model:
             if isinstance(item, SetAside):
                 self.set_aside(item, item.reason)
                 continue
-            key = key_of(item.event.event_id)
+            key = key_of(known_as(item.event))
             if key in self.event_ids:
                 continue
             self.event_ids.put(key, 0)
@@ -107,15 +116,23 @@ class Model:
         key = f"{item.sequence}\0{item.batch_index}\0{reason}".encode()
         self.aside.put(key, item.store_time_ns)
 
-    def add(self, name: str) -> None:
-        """Count one more."""
-        self.counters[name] = self.counters.get(name, 0) + 1
+    def add(self, name: str, count: int = 1) -> None:
+        """Count one more, or *count*."""
+        self.counters[name] = self.counters.get(name, 0) + count
 
     def objection(self, event: Event) -> str:
         """Return why an event cannot be believed; empty when it can."""
         named = {name for name in regions_in(event) if name is not None}
         if len(named | set(self.content.regions)) > self.limits.regions:
             return "REGION_LIMIT"
+        mentioned = len(named - {event.region} - set(self.content.regions))
+        if mentioned and type(event.fact) not in DECIDING_FACTS:
+            of_all = self.counters.get("regions_mentioned", 0)
+            of_one = self.counters.get(f"regions_mentioned\0{event.region}", 0)
+            if of_all + mentioned > self.limits.mentioned:
+                return "REGION_LIMIT"
+            if of_one + mentioned > self.limits.mentioned_by_one:
+                return "REGION_LIMIT"
         said: dict[str, int] = {}
         for content in descriptors_in(event.fact):
             known = self.content.digests.get(content.digest, Known())
@@ -141,7 +158,12 @@ class Model:
         self.add("folded")
         if late:
             self.add("late")
+        known = len(self.content.regions)
         self.apply(When(item.event, region, item.time_ns, order_ns, stored_ns, late))
+        added = len(self.content.regions) - known
+        if added and type(item.event.fact) not in DECIDING_FACTS:
+            self.add("regions_mentioned", added)
+            self.add(f"regions_mentioned\0{item.event.region}", added)
 
     def apply(self, when: When) -> None:  # noqa: C901, PLR0912, PLR0915 - one fact a case
         """Hand the fact to what it is about."""

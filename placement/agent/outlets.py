@@ -1,13 +1,14 @@
 """Where the agent's events go: straight into the log, or through the service."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol, overload
 
 from placement.client import PlacementCallError, PlacementClient
-from placement.core.errors import InputError
-from placement.core.event import Event
+from placement.core.errors import InputError, RegionUnknownError
+from placement.core.event import Event, StartsRequested, regions_named
+from placement.core.topology import Region
 from placement.ports import EventLog, LogUnavailableError
 from placement.runtime.tokens import body_mark, parse_token
 from placement.spooling import Position
@@ -20,6 +21,7 @@ UNKNOWN: Final = (1 << 62) - 1
 FAILURES_BORNE: Final = 3
 """After so many in a row the log is opened anew."""
 FIELD_FAULT: Final = "INVALID_ARGUMENT"
+NOT_ITS_REGION: Final = "REGION_FORBIDDEN"
 TRUSTED_STATES: Final = frozenset({"SERVING_STATE_DEGRADED", "SERVING_STATE_LIVE"})
 
 
@@ -60,22 +62,28 @@ class LogOutlet:
     """Straight into the log, each batch under the hash of its events' ids."""
 
     def __init__(
-        self, log: EventLog, another: Callable[[], EventLog] | None = None
+        self,
+        log: EventLog,
+        another: Callable[[], EventLog] | None = None,
+        regions: Collection[Region] | None = None,
     ) -> None:
-        """Append to *log*.
+        """Append to *log* what names no other regions than *regions*; None: whatever.
 
         After some failures in a row the log is opened anew by *another*, which makes
         the stream if there is none any more: a broker may come back without its disk.
         """
         self._log = log
         self._another = another
+        self._regions = regions
         self._failures = 0
 
     async def publish(self, events: Sequence[Event]) -> Delivered:
         """Store *events* one region's batch after the other."""
         position: Position | None = None
         first_new = 0
-        rejected: list[Rejected] = []
+        rejected = [each for each in map(self._unlisted, events) if each]
+        given_up = {id(each.event) for each in rejected}
+        events = [event for event in events if id(event) not in given_up]
         for batch, (subject, body, message_id) in encoded_batches(events):
             try:
                 async with self._counted():
@@ -115,6 +123,14 @@ class LogOutlet:
     async def close(self) -> None:
         """Let go of the connection."""
         await self._log.close()
+
+    def _unlisted(self, event: Event) -> Rejected | None:
+        """Return *event* as rejected if it names a region of no catalogue."""
+        for region in regions_named(event) if self._regions is not None else ():
+            if region not in (self._regions or ()):
+                error = RegionUnknownError(region)
+                return Rejected(event, error.reason, str(error))
+        return None
 
     @asynccontextmanager
     async def _counted(self) -> AsyncIterator[None]:
@@ -166,7 +182,8 @@ class ServiceOutlet:
                 await self._client.publish_events([encode_event(e) for e in batch])
             )
         except PlacementCallError as error:
-            if error.code.name != FIELD_FAULT:
+            elsewhere = error.reason == NOT_ITS_REGION and any(map(_elsewhere, batch))
+            if error.code.name != FIELD_FAULT and not elsewhere:
                 raise
             if len(batch) == 1:
                 rejected = Rejected(batch[0], error.reason, error.message)
@@ -206,3 +223,13 @@ def _later(before: Position | None, after: Position | None) -> Position | None:
         message = "the log became another one meanwhile: publish the events again"
         raise LogUnavailableError(message, epoch=after.epoch)
     return max(before, after, key=lambda position: position.sequence)
+
+
+def _elsewhere(event: Event) -> bool:
+    """Say whether *event* asks for starts in regions that are not its own.
+
+    An agent of one region may not, and never will: such an event is given up. Whatever
+    else is refused for its region is the fault of a certificate, and waits for another.
+    """
+    fact = event.fact
+    return isinstance(fact, StartsRequested) and set(fact.regions) != {event.region}

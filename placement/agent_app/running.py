@@ -98,13 +98,13 @@ async def _around(
     stack.push_async_callback(spool.close)
     client = PlacementClient(service.target, timeout_s=CALL_SECONDS, tls=service.tls)
     await stack.enter_async_context(client)
+    topology = load_topology(config)
     outlet: Outlet = ServiceOutlet(client)
     if config.nats.url:
         settings = nats_settings(config.nats, agent_inbox(region))
         another = partial(JetStreamLog, settings)
-        outlet = LogOutlet(another(), another)
+        outlet = LogOutlet(another(), another, topology.regions)
         stack.push_async_callback(outlet.close)
-    topology = load_topology(config)
     local = None
     if asks_locally(agent):
         local = LocalPlacements.follow(service.target, topology, tls=service.tls)

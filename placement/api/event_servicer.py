@@ -4,7 +4,8 @@ from placement.api.authority.caller import check_events
 from placement.api.clients import caller_of
 from placement.api.contents import NewContents
 from placement.api.reading import Context, Pace, Reader
-from placement.core.event import Event
+from placement.core.errors import InputError, RegionUnlistedError
+from placement.core.event import Event, regions_named
 from placement.ports import Clock
 from placement.runtime.publisher import Publisher
 from placement.v1 import event_service_pb2 as pb
@@ -41,9 +42,10 @@ class EventServicer(EventServiceServicer):
         """
         caller = caller_of(context)
         check_events(request.events)
-        decoded, pace = [], Pace()
+        decoded: list[Event | InputError] = []
+        pace = Pace()
         for item in decode_events(request, self._clock()):
-            decoded.append(item)
+            decoded.append(self._listed(item))
             await pace.step()
         events = [item for item in decoded if isinstance(item, Event)]
         if self._contents.limited:
@@ -51,3 +53,17 @@ class EventServicer(EventServiceServicer):
         published = await self._publisher.publish(events)
         results = zip(published.outcomes, published.tokens, strict=True)
         return encode_published(request, decoded, results, published.token)
+
+    def _listed(self, item: Event | InputError) -> Event | InputError:
+        """Return *item*, or why not: it names a region that the catalogue has not.
+
+        The state has places for so many regions, and none to spare for invented ones.
+        """
+        if isinstance(item, InputError):
+            return item
+        regions = self._reader.topology.regions
+        for region in regions_named(item):
+            if region not in regions:
+                remedy = "name regions of the catalogue; GetServiceInfo lists it"
+                return RegionUnlistedError("region", region, remedy)
+        return item

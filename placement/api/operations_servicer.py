@@ -9,13 +9,14 @@ from placement.core.errors import InputError, PolicyInvalidError, TimeInvalidErr
 from placement.core.event import (
     ContentPinned,
     ContentUnpinned,
+    Event,
     Name,
     PolicyChanged,
     RegionChanged,
     ReplicationPaused,
     ReplicationResumed,
 )
-from placement.core.fold import event_key
+from placement.core.event_keys import event_key
 from placement.core.lookup import known_repository, resolve
 from placement.core.oci import Digest, Tag, is_digest
 from placement.core.orders import (
@@ -209,17 +210,17 @@ class OperationsServicer(CheckpointStreams):
             topology.known(region)
         where = regions[0] if len(regions) == 1 else topology.home
         event = order_event(order, where, self._clock())
-        if not self._is_folded(event.event_id):
+        if not self._is_folded(event):
             self._check_new(order)
         published = await self._publisher.publish([event])
         freshness = Consistency(published.token)
         basis = await self._reader.settled(freshness, context)
         return Receipt(event.event_id, published.token, basis)
 
-    def _is_folded(self, event_id: str) -> bool:
+    def _is_folded(self, event: Event) -> bool:
         """Say whether this very order was given before, as far as is remembered."""
         state = self._reader.state
-        return state.event_ids.find(event_key(event_id)) != ABSENT
+        return state.event_ids.find(event_key(event)) != ABSENT
 
     def _check_new(self, order: Order) -> None:
         """Raise InputError for an order that could not take effect."""

@@ -17,7 +17,7 @@ from placement.core.deciding.ruling import ruling_in_force
 from placement.core.decisions import find_decision
 from placement.core.errors import TimeInvalidError
 from placement.core.event import ReplicationRequested
-from placement.core.fold import event_key
+from placement.core.event_keys import deciding_key
 from placement.core.following import (
     Asked,
     Progress,
@@ -94,13 +94,13 @@ class RequestAnswers(ReplicationServiceServicer):
         """Call off an open decision."""
         query = decode_cancel(request)
         state = self._reader.state
-        if self._is_folded(query.event_id):
-            basis = self._reader.view.basis()
-            return encode_cancel(query.event_id, basis.token, basis)
         record = find_decision(state, query.replication_id)
         if record is None:
             raise ReplicationUnknownError(query.replication_id)
         check_region(record.target)
+        if self._is_folded(record.target, query.event_id):
+            basis = self._reader.view.basis()
+            return encode_cancel(query.event_id, basis.token, basis)
         if not record.open:
             raise ReplicationClosedError(query.replication_id, record.status)
         event = query.event(record, state.placement_at(record.placement))
@@ -113,14 +113,15 @@ class RequestAnswers(ReplicationServiceServicer):
     def _check_cancelled(self, query: CancelQuery) -> None:
         """Raise ReplicationClosedError if it had ended before the call was stored."""
         record = find_decision(self._reader.state, query.replication_id)
-        if record is None or not self._is_folded(query.event_id):
+        if record is None or not self._is_folded(record.target, query.event_id):
             return
         if record.status is not DecisionStatus.CANCELLED:
             raise ReplicationClosedError(query.replication_id, record.status)
 
-    def _is_folded(self, event_id: str) -> bool:
+    def _is_folded(self, region: Region, event_id: str) -> bool:
         """Say whether this very event was folded, as far as is remembered."""
-        return self._reader.state.event_ids.find(event_key(event_id)) != ABSENT
+        key = deciding_key(region, event_id)
+        return self._reader.state.event_ids.find(key) != ABSENT
 
     def _is_known(self, query: RequestQuery) -> bool:
         """Say whether the request was folded; raises RequestConflictError."""
@@ -142,7 +143,7 @@ class RequestAnswers(ReplicationServiceServicer):
         network = self._reader.network(self._reader.view.basis())
         if repository != asked.repository or not _serves(network, about.target, asked):
             return False
-        if self._is_folded(query.event_id):
+        if self._is_folded(about.target, query.event_id):
             return True
         return resolve(state, repository, asked.reference).content.digest == digest
 

@@ -195,6 +195,12 @@ class NameUnknownError(PlacementError):
         super().__init__(f"no such repository: {repository}", repository=repository)
 
 
+class RegionUnlistedError(InputError):
+    """A field names a region that is not in the catalogue."""
+
+    reason = "REGION_UNKNOWN"
+
+
 class RegionUnknownError(PlacementError):
     """The region is not in the catalogue."""
 

@@ -5,6 +5,7 @@ and so is each field, with its unit added: ``occur_time`` is ``occur_time_ns`` h
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from placement.core.facts.content import (
     ContentAnnounced,
@@ -72,6 +73,7 @@ from placement.core.oci import Digest
 from placement.core.topology import Region
 
 __all__ = [
+    "DECIDING_FACTS",
     "AppWithdrawn",
     "CacheKind",
     "ClientKind",
@@ -166,6 +168,31 @@ Fact = (
     | EventQuarantined
 )
 
+DECIDING_FACTS: Final[frozenset[type]] = frozenset(
+    {
+        ReplicationRequested,
+        ReplicationPlanned,
+        ReplicationWithheld,
+        ReplicationExpired,
+        ReplicationCancelled,
+        EvictionPlanned,
+        EvictionCancelled,
+        RegionChanged,
+        ReplicationPaused,
+        ReplicationResumed,
+        ContentPinned,
+        ContentUnpinned,
+        PolicyChanged,
+        TickPassed,
+        EventQuarantined,
+    }
+)
+"""Requests, decisions, operators' orders, ticks and quarantines.
+
+They have subjects and event ids of their own: no region's agent can store one, nor an
+event under whose id one would be a repeat.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -215,6 +242,11 @@ class RecordedMessage:
     message_hash: bytes
     """BLAKE2b-16 of its bytes and time: recognises a log that was rewound."""
     items: tuple[Recorded | SetAside, ...]
+
+
+def is_deciding(event: Event) -> bool:
+    """Say whether *event* counts only on the subjects of decisions."""
+    return type(event.fact) in DECIDING_FACTS
 
 
 def regions_named(event: Event) -> list[Region]:

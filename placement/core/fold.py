@@ -4,8 +4,7 @@ Total and deterministic: every message of the log has exactly one meaning, which
 on its bytes, the time at which the log stored it, and FOLD_VERSION alone.
 """
 
-from collections.abc import Iterable, Iterator
-from hashlib import blake2b
+from collections.abc import Iterator
 from typing import Final, assert_never
 
 from placement.core.counts import DAY_NS
@@ -46,8 +45,8 @@ from placement.core.event import (
     TagMoved,
     TickPassed,
     TransferMeasured,
-    regions_named,
 )
+from placement.core.event_keys import event_key
 from placement.core.folds import (
     decisions,
     demand,
@@ -61,11 +60,11 @@ from placement.core.folds import (
     transfers,
 )
 from placement.core.folds.description import contradicts
+from placement.core.folds.mentions import note_mentioned, too_many_regions
 from placement.core.folds.presence import At
 from placement.core.folds.transfers import write_kept
 from placement.core.state import State
 from placement.core.tables.table import ABSENT
-from placement.core.topology import REGION_COUNT_MAX
 
 FOLD_VERSION: Final = 4
 """Raised whenever a fact comes to mean something else; another version folds anew."""
@@ -109,7 +108,7 @@ def fold_steps(state: State, message: RecordedMessage) -> Iterator[None]:
 
 
 def _fold_recorded(state: State, item: Recorded) -> None:
-    key = event_key(item.event.event_id)
+    key = event_key(item.event)
     if state.event_ids.find(key) != ABSENT:
         state.add_count("duplicate")
         return
@@ -128,15 +127,14 @@ def fold_new(state: State, item: Recorded) -> None:
     state.add_count("folded")
     if at.late:
         state.add_count("late")
+    known = len(state.regions)
     evolve(state, at, item.event.fact)
+    note_mentioned(state, item.event, known)
 
 
 def _objection(state: State, item: Recorded) -> str:
-    named = regions_named(item.event)
-    if len(state.regions) + len(named) > REGION_COUNT_MAX:
-        new = [r for r in named if state.regions.find(r.encode()) == ABSENT]
-        if len(state.regions) + len(new) > REGION_COUNT_MAX:
-            return "REGION_LIMIT"
+    if too_many_regions(state, item.event):
+        return "REGION_LIMIT"
     if contradicts(state, item.event.fact):
         return "CONTENT_CONTRADICTED"
     return ""
@@ -164,18 +162,6 @@ def set_aside(state: State, item: SetAside) -> None:
     key = f"{item.sequence}\0{item.batch_index}\0{item.reason}".encode()
     row = state.set_aside.find_or_add(key)
     state.set_aside.set(row, 0, item.store_time_ns)
-
-
-def event_key(event_id: str) -> bytes:
-    """Return the key under which an event id is remembered: its BLAKE2b-16."""
-    return blake2b(event_id.encode(), digest_size=16).digest()
-
-
-def event_keys(event_ids: Iterable[str]) -> list[bytes]:
-    """Return the keys of many ids: what ``event_key`` returns of each."""
-    return [
-        blake2b(event_id.encode(), digest_size=16).digest() for event_id in event_ids
-    ]
 
 
 SteeringFact = (

@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 
 from placement.core.block import Block, Frame, Numbers
-from placement.core.event import SetAside
+from placement.core.event import Recorded, SetAside
+from placement.core.event_keys import event_keys, id_scope, scoped_id
 from placement.core.fold import (
     FRESH_NS,
     LATE_NS,
-    event_keys,
     fold_new,
     fold_steps,
     set_aside,
@@ -49,7 +49,7 @@ def fold_block_steps(state: State, block: Block, folding: Folding) -> Iterator[N
     Nobody may ask until the end.
     """
     assert block.frames[0].sequence > state.sequence, "the log goes forward only"
-    if not _note_ids(state, block.event_ids):
+    if not _note_ids(state, event_keys(_scoped_ids(block))):
         for frame, message in zip(block.frames, block.messages(), strict=True):
             folding(frame)
             yield from fold_steps(state, message)
@@ -62,9 +62,26 @@ def fold_block_steps(state: State, block: Block, folding: Folding) -> Iterator[N
     state.store_time_ns = max(state.store_time_ns, stored_ns)
 
 
-def _note_ids(state: State, event_ids: list[str]) -> bool:
-    """Remember the ids, unless one is known already, or there is no room for all."""
-    keys = event_keys(filter(None, event_ids))
+def _scoped_ids(block: Block) -> Iterator[str]:
+    """Yield what ``scoped_id`` returns of each event that is not set aside."""
+    scopes = [""] * len(block.items)
+    for part in (block.pulls, block.starts, block.stops):
+        regions = part.region.tolist()
+        told = {
+            code: id_scope(part.names[code], deciding=False) for code in set(regions)
+        }
+        for place, code in zip(part.index.tolist(), regions, strict=True):
+            scopes[place] = told[code]
+    every = zip(block.items, block.event_ids, scopes, strict=True)
+    for item, event_id, scope in every:
+        if isinstance(item, Recorded):
+            yield scoped_id(item.event)
+        elif event_id:
+            yield scope + event_id
+
+
+def _note_ids(state: State, keys: list[bytes]) -> bool:
+    """Remember events by *keys*, unless one is known or there is no room for all."""
     capacity = state.event_ids.capacity or 0
     if len(set(keys)) < len(keys) or len(keys) > capacity:
         return False

@@ -14,6 +14,7 @@ from typing import Final
 from placement.core.event import Event
 from placement.faults import FaultPoint, reach
 from placement.ports import Appended, EventLog, Expected, LogMovedError
+from placement.runtime.appending import append_own
 from placement.runtime.view import View
 from placement.wire.events import DECISIONS_SUBJECTS, encoded_batches
 
@@ -92,7 +93,7 @@ class DecisionLog:
         self, subject: str, body: bytes, message_id: str, expected: Expected
     ) -> Appended:
         try:
-            return await self._log.append(subject, body, message_id, expected)
+            return await append_own(self._log, subject, body, message_id, expected)
         except LogMovedError as error:
             self._told = error.last_sequence
             if error.last_sequence < expected.sequence:

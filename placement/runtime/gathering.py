@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from placement.core.event import Event
+from placement.core.event_keys import scoped_id
 from placement.core.topology import Region
 from placement.ports import LogUnavailableError
 from placement.wire.events import Encoded, encoded_batches
@@ -90,13 +91,13 @@ class Gathering:
         lane.waiting.append(event)
         return await asyncio.shield(lane.expect(event))
 
-    def known(self, event_id: str) -> Stored | None:
+    def known(self, event: Event) -> Stored | None:
         """Return where an event was stored with others; None: nothing is known."""
-        return self._known.get(event_id)
+        return self._known.get(scoped_id(event))
 
-    def forget(self, event_id: str) -> None:
+    def forget(self, event: Event) -> None:
         """Know nothing of an event any longer."""
-        self._known.pop(event_id, None)
+        self._known.pop(scoped_id(event), None)
 
     async def _put_alone(self, event: Event, encoded: Encoded) -> Stored:
         """Store *event* at once; let those go together that come meanwhile."""
@@ -142,7 +143,7 @@ class Gathering:
     def _remember(self, batch: list[Event], stored: Stored) -> None:
         """Know where *batch* is: the log itself knows it as a whole only."""
         for event in batch:
-            self._known[event.event_id] = stored
+            self._known[scoped_id(event)] = stored
         while self._known:
             oldest = next(iter(self._known.values()))
             if oldest.sequence > self._folded() and len(self._known) <= KNOWN_IDS_MAX:

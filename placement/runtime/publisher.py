@@ -4,21 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from placement.core.event import Event
-from placement.core.fold import event_key
+from placement.core.event import Event, is_deciding
+from placement.core.event_keys import event_key, scoped_id
 from placement.core.tables.table import ABSENT
 from placement.faults import FaultPoint, reach
 from placement.ports import Appended, EventLog, LogUnavailableError, Message
+from placement.runtime.appending import append_own
 from placement.runtime.decision_log import DecisionLog
 from placement.runtime.epochs import Position, identity, succeeding
 from placement.runtime.gathering import Gathering, Stored
 from placement.runtime.tokens import body_mark, make_token, message_mark
 from placement.runtime.view import View
-from placement.wire.events import (
-    Encoded,
-    encoded_batches,
-    is_deciding,
-)
+from placement.wire.events import Encoded, encoded_batches
 from placement.wire.unread import message_id_of
 
 
@@ -72,18 +69,19 @@ class Publisher:
         """
         fresh: dict[str, Event] = {}
         repeated: set[int] = set()
-        for position, event in enumerate(events):
-            if event.event_id in fresh or self._folded(event.event_id):
+        ids = list(map(scoped_id, events))
+        for position, (own_id, event) in enumerate(zip(ids, events, strict=True)):
+            if own_id in fresh or self._folded(event):
                 repeated.add(position)
             else:
-                fresh[event.event_id] = event
+                fresh[own_id] = event
         epoch, sequence, mark = self._view.epoch, 0, ""
         if repeated:
             state = self._view.state
             sequence, mark = state.sequence, message_mark(state.message_hash)
         found = bool(repeated)
         tokens = dict.fromkeys(
-            (events[position].event_id for position in repeated),
+            (ids[position] for position in repeated),
             make_token(epoch, sequence, mark) if repeated else "",
         )
         stored_before: set[str] = set()
@@ -98,19 +96,19 @@ class Publisher:
                 epoch, sequence = stored.epoch, 0
             found = True
             token = make_token(stored.epoch, stored.sequence, stored.mark)
-            tokens.update((event.event_id, token) for event in batch)
+            tokens.update((scoped_id(event), token) for event in batch)
             if stored.sequence > sequence:
                 sequence, mark = stored.sequence, stored.mark
             if stored.duplicate:
-                stored_before.update(event.event_id for event in batch)
+                stored_before.update(map(scoped_id, batch))
         reach(FaultPoint.AFTER_APPEND_BEFORE_ANSWER)
         outcomes = tuple(
             Outcome.DUPLICATE
-            if position in repeated or event.event_id in stored_before
+            if position in repeated or own_id in stored_before
             else Outcome.STORED
-            for position, event in enumerate(events)
+            for position, own_id in enumerate(ids)
         )
-        told = tuple(tokens[event.event_id] for event in events)
+        told = tuple(tokens[own_id] for own_id in ids)
         return Published(outcomes, epoch, sequence, mark, told)
 
     async def stored(self, sequence: int) -> Message | None:
@@ -127,12 +125,12 @@ class Publisher:
         not folded yet, the log is asked whether it holds that.
         """
         [event] = batch
-        known = self._gathering.known(event.event_id)
+        known = self._gathering.known(event)
         if known is not None:
             message = await self._log.message(known.sequence)
             if message is not None and body_mark(message.body) == known.mark:
                 return replace(known, duplicate=True)
-            self._gathering.forget(event.event_id)
+            self._gathering.forget(event)
         return await self._gathering.put(event, encoded)
 
     async def _store(self, batch: list[Event], encoded: Encoded) -> Stored:
@@ -141,8 +139,10 @@ class Publisher:
         subject, body, message_id = encoded
         reach(FaultPoint.BEFORE_APPEND)
         deciding = is_deciding(batch[0])
-        append = self.decisions.append_order if deciding else self._log.append
-        appended = await append(subject, body, message_id)
+        if deciding:
+            appended = await self.decisions.append_order(subject, body, message_id)
+        else:
+            appended = await append_own(self._log, subject, body, message_id)
         epoch = self._epoch_of(appended, folded)
         if appended.duplicate:  # under the same id, but of the same make?
             body = await self._stored_body(encoded, appended)
@@ -161,10 +161,10 @@ class Publisher:
             raise LogUnavailableError(message, epoch=appended.epoch)
         return stored.body if stored else body
 
-    def _folded(self, event_id: str) -> bool:
+    def _folded(self, event: Event) -> bool:
         if self._view.epoch_broken:  # what was folded is in another log
             return False
-        return self._view.state.event_ids.find(event_key(event_id)) != ABSENT
+        return self._view.state.event_ids.find(event_key(event)) != ABSENT
 
     def _folded_position(self) -> Position:
         state = self._view.state

@@ -41,6 +41,7 @@ from placement.ports import (
     Message,
     RunRecord,
 )
+from placement.runtime.appending import append_own
 from placement.wire.events import (
     DECISIONS_PREFIX,
     decode_message,
@@ -150,10 +151,9 @@ async def put_in_quarantine(
         key = blake2b(about + place.to_bytes(8, "big"), digest_size=16).hexdigest()
         fact = EventQuarantined(sequence, place, Text(clipped(reason)))
         event = Event(Identifier(f"quarantine-{key}"), region, fact)
-        _, body, message_id = encode_message([event])
-        subject = f"{DECISIONS_PREFIX}.{region}.{_FACT}"
+        subject, body, message_id = encode_message([event])
         reach(FaultPoint.BEFORE_QUARANTINE)
-        await log.append(subject, body, message_id)
+        await append_own(log, subject, body, message_id)
         reach(FaultPoint.AFTER_QUARANTINE)
     return len(missing)
 

@@ -16,24 +16,15 @@ from placement.core.errors import (
     TimeInvalidError,
 )
 from placement.core.event import (
-    ContentPinned,
-    ContentUnpinned,
+    DECIDING_FACTS,
     Event,
-    EvictionCancelled,
-    EvictionPlanned,
     Fact,
-    PolicyChanged,
     Recorded,
     RecordedMessage,
-    RegionChanged,
-    ReplicationCancelled,
-    ReplicationExpired,
-    ReplicationPaused,
-    ReplicationPlanned,
-    ReplicationResumed,
-    ReplicationWithheld,
     SetAside,
+    is_deciding,
 )
+from placement.core.event_keys import id_scope, scoped_id
 from placement.core.topology import parse_region
 from placement.ports import Message
 from placement.v1 import events_pb2 as pb
@@ -59,28 +50,11 @@ EVENTS_PREFIX: Final = "placement.events.v1"
 DECISIONS_PREFIX: Final = "placement.decisions.v1"
 DECISIONS_SUBJECTS: Final = f"{DECISIONS_PREFIX}.>"
 """All that a decision must know of before it is stored; see ``EventLog.append``."""
-DECIDING_FACTS: Final[frozenset[type]] = frozenset(
-    {
-        ReplicationPlanned,
-        ReplicationWithheld,
-        ReplicationExpired,
-        ReplicationCancelled,
-        EvictionPlanned,
-        EvictionCancelled,
-        RegionChanged,
-        ReplicationPaused,
-        ReplicationResumed,
-        ContentPinned,
-        ContentUnpinned,
-        PolicyChanged,
-    }
-)
-"""Decisions and operators' orders: they have subjects of their own."""
 SUBJECT_FORBIDDEN: Final = "SUBJECT_FORBIDDEN"
-"""A decision or an order where a region's agents may publish: they decide nothing."""
+"""A deciding fact where a region's agents may publish: they decide nothing."""
 BATCH: Final = "batch"
 SUBJECT: Final = re.compile(
-    r"placement\.(?:events|decisions)\.v1\.(?P<region>[^.]+)\.(?P<fact>[^.]+)"
+    r"placement\.(?P<kind>events|decisions)\.v1\.(?P<region>[^.]+)\.(?P<fact>[^.]+)"
 )
 
 _WORD_START: Final = re.compile(r"(?<!^)(?=[A-Z])")
@@ -95,11 +69,6 @@ _FACTS: Final = {fact_name(fact): class_codec(fact) for fact in get_args(Fact)}
 FACT_NAMES: Final = tuple(_FACTS)
 _NAMES: Final[dict[type, str]] = {fact: fact_name(fact) for fact in get_args(Fact)}
 _DECIDING_NAMES: Final = frozenset(map(fact_name, DECIDING_FACTS))
-
-
-def is_deciding(event: Event) -> bool:
-    """Say whether *event* is a decision or an order."""
-    return type(event.fact) in DECIDING_FACTS
 
 
 def subject_of(region: str, fact: str, *, deciding: bool = False) -> str:
@@ -157,8 +126,8 @@ def encode_message(events: Sequence[Event]) -> Encoded:
     """Return (subject, body, message id) of one region's events: one, or a batch.
 
     Either all of them are decisions and orders, or none is, as from ``batched``.
-    A batch's message id is the hash of its events' ids, so that storing it again is
-    recognised as a whole.
+    A message's id is its event's, and a batch's the hash of its events' ids, so that
+    storing it again is recognised as a whole; before it stands the scope of the ids.
     """
     assert events, "a message holds at least one event"
     kind = events[0].region, is_deciding(events[0])
@@ -173,16 +142,17 @@ def _encoded(events: Sequence[Event], protos: Sequence[pb.Event]) -> Encoded:
     if len(events) == 1:
         fact = _NAMES[type(events[0].fact)]
         body = protos[0].SerializeToString(deterministic=True)
-        return subject_of(region, fact), body, events[0].event_id
-    message_id = batch_id(event.event_id for event in events)
+        return subject_of(region, fact), body, scoped_id(events[0])
+    scope = id_scope(region, deciding=deciding)
+    message_id = batch_id(scope, (event.event_id for event in events))
     body = pb.EventBatch(events=protos).SerializeToString(deterministic=True)
     return subject_of(region, BATCH, deciding=deciding), body, message_id
 
 
-def batch_id(event_ids: Iterable[str]) -> str:
-    """Return the message id of a batch of events of these ids."""
+def batch_id(scope: str, event_ids: Iterable[str]) -> str:
+    """Return the message id of a batch of events of these ids, all of one *scope*."""
     named = "\n".join(event_ids).encode()
-    return f"batch-{blake2b(named, digest_size=16).hexdigest()}"
+    return f"{scope}batch-{blake2b(named, digest_size=16).hexdigest()}"
 
 
 def batched(events: Iterable[Event]) -> Iterator[list[Event]]:

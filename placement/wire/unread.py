@@ -3,6 +3,7 @@
 from google.protobuf.message import DecodeError
 
 from placement.core.errors import RegionInvalidError
+from placement.core.event_keys import id_scope
 from placement.core.topology import Region, parse_region
 from placement.ports import Message
 from placement.v1 import events_pb2 as pb
@@ -29,12 +30,21 @@ def message_region(message: Message) -> Region | None:
         return None
 
 
+def message_scope(message: Message) -> str:
+    """Return the scope of the ids that *message* may hold, by its subject alone."""
+    matched = SUBJECT.fullmatch(message.subject)
+    if matched is None:
+        return ""
+    return id_scope(matched["region"], deciding=matched["kind"] == "decisions")
+
+
 def message_id_of(message: Message) -> str:
     """Return the id that ``encode_message`` gives what *message* holds; empty: none."""
+    scope = message_scope(message)
     try:
         if message.subject.endswith(f".{BATCH}"):
             events = pb.EventBatch.FromString(message.body).events
-            return batch_id(event.event_id for event in events)
-        return pb.Event.FromString(message.body).event_id
+            return batch_id(scope, (event.event_id for event in events))
+        return scope + pb.Event.FromString(message.body).event_id
     except DecodeError:
         return ""

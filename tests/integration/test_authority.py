@@ -206,12 +206,15 @@ async def test_event_of_another_region_refuses_all_of_them(service: Guarded) -> 
         report = event("ams", "replication_completed", 3)
         report.replication_completed.subject.target_region = "fra"
         assert await published(channel, good, report) == ("REGION_FORBIDDEN", [])
+        starts = event("ams", "starts_requested", 4)
+        starts.starts_requested.regions[:] = ["ams", "fra"]
+        assert await published(channel, good, starts) == ("REGION_FORBIDDEN", [])
         stored = event_service_pb2.PUBLISH_OUTCOME_STORED
         assert await published(channel, good) == ("", [stored])
 
     denials = service.server.denials
-    assert (denials.cross_region["ams"], denials.cross_region["fra"]) == (2, 0)
-    assert denials.by_role["agent", "REGION_FORBIDDEN"] == 2
+    assert (denials.cross_region["ams"], denials.cross_region["fra"]) == (3, 0)
+    assert denials.by_role["agent", "REGION_FORBIDDEN"] == 3
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ import pytest
 from placement.adapters.memory import MemoryEventLog
 from placement.agent.outlets import UNKNOWN, LogOutlet, ServiceOutlet
 from placement.client import PlacementCallError, PlacementClient
-from placement.core.event import Event, Identifier, TimeNs
+from placement.core.event import Event, Identifier, StartsRequested, TimeNs
+from placement.core.topology import Region
 from placement.ports import LogUnavailableError
 from placement.spooling import Position
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2 as events_pb
-from tests.builders import IAD, START_NS, SYD, pushed
+from tests.builders import AMS, FRA, IAD, LATEST, START_NS, SYD, WEB, pushed
 from tests.serving import EPOCH, Service, serving
 
 
@@ -99,6 +100,34 @@ async def test_request_that_is_refused_as_a_whole_is_halved(
     assert found.position is not None
 
 
+async def test_starts_asked_for_in_other_regions_are_given_up_by_themselves(
+    client: PlacementClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent may never store them; what is refused for its own region waits."""
+    publish = client.publish_events
+    wanted = StartsRequested(WEB, LATEST, (FRA, AMS))
+    asked = Event(Identifier("asked"), FRA, wanted)
+
+    async def of_region(batch: list[events_pb.Event]) -> event_pb.PublishEventsResponse:
+        if any("ams" in each.starts_requested.regions for each in batch):
+            code = grpc.StatusCode.PERMISSION_DENIED
+            raise PlacementCallError(code, "REGION_FORBIDDEN", "of fra alone")
+        return await publish(batch)
+
+    async def of_none(batch: list[events_pb.Event]) -> event_pb.PublishEventsResponse:
+        code = grpc.StatusCode.PERMISSION_DENIED
+        raise PlacementCallError(code, "REGION_FORBIDDEN", f"of syd, not {batch[0]}")
+
+    monkeypatch.setattr(client, "publish_events", of_region)
+    found = await ServiceOutlet(client).publish([pushed("a", FRA), asked])
+    monkeypatch.setattr(client, "publish_events", of_none)
+
+    assert [one.event.event_id for one in found.rejected] == ["asked"]
+    assert found.position is not None
+    with pytest.raises(PlacementCallError):
+        await ServiceOutlet(client).publish([pushed("a", FRA), asked])
+
+
 async def test_log_that_is_away_is_said_by_the_service(
     service: Service, client: PlacementClient
 ) -> None:
@@ -175,3 +204,16 @@ async def test_log_is_opened_anew_after_some_failures() -> None:
     assert found.position == Position("memory-1", 1)
     with pytest.raises(LogUnavailableError):
         await logs[1].status()
+
+
+async def test_event_of_no_catalogues_region_is_given_up_before_the_log() -> None:
+    """The fold cannot know that it is invented, and has few places for such."""
+    log, wanted = MemoryEventLog(lambda: START_NS), (FRA, Region("atlantis"))
+    asked = Event(Identifier("asked"), FRA, StartsRequested(WEB, LATEST, wanted))
+
+    found = await LogOutlet(log, None, {FRA, IAD}).publish([asked, pushed("a", FRA)])
+
+    assert [(one.event, one.reason) for one in found.rejected] == [
+        (asked, "REGION_UNKNOWN")
+    ]
+    assert (await log.status()).last_sequence == 1

@@ -12,8 +12,8 @@ import pytest
 from placement.adapters.memory import MemoryEventLog
 from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.core.event import Event, Identifier
+from placement.core.event_keys import event_key
 from placement.core.fingerprint import fingerprint
-from placement.core.fold import event_key
 from placement.core.state import State
 from placement.ports import (
     Appended,
@@ -226,7 +226,7 @@ async def test_what_a_lost_log_held_is_stored_again_in_the_new_one(
     publisher = Publisher(log, view)
     view.replace(State(), "another-log", restored=False)
     for event in events(2):
-        view.state.event_ids.add(event_key(event.event_id))
+        view.state.event_ids.add(event_key(event))
     view.broken("the log is another one")
 
     published = await publisher.publish(events(2))

@@ -1,11 +1,14 @@
 """PublishEvents over a real connection: what became of each event, one by one."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import grpc
 import pytest
 
-from placement.core.event import Event
+from placement.core.event import ContentPulled, Event, StartsRequested
+from placement.core.tables.table import ABSENT
+from placement.core.topology import Region
 from placement.runtime.tokens import parse_token
 from placement.v1 import basis_pb2, events_pb2
 from placement.v1 import event_service_pb2 as pb
@@ -21,6 +24,7 @@ from tests.builders import (
     START_NS,
     WEB,
     A,
+    event,
     pulled,
     pushed,
 )
@@ -245,3 +249,28 @@ async def test_queries_go_on_while_the_log_is_out_of_reach(service: Service) -> 
 
     assert answer.content.digest == A
     assert answer.basis.state == basis_pb2.SERVING_STATE_STALE
+
+
+async def test_event_that_names_a_region_of_no_catalogue_is_rejected_by_itself(
+    service: Service,
+) -> None:
+    """Its own, a user's, a source's or one that starts: none takes a place for good."""
+    nowhere = Region("atlantis")
+    pull = pulled("a", FRA)
+    assert isinstance(pull.fact, ContentPulled)
+    bad = [
+        pulled("a", nowhere),
+        replace(pull, fact=replace(pull.fact, client_region=nowhere)),
+        replace(pull, fact=replace(pull.fact, source_region=nowhere)),
+        event(FRA, StartsRequested(WEB, LATEST, (FRA, nowhere))),
+    ]
+    told = [named(f"bad-{number}", each) for number, each in enumerate(bad)]
+
+    answer = await publish(service, *told, named("good", pushed("a", FRA)))
+
+    *refused_, stored = answer.results
+    assert stored.outcome == STORED
+    assert [each.outcome for each in refused_] == [REJECTED] * len(bad)
+    assert {each.reason for each in refused_} == {"REGION_UNKNOWN"}
+    await service.stage.fold_all()
+    assert service.stage.view.state.regions.find(b"atlantis") == ABSENT

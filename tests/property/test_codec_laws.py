@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placement.core.event import Event, Identifier, Recorded, SetAside, TimeNs
+from placement.core.event import (
+    Event,
+    Identifier,
+    Recorded,
+    SetAside,
+    TimeNs,
+    is_deciding,
+)
 from placement.core.fold import fold
 from placement.core.state import State
 from placement.ports import Message
@@ -20,7 +27,6 @@ from placement.wire.events import (
     decode_message,
     encode_event,
     encode_message,
-    is_deciding,
     subject_of,
 )
 from tests.builders import DAY_NS, START_NS

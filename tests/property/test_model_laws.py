@@ -38,6 +38,8 @@ USE = (
 STEERING = (ev.TagMoved, *(k for k in FACTS if k not in (*CONTENT, *USE)))
 SMALL = Limits(
     regions=4,
+    mentioned=2,
+    mentioned_by_one=1,
     event_ids=8,
     set_aside=2,
     requests=2,
@@ -154,7 +156,12 @@ def fold_little(log: list[RecordedMessage]) -> None:
     state, model = small_state(), Model(SMALL)
 
     with (
-        patch("placement.core.fold.REGION_COUNT_MAX", SMALL.regions),
+        patch("placement.core.folds.mentions.REGION_COUNT_MAX", SMALL.regions),
+        patch("placement.core.folds.mentions.MENTIONED_MAX", SMALL.mentioned),
+        patch(
+            "placement.core.folds.mentions.MENTIONED_BY_ONE_MAX",
+            SMALL.mentioned_by_one,
+        ),
         patch("placement.core.folds.orders.POLICIES_REMEMBERED", SMALL.policies),
         patch("placement.core.folds.trials.VERSIONS_OPEN_MAX", SMALL.versions_open),
         patch("placement.core.folds.versions.VERSIONS_OPEN_MAX", SMALL.versions_open),

@@ -14,7 +14,8 @@ from unittest.mock import patch
 from placement.core import fold as folding
 from placement.core.errors import PlacementError
 from placement.core.event import Event, Identifier, Recorded, RecordedMessage, SetAside
-from placement.core.fold import event_key, fold_steps
+from placement.core.event_keys import event_key
+from placement.core.fold import fold_steps
 from placement.core.state import State
 from placement.core.tables.table import ABSENT
 from placement.core.watched import Bookmark, Interest
@@ -45,7 +46,7 @@ def skip_one_dedupe() -> Iterator[None]:
     left = [1]
 
     def broken(state: State, item: Recorded) -> None:
-        known = state.event_ids.find(event_key(item.event.event_id)) != ABSENT
+        known = state.event_ids.find(event_key(item.event)) != ABSENT
         if known and left:
             left.pop()
             item = _renamed(item)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from placement.agent.feeds.distribution import translate
 from placement.agent.feeds.translation import FeedSettings
 from placement.core.errors import PlacementError
-from placement.core.event import Event, Identifier, Name
+from placement.core.event import Event, Identifier, Name, is_deciding
 from placement.runtime.publisher import Published
 from placement.runtime.view import ServingState
-from placement.wire.events import encode_message, is_deciding
+from placement.wire.events import encode_message
 from tests.builders import SIZE, digest, pushed
 from tests.simulator.cluster import Cluster
 from tests.simulator.history import Acknowledged

@@ -14,13 +14,15 @@ from placement.core.event import (
     Operation,
     RegionChanged,
     RegionState,
+    ReplicationPaused,
     SetAside,
     StartsRequested,
     TickPassed,
     TimeNs,
 )
+from placement.core.event_keys import event_key
 from placement.core.fingerprint import fingerprint
-from placement.core.fold import event_key, fold
+from placement.core.fold import fold
 from placement.core.oci import Descriptor
 from placement.core.state import State
 from placement.core.tables.cells import ReplicaPhase
@@ -117,10 +119,12 @@ def test_refused_event_that_is_stored_again_is_a_duplicate() -> None:
 
 def test_ids_are_remembered_by_their_hash() -> None:
     """A long id takes 16 bytes like any other."""
-    state = folded(replace(pushed("a", AMS), event_id=Identifier("x" * 128)))
+    told = replace(pushed("a", AMS), event_id=Identifier("x" * 128))
 
-    assert state.event_ids.find(event_key("x" * 128)) != ABSENT
-    assert len(event_key("x" * 128)) == 16
+    state = folded(told)
+
+    assert state.event_ids.find(event_key(told)) != ABSENT
+    assert len(event_key(told)) == 16
 
 
 def test_what_cannot_be_read_is_counted_and_listed() -> None:
@@ -156,31 +160,104 @@ def test_quarantined_event_is_listed() -> None:
 # Regions.
 
 
-def announced(*codes: str) -> Event:
-    """Return an event in Amsterdam that names other regions, too."""
+def announced(*codes: str, by: Region = AMS) -> Event:
+    """Return an event of a region, Amsterdam, that mentions other regions, too."""
     regions = tuple(Region(code) for code in codes)
-    return event(AMS, StartsRequested(WEB, LATEST, regions))
+    return event(by, StartsRequested(WEB, LATEST, regions))
+
+
+def invented(first: int, count: int) -> list[str]:
+    """Return so many codes of regions that are none, from a number on."""
+    return [f"r{number}" for number in range(first, first + count)]
 
 
 def test_two_hundred_regions_are_accepted_and_no_more() -> None:
     """The 201st is set aside with its reason; those that are known go on."""
-    codes = [f"r{number}" for number in range(199)]
+    own = [pulled("a", Region(code)) for code in invented(0, 199)]
 
-    state = folded(announced(*codes), announced("one-more"), pulled("a", Region("r7")))
+    state = folded(*own, pulled("a", AMS), pulled("a", FRA), pulled("a", Region("r7")))
 
     assert len(state.regions) == 200
-    assert set_aside(state) == ["2 0 REGION_LIMIT"]
-    assert state.count("folded") == 2
+    assert set_aside(state) == ["201 0 REGION_LIMIT"]
+    assert state.count("folded") == 201
 
 
 def test_event_that_names_too_many_regions_adds_none() -> None:
     """An event is folded whole or not at all."""
-    codes = [f"r{number}" for number in range(200)]
-
-    state = folded(announced(*codes))
+    state = folded(announced(*invented(0, 51)))
 
     assert len(state.regions) == 0
     assert set_aside(state) == ["1 0 REGION_LIMIT"]
+
+
+def test_region_may_be_mentioned_before_it_has_an_event() -> None:
+    """Starts are asked for where nothing ever happened: fifty regions of one."""
+    state = folded(announced(*invented(0, 50)))
+
+    assert len(state.regions) == 51
+    assert set_aside(state) == []
+
+
+def test_mentions_of_one_region_leave_the_places_of_the_others() -> None:
+    """Whoever fills its own share with invented names refuses itself alone."""
+    state = folded(
+        announced(*invented(0, 50)),
+        announced("one-more"),
+        announced("r3"),
+        announced("syd", by=FRA),
+        *(pulled("a", Region(code)) for code in invented(1000, 120)),
+    )
+
+    assert set_aside(state) == ["2 0 REGION_LIMIT"]
+    assert len(state.regions) == 1 + 50 + 2 + 120
+
+
+def test_mentions_of_all_regions_leave_half_of_the_places() -> None:
+    """However many regions invent names, those with events of their own get in."""
+    tellers = [Region(code) for code in invented(5000, 5)]
+    told = [
+        announced(*invented(100 * number, 50), by=teller)
+        for number, teller in enumerate(tellers)
+    ]
+
+    state = folded(*told, *(pulled("a", Region(c)) for c in invented(1000, 98)))
+
+    assert set_aside(state) == [f"{n} 0 REGION_LIMIT" for n in (3, 4, 5)]
+    assert len(state.regions) == 100 + 2 + 98
+
+
+def test_decisions_and_orders_may_name_every_region() -> None:
+    """Only who knows the catalogue stores them: they are no mentions."""
+    regions = tuple(Region(code) for code in invented(0, 150))
+
+    state = folded(event(AMS, ReplicationPaused(regions)))
+
+    assert len(state.regions) == 151
+    assert set_aside(state) == []
+
+
+# Ids.
+
+
+def test_id_is_one_in_its_region_and_kind_alone() -> None:
+    """Whoever guesses the id of another region's event, or of a tick, voids neither."""
+    own_id = Identifier("tick-60000000000-7")
+    squat = replace(pulled("a", AMS), event_id=own_id)
+    theirs = replace(pulled("a", FRA), event_id=own_id)
+    order = event(AMS, RegionChanged(FRA, RegionState.DOWN))
+
+    state = folded(
+        squat,
+        theirs,
+        replace(event(AMS, TickPassed(7)), event_id=own_id),
+        replace(squat, event_id=Identifier("order-1")),
+        replace(order, event_id=Identifier("order-1")),
+        squat,
+    )
+
+    assert state.count("tick_number") == 7
+    assert state.region_state(FRA, START_NS) is RegionState.DOWN
+    assert (state.count("folded"), state.count("duplicate")) == (5, 1)
 
 
 # Contradictions.

@@ -254,8 +254,8 @@ async def test_what_is_folded_need_not_be_remembered(
     await asyncio.gather(*later)
 
     known = publisher._gathering  # noqa: SLF001 - nothing else tells what it remembers
-    assert known.known("e1") is None
-    assert known.known("f1") is not None
+    assert known.known(event("e1")) is None
+    assert known.known(event("f1")) is not None
 
 
 async def test_no_more_than_a_limit_is_remembered(
@@ -269,4 +269,4 @@ async def test_no_more_than_a_limit_is_remembered(
 
     known = publisher._gathering  # noqa: SLF001 - nothing else tells what it remembers
     names = [f"e{n}" for n in range(10)]
-    assert [name for name in names if known.known(name)] == names[-4:]
+    assert [name for name in names if known.known(event(name))] == names[-4:]

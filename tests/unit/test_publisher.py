@@ -5,10 +5,18 @@ from dataclasses import replace
 import pytest
 
 from placement.adapters.memory import MemoryEventLog
-from placement.core.event import Event, Identifier
+from placement.core.event import (
+    Event,
+    Fact,
+    Identifier,
+    Name,
+    Recorded,
+    ReplicationPaused,
+    TickPassed,
+)
 from placement.core.fold import fold
 from placement.core.state import State
-from placement.ports import Appended, Expected, LogUnavailableError
+from placement.ports import Appended, Expected, LogUnavailableError, Message
 from placement.runtime.publisher import Outcome, Publisher
 from placement.runtime.tokens import body_mark, message_mark
 from placement.runtime.view import View
@@ -81,7 +89,8 @@ class RewoundLog(MemoryEventLog):
         appended = await super().append(subject, body, message_id, expected)
         if appended.duplicate:
             self.rewind(0)
-            await super().append(*encode_message([SECOND]))
+            other = replace(SECOND, region=FIRST.region)
+            await super().append(*encode_message([other]))
         return appended
 
 
@@ -108,7 +117,7 @@ async def test_token_stands_for_the_very_message() -> None:
     publisher = Publisher(log, view)
 
     stored = await publisher.publish([FIRST])
-    again = await publisher.publish([named(SECOND, "first")])
+    again = await publisher.publish([replace(FIRST, app=Name("told"))])
     message = await log.message(1)
     assert message is not None
     fold(view.state, decode_message(message))
@@ -132,3 +141,59 @@ async def test_events_for_a_new_log_are_stored_in_it() -> None:
 
     assert published.outcomes == (Outcome.STORED, Outcome.STORED)
     assert (published.epoch, published.sequence) == ("memory-2", 2)
+
+
+async def taken_first(log: MemoryEventLog, message_id: str) -> None:
+    """Store an event of Amsterdam under an id that somebody else's will have."""
+    subject, body, _ = encode_message([named(pushed("a", AMS), "harmless")])
+    await log.append(subject, body, message_id)
+
+
+@pytest.mark.parametrize(
+    "fact", [TickPassed(7), ReplicationPaused()], ids=["tick", "order"]
+)
+async def test_message_id_that_another_took_first_keeps_nothing_out(fact: Fact) -> None:
+    """A log stores an id once, on any subject; those of ticks are no secret."""
+    log, view = MemoryEventLog(clock), view_of("memory-1")
+    publisher = Publisher(log, view)
+    told = Event(Identifier("known-before"), AMS, fact)
+    await taken_first(log, "decisions.ams.known-before")
+
+    published = await publisher.publish([told])
+
+    assert published.outcomes == (Outcome.STORED,)
+    message = await log.message(published.sequence)
+    assert message is not None
+    assert [item.event for item in items_of(message)] == [told]
+
+
+async def test_decision_is_stored_whoever_took_its_message_id_first() -> None:
+    """Else whoever guesses its id voids it for as long as the log remembers ids."""
+    log, view = MemoryEventLog(clock), view_of("memory-1")
+    decision = Event(Identifier("r-1"), FRA, ReplicationPaused())
+    await taken_first(log, "decisions.fra.r-1")
+
+    sequence = await Publisher(log, view).decisions.append([decision], 0)
+
+    message = await log.message(sequence)
+    assert message is not None
+    assert [item.event for item in items_of(message)] == [decision]
+
+
+async def test_same_id_in_two_regions_is_two_events() -> None:
+    """Each region's publishers choose ids of their own."""
+    log = MemoryEventLog(clock)
+    publisher = Publisher(log, view_of("memory-1"))
+    other = replace(FIRST, region=AMS if FIRST.region == FRA else FRA)
+
+    together = await publisher.publish([FIRST, other])
+    again = await publisher.publish([other])
+
+    assert together.outcomes == (Outcome.STORED, Outcome.STORED)
+    assert again.outcomes == (Outcome.DUPLICATE,)
+
+
+def items_of(message: Message) -> list[Recorded]:
+    """Return the events of *message* that are not set aside."""
+    items = decode_message(message).items
+    return [item for item in items if isinstance(item, Recorded)]

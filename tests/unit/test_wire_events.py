@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from placement.adapters.log_message import matches
 from placement.core.errors import InputError
 from placement.core.event import (
+    DECIDING_FACTS,
     CacheKind,
     ContentPulled,
     Event,
@@ -18,12 +19,12 @@ from placement.core.event import (
     ReplicationPaused,
     ReplicationPlanned,
     SetAside,
+    is_deciding,
 )
 from placement.ports import Message
 from placement.v1 import events_pb2 as pb
 from placement.wire.events import (
     BATCH,
-    DECIDING_FACTS,
     DECISIONS_SUBJECTS,
     FACT_NAMES,
     SUBJECT_FORBIDDEN,
@@ -33,7 +34,6 @@ from placement.wire.events import (
     encode_event,
     encode_message,
     fact_name,
-    is_deciding,
     message_hash,
     subject_of,
 )
@@ -365,10 +365,10 @@ def test_subject_names_region_and_fact() -> None:
 
     assert (subject, message_id) == (
         "placement.events.v1.ams.content_pushed",
-        "unnamed",
+        "events.ams.unnamed",
     )
     assert several == "placement.events.v1.ams.batch"
-    assert batch_id == "batch-29ba8ad0e6502797749374af24cc647b"
+    assert batch_id == "events.ams.batch-29ba8ad0e6502797749374af24cc647b"
 
 
 @pytest.mark.parametrize("kind", DECIDING, ids=fact_name)
@@ -482,3 +482,13 @@ def test_hash_tells_messages_apart() -> None:
 
     assert len(hashes) == 3
     assert all(len(found) == 16 for found in hashes)
+
+
+def test_requests_ticks_and_quarantines_count_from_services_alone() -> None:
+    """As decisions and orders do: an agent may store events of its region only."""
+    names = {"replication_requested", "tick_passed", "event_quarantined"}
+
+    assert names <= {fact_name(kind) for kind in DECIDING_FACTS}
+    assert {subject_of("a", name) for name in names} == {
+        f"placement.decisions.v1.a.{name}" for name in names
+    }

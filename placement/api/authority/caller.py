@@ -12,7 +12,7 @@ from itertools import product
 from typing import Final, NoReturn
 
 from placement.api.authority.identity import Identity, Role
-from placement.api.authority.table import FACTS, REPORTS
+from placement.api.authority.table import FACTS, REPORTS, STARTS
 from placement.core.errors import PlacementError
 from placement.core.topology import Region, Topology
 from placement.v1 import events_pb2
@@ -147,6 +147,9 @@ def check_events(events: Sequence[events_pb2.Event]) -> None:
         caller.check_fact(fact)
         if fact in REPORTS:
             caller.check_region(getattr(event, fact).subject.target_region)
+        if fact == STARTS:
+            for region in event.starts_requested.regions:
+                caller.check_region(region)
 
 
 def check_trusted(what: str) -> None:

@@ -119,6 +119,10 @@ REPORTS: Final = frozenset(
 """Of those, what tells how far a decision has come: it names its target region."""
 
 
+STARTS: Final = "starts_requested"
+"""What names the regions where an app is about to start."""
+
+
 def may_call(identity: Identity, method: str) -> bool:
     """Say whether *identity* may call *method*."""
     roles, tenant_roles = METHODS.get(method, (_NO_TENANT, _NO_TENANT))

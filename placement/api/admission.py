@@ -1,20 +1,22 @@
 """Which calls are let in: none that is too late, nor more than there is time for.
 
-In this order a call is refused: its deadline has passed; its caller asks more than its
-share; the service is overloaded. What is sent away first is what can wait: previews,
-reports, orders of copies; then questions. Health, reflection and operators' calls are
-always let in.
+In this order a call is refused: its deadline has passed; those of its address ask more
+than their share; the gates do not know its caller, or do not let it in; the caller asks
+more than its share; the service is overloaded. What is sent away first is what can
+wait: previews, reports, orders of copies; then questions. Health, reflection and
+operators' calls are always let in.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import grpc
 
-from placement.api.clients import Buckets, Who, caller_of, tenant_of
+from placement.api.answering import Guard
+from placement.api.clients import Buckets, Who, caller_of, peer_address, tenant_of
 from placement.api.contents import NewContents
 from placement.core.errors import PlacementError
 from placement.runtime.limits import LimitSettings
@@ -24,6 +26,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 BEGIN_SECONDS: Final = 0.001
 """With less of its time left a call is not begun: nobody would read the answer."""
+
+SHARES_TOGETHER: Final = 16
+"""So many callers' shares may those take together who call from one address."""
+DENIED_WEIGHT: Final = 1
+"""What it costs to be told that one is no operator."""
 
 
 class Rank(IntEnum):
@@ -114,7 +121,7 @@ class CallerLimitError(PlacementError):
 
 
 class Admission:
-    """The guard that every call of ours passes first."""
+    """The guard that every call of ours passes."""
 
     def __init__(  # noqa: PLR0913 - what it goes by
         self,
@@ -125,15 +132,23 @@ class Admission:
         who: Who = caller_of,
         tenant: Who = tenant_of,
         contents: NewContents | None = None,
+        gates: Sequence[Guard] = (),
     ) -> None:
         """Let in by *pressure* and *settings*; *who* tells callers apart.
 
-        *contents* knows who publishes too much that is new.
+        *contents* knows who publishes too much that is new. *gates* ask callers who
+        they are, in their order; whom they turn away has cost its address a part of
+        what all of those at it may ask.
         """
         self._pressure = pressure
         self._settings = settings
         self._who = who
         self._contents = contents
+        self._gates = gates
+        self._addresses: Buckets | None = None
+        if gates and settings.caller_weight_per_second:
+            together = SHARES_TOGETHER * settings.caller_weight_per_second
+            self._addresses = Buckets(together, clock_ns)
         self._watches: Counter[str] = Counter()
         self._buckets: list[tuple[str, Who, Buckets]] = []
         shares = (
@@ -152,8 +167,8 @@ class Admission:
     def enter(self, method: str, context: Context) -> None:
         """Let a call in.
 
-        Raises DeadlinePassedError, CallerLimitError, ContentLimitError and
-        OverloadedError.
+        Raises DeadlinePassedError, CallerLimitError, ContentLimitError,
+        OverloadedError, and what the gates raise.
         """
         pressure = self._pressure
         pressure.entered += 1
@@ -161,6 +176,8 @@ class Admission:
             pressure.refused["deadline"] += 1
             raise DeadlinePassedError
         kind = _KINDS.get(method, _ALWAYS)
+        if self._gates:
+            self._pass_gates(method, kind, context)
         if kind.rank is Rank.ALWAYS:
             return
         for name, who, buckets in self._buckets:
@@ -179,6 +196,27 @@ class Admission:
             self._watches[caller] -= 1
             if not self._watches[caller]:
                 del self._watches[caller]
+
+    def _pass_gates(self, method: str, kind: Kind, context: Context) -> None:
+        """Let the call through all gates, at the cost of all at its address.
+
+        Operators' calls cost nothing, and are not refused for what others asked:
+        unless it is no operator who calls.
+        """
+        always = kind.rank is Rank.ALWAYS
+        if not always:
+            self._charge_address(context, kind.weight)
+        try:
+            for gate in self._gates:
+                gate.enter(method, context)
+        except PlacementError:
+            if always:
+                self._charge_address(context, DENIED_WEIGHT)
+            raise
+
+    def _charge_address(self, context: Context, weight: int) -> None:
+        if self._addresses is not None:
+            self._take("caller", self._addresses, peer_address(context), weight)
 
     def _take(self, name: str, buckets: Buckets, who: str, weight: int) -> None:
         delay_ms = buckets.take(who, weight) if who else 0

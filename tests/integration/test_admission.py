@@ -12,12 +12,16 @@ import pytest
 
 from placement.api.admission import (
     KINDS,
+    SHARES_TOGETHER,
     Admission,
+    CallerLimitError,
     DeadlinePassedError,
     OverloadedError,
     Rank,
 )
 from placement.api.answering import Answering, Context
+from placement.api.authority.caller import MethodForbiddenError
+from placement.api.authority.identity import Identity, Role
 from placement.api.clients import CALLERS_KNOWN_MAX, Buckets
 from placement.api.reading import Pace
 from placement.api.server import ServerSettings
@@ -192,6 +196,50 @@ def test_callers_are_forgotten_before_there_are_too_many() -> None:
         assert buckets.take(f"caller {number}", 1) == 0
 
     assert len(buckets) == CALLERS_KNOWN_MAX
+
+
+class Doorkeeper:
+    """A gate that lets in one address's operator, and nobody else."""
+
+    def enter(self, method: str, context: Context) -> None:
+        """Let the operator in."""
+        if not str(context.peer()).endswith(":1"):
+            raise MethodForbiddenError(Identity(Role.SCHEDULER), method)
+
+    def leave(self, method: str, context: Context) -> None:
+        """Do nothing."""
+
+
+def gated(pressure: Pressure) -> Admission:
+    """A guard behind whose gate all at an address may take 32 questions at once."""
+    limits = LimitSettings(caller_weight_per_second=1.0)
+    return Admission(pressure, limits, lambda: 0, gates=(Doorkeeper(),))
+
+
+@pytest.mark.parametrize("method", [RANK, PAUSE])
+def test_whom_a_gate_denies_is_counted_and_has_an_addresss_share(method: str) -> None:
+    """Of operators' methods, too; an operator at the same address is let in."""
+    pressure = crowded_not()
+    guard = gated(pressure)
+    for _ in range(2 * SHARES_TOGETHER):
+        with pytest.raises(MethodForbiddenError):
+            guard.enter(method, call())
+    for _ in range(3):
+        with pytest.raises(CallerLimitError) as raised:
+            guard.enter(method, call())
+        assert raised.value.retry_delay_ms
+
+    guard.enter(PAUSE, call(peer="ipv4:10.0.0.1:1"))
+    with pytest.raises(MethodForbiddenError):
+        guard.enter(method, call(peer="ipv4:10.0.0.2:4711"))
+    assert pressure.entered == 2 * SHARES_TOGETHER + 5
+    assert pressure.refused["caller"] == 3
+
+
+def test_call_without_time_left_is_not_asked_who_it_is() -> None:
+    """The gate costs more than the clock."""
+    with pytest.raises(DeadlinePassedError):
+        gated(crowded_not()).enter(RANK, call(0.0))
 
 
 async def test_health_is_told_and_orders_are_taken_while_all_others_are_refused() -> (

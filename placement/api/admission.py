@@ -7,7 +7,6 @@ wait: previews, reports, orders of copies; then questions. Health, reflection an
 operators' calls are always let in.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from types import MappingProxyType
@@ -16,7 +15,15 @@ from typing import Any, Final, NamedTuple
 import grpc
 
 from placement.api.answering import Guard
-from placement.api.clients import Buckets, Who, caller_of, peer_address, tenant_of
+from placement.api.clients import (
+    Buckets,
+    Seats,
+    Who,
+    caller_of,
+    certificate_of,
+    peer_address,
+    tenant_of,
+)
 from placement.api.contents import NewContents
 from placement.core.errors import PlacementError
 from placement.runtime.limits import LimitSettings
@@ -28,7 +35,8 @@ BEGIN_SECONDS: Final = 0.001
 """With less of its time left a call is not begun: nobody would read the answer."""
 
 SHARES_TOGETHER: Final = 16
-"""So many callers' shares may those take together who call from one address."""
+"""So many callers' shares may those take together who call from one address, and those
+who show one certificate wherever they are, unless an operator says how much that is."""
 DENIED_WEIGHT: Final = 1
 """What it costs to be told that one is no operator."""
 
@@ -130,29 +138,35 @@ class Admission:
         clock_ns: Callable[[], int],
         *,
         who: Who = caller_of,
+        certificate: Who = certificate_of,
         tenant: Who = tenant_of,
         contents: NewContents | None = None,
         gates: Sequence[Guard] = (),
     ) -> None:
         """Let in by *pressure* and *settings*; *who* tells callers apart.
 
+        All callers with one *certificate* have a share together, and all of a *tenant*.
         *contents* knows who publishes too much that is new. *gates* ask callers who
         they are, in their order; whom they turn away has cost its address a part of
         what all of those at it may ask.
         """
         self._pressure = pressure
-        self._settings = settings
         self._who = who
         self._contents = contents
         self._gates = gates
         self._addresses: Buckets | None = None
-        if gates and settings.caller_weight_per_second:
-            together = SHARES_TOGETHER * settings.caller_weight_per_second
+        together = SHARES_TOGETHER * settings.caller_weight_per_second
+        if gates and together:
             self._addresses = Buckets(together, clock_ns)
-        self._watches: Counter[str] = Counter()
+        self._seats = (
+            Seats("caller_watches", settings.caller_watches, who),
+            Seats("identity_watches", settings.identity_watches, certificate),
+            Seats("tenant_watches", settings.tenant_watches, tenant),
+        )
         self._buckets: list[tuple[str, Who, Buckets]] = []
         shares = (
             ("caller", who, settings.caller_weight_per_second),
+            ("identity", certificate, settings.identity_weight_per_second or together),
             ("tenant", tenant, settings.tenant_weight_per_second),
         )
         for name, tell, per_second in shares:
@@ -162,7 +176,7 @@ class Admission:
     @property
     def watching_callers(self) -> int:
         """Return how many callers watch anything."""
-        return len(self._watches)
+        return len(self._seats[0])
 
     def enter(self, method: str, context: Context) -> None:
         """Let a call in.
@@ -187,15 +201,13 @@ class Admission:
         if pressure.delay_ns:
             self._shed(kind.rank)
         if kind.watches:
-            self._sit_down(self._who(context))
+            self._sit_down(context)
 
     def leave(self, method: str, context: Context) -> None:
         """Hear that a call which was let in has ended."""
         if method in _WATCHES:
-            caller = self._who(context)
-            self._watches[caller] -= 1
-            if not self._watches[caller]:
-                del self._watches[caller]
+            for seats in self._seats:
+                seats.leave(seats.who(context))
 
     def _pass_gates(self, method: str, kind: Kind, context: Context) -> None:
         """Let the call through all gates, at the cost of all at its address.
@@ -231,12 +243,13 @@ class Admission:
             pressure.refused["overloaded"] += 1
             raise OverloadedError(pressure.delay_ns, pressure.retry_delay_ms())
 
-    def _sit_down(self, caller: str) -> None:
-        limit = self._settings.caller_watches
-        if limit and caller and self._watches[caller] >= limit:
-            self._pressure.refused["watches"] += 1
-            raise CallerLimitError("caller_watches", self._pressure.retry_delay_ms())
-        self._watches[caller] += 1
+    def _sit_down(self, context: Context) -> None:
+        for seats in self._seats:
+            if seats.full(seats.who(context)):
+                self._pressure.refused["watches"] += 1
+                raise CallerLimitError(seats.limit, self._pressure.retry_delay_ms())
+        for seats in self._seats:
+            seats.take(seats.who(context))
 
 
 def too_late(remaining_s: float | None) -> bool:

@@ -22,7 +22,7 @@ from placement.api.admission import (
 from placement.api.answering import Answering, Context
 from placement.api.authority.caller import MethodForbiddenError
 from placement.api.authority.identity import Identity, Role
-from placement.api.clients import CALLERS_KNOWN_MAX, Buckets
+from placement.api.clients import CALLERS_KNOWN_MAX, Buckets, peer_address
 from placement.api.reading import Pace
 from placement.api.server import ServerSettings
 from placement.client import PlacementClient
@@ -165,6 +165,76 @@ def test_callers_of_one_tenant_share_what_it_has() -> None:
         guard.enter(RANK, call(peer="ipv4:10.0.0.1:1"))
     for _ in range(100):
         guard.enter(RANK, call(peer="ipv4:10.0.0.9:1"))
+
+
+def test_addresses_of_one_ipv6_network_are_one_caller() -> None:
+    """Whoever has one of them has 2^64; another network is another caller."""
+    guard = admission(crowded_not(), caller_weight_per_second=50.0)
+    for number in range(100):
+        guard.enter(RANK, call(peer=f"ipv6:%5B2001:db8:0:1::{number:x}%5D:4711"))
+
+    with pytest.raises(CallerLimitError):
+        guard.enter(RANK, call(peer="ipv6:%5B2001:db8:0:1:ffff::1%5D:4711"))
+    guard.enter(RANK, call(peer="ipv6:%5B2001:db8:0:2::1%5D:4711"))
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:10.0.0.7:43210", "ipv4:10.0.0.7"),
+        ("ipv6:%5B2001:db8::7%5D:443", "ipv6:2001:db8::/64"),
+        ("ipv6:[2001:db8::7]:443", "ipv6:2001:db8::/64"),
+        ("ipv6:%5Bfe80::7%25eth0%5D:443", "ipv6:fe80::/64"),
+        ("ipv6:%5B::ffff:10.0.0.7%5D:443", "ipv4:10.0.0.7"),
+        ("ipv6:%5Bnothing%5D:443", "ipv6:%5Bnothing%5D"),
+        ("unix:", "unix"),
+    ],
+)
+def test_address_is_without_what_its_caller_chooses(peer: str, address: str) -> None:
+    """As gRPC writes addresses."""
+    assert peer_address(call(peer=peer)) == address
+
+
+def certified(pressure: Pressure, **settings: Any) -> Admission:  # noqa: ANN401 - of any kind
+    """A guard to which 10.0.x.y shows certificate x."""
+    return Admission(
+        pressure,
+        LimitSettings(**settings),
+        lambda: 0,
+        certificate=lambda context: str(context.peer()).split(".")[2],
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [({}, 2 * SHARES_TOGETHER), ({"identity_weight_per_second": 3.0}, 6)],
+)
+def test_one_certificate_at_many_addresses_has_one_share(
+    settings: dict[str, float], most: int
+) -> None:
+    """Some callers' shares, or what an operator says; others have theirs."""
+    pressure = crowded_not()
+    guard = certified(pressure, caller_weight_per_second=1.0, **settings)
+    for number in range(most):
+        guard.enter(RANK, call(peer=f"ipv4:10.0.1.{number}:1"))
+
+    with pytest.raises(CallerLimitError, match="identity_weight_per_second"):
+        guard.enter(RANK, call(peer="ipv4:10.0.1.200:1"))
+    guard.enter(RANK, call(peer="ipv4:10.0.2.200:1"))
+    assert pressure.refused["identity"] == 1
+
+
+def test_one_certificate_at_many_addresses_watches_so_often_alone() -> None:
+    """The third of two is refused; once one has ended there is room again."""
+    guard = certified(crowded_not(), identity_watches=2)
+    for number in (1, 2):
+        guard.enter(WATCH, call(peer=f"ipv4:10.0.1.{number}:1"))
+
+    with pytest.raises(CallerLimitError, match="identity_watches"):
+        guard.enter(WATCH, call(peer="ipv4:10.0.1.3:1"))
+    guard.enter(WATCH, call(peer="ipv4:10.0.2.1:1"))
+    guard.leave(WATCH, call(peer="ipv4:10.0.1.1:1"))
+    guard.enter(WATCH, call(peer="ipv4:10.0.1.3:1"))
 
 
 def crowded_not() -> Pressure:

@@ -1,20 +1,29 @@
 """Which calls are let in: none that is too late, nor more than there is time for.
 
-In this order a call is refused: its deadline has passed; its caller asks more than its
-share; the service is overloaded. What is sent away first is what can wait: previews,
-reports, orders of copies; then questions. Health, reflection and operators' calls are
-always let in.
+In this order a call is refused: its deadline has passed; those of its address ask more
+than their share; the gates do not know its caller, or do not let it in; the caller asks
+more than its share; the service is overloaded. What is sent away first is what can
+wait: previews, reports, orders of copies; then questions. Health, reflection and
+operators' calls are always let in.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import grpc
 
-from placement.api.clients import Buckets, Who, caller_of, tenant_of
+from placement.api.answering import Guard
+from placement.api.clients import (
+    Buckets,
+    Seats,
+    Who,
+    caller_of,
+    certificate_of,
+    peer_address,
+    tenant_of,
+)
 from placement.api.contents import NewContents
 from placement.core.errors import PlacementError
 from placement.runtime.limits import LimitSettings
@@ -24,6 +33,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 BEGIN_SECONDS: Final = 0.001
 """With less of its time left a call is not begun: nobody would read the answer."""
+
+SHARES_TOGETHER: Final = 16
+"""So many callers' shares may those take together who call from one address, and those
+who show one certificate wherever they are, unless an operator says how much that is."""
+DENIED_WEIGHT: Final = 1
+"""What it costs to be told that one is no operator."""
 
 
 class Rank(IntEnum):
@@ -114,7 +129,7 @@ class CallerLimitError(PlacementError):
 
 
 class Admission:
-    """The guard that every call of ours passes first."""
+    """The guard that every call of ours passes."""
 
     def __init__(  # noqa: PLR0913 - what it goes by
         self,
@@ -123,21 +138,35 @@ class Admission:
         clock_ns: Callable[[], int],
         *,
         who: Who = caller_of,
+        certificate: Who = certificate_of,
         tenant: Who = tenant_of,
         contents: NewContents | None = None,
+        gates: Sequence[Guard] = (),
     ) -> None:
         """Let in by *pressure* and *settings*; *who* tells callers apart.
 
-        *contents* knows who publishes too much that is new.
+        All callers with one *certificate* have a share together, and all of a *tenant*.
+        *contents* knows who publishes too much that is new. *gates* ask callers who
+        they are, in their order; whom they turn away has cost its address a part of
+        what all of those at it may ask.
         """
         self._pressure = pressure
-        self._settings = settings
         self._who = who
         self._contents = contents
-        self._watches: Counter[str] = Counter()
+        self._gates = gates
+        self._addresses: Buckets | None = None
+        together = SHARES_TOGETHER * settings.caller_weight_per_second
+        if gates and together:
+            self._addresses = Buckets(together, clock_ns)
+        self._seats = (
+            Seats("caller_watches", settings.caller_watches, who),
+            Seats("identity_watches", settings.identity_watches, certificate),
+            Seats("tenant_watches", settings.tenant_watches, tenant),
+        )
         self._buckets: list[tuple[str, Who, Buckets]] = []
         shares = (
             ("caller", who, settings.caller_weight_per_second),
+            ("identity", certificate, settings.identity_weight_per_second or together),
             ("tenant", tenant, settings.tenant_weight_per_second),
         )
         for name, tell, per_second in shares:
@@ -147,13 +176,13 @@ class Admission:
     @property
     def watching_callers(self) -> int:
         """Return how many callers watch anything."""
-        return len(self._watches)
+        return len(self._seats[0])
 
     def enter(self, method: str, context: Context) -> None:
         """Let a call in.
 
-        Raises DeadlinePassedError, CallerLimitError, ContentLimitError and
-        OverloadedError.
+        Raises DeadlinePassedError, CallerLimitError, ContentLimitError,
+        OverloadedError, and what the gates raise.
         """
         pressure = self._pressure
         pressure.entered += 1
@@ -161,6 +190,8 @@ class Admission:
             pressure.refused["deadline"] += 1
             raise DeadlinePassedError
         kind = _KINDS.get(method, _ALWAYS)
+        if self._gates:
+            self._pass_gates(method, kind, context)
         if kind.rank is Rank.ALWAYS:
             return
         for name, who, buckets in self._buckets:
@@ -170,15 +201,34 @@ class Admission:
         if pressure.delay_ns:
             self._shed(kind.rank)
         if kind.watches:
-            self._sit_down(self._who(context))
+            self._sit_down(context)
 
     def leave(self, method: str, context: Context) -> None:
         """Hear that a call which was let in has ended."""
         if method in _WATCHES:
-            caller = self._who(context)
-            self._watches[caller] -= 1
-            if not self._watches[caller]:
-                del self._watches[caller]
+            for seats in self._seats:
+                seats.leave(seats.who(context))
+
+    def _pass_gates(self, method: str, kind: Kind, context: Context) -> None:
+        """Let the call through all gates, at the cost of all at its address.
+
+        Operators' calls cost nothing, and are not refused for what others asked:
+        unless it is no operator who calls.
+        """
+        always = kind.rank is Rank.ALWAYS
+        if not always:
+            self._charge_address(context, kind.weight)
+        try:
+            for gate in self._gates:
+                gate.enter(method, context)
+        except PlacementError:
+            if always:
+                self._charge_address(context, DENIED_WEIGHT)
+            raise
+
+    def _charge_address(self, context: Context, weight: int) -> None:
+        if self._addresses is not None:
+            self._take("caller", self._addresses, peer_address(context), weight)
 
     def _take(self, name: str, buckets: Buckets, who: str, weight: int) -> None:
         delay_ms = buckets.take(who, weight) if who else 0
@@ -193,12 +243,13 @@ class Admission:
             pressure.refused["overloaded"] += 1
             raise OverloadedError(pressure.delay_ns, pressure.retry_delay_ms())
 
-    def _sit_down(self, caller: str) -> None:
-        limit = self._settings.caller_watches
-        if limit and caller and self._watches[caller] >= limit:
-            self._pressure.refused["watches"] += 1
-            raise CallerLimitError("caller_watches", self._pressure.retry_delay_ms())
-        self._watches[caller] += 1
+    def _sit_down(self, context: Context) -> None:
+        for seats in self._seats:
+            if seats.full(seats.who(context)):
+                self._pressure.refused["watches"] += 1
+                raise CallerLimitError(seats.limit, self._pressure.retry_delay_ms())
+        for seats in self._seats:
+            seats.take(seats.who(context))
 
 
 def too_late(remaining_s: float | None) -> bool:

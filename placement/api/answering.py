@@ -15,6 +15,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
+from placement.api.authority.caller import REASONS as DENIAL_REASONS
 from placement.api.reasons import REASONS
 from placement.api.status import crash_status, status_of
 from placement.api.streaming import send_all
@@ -25,6 +26,10 @@ COUNTED: Final = frozenset(
     {"OVERLOADED", "CALLER_LIMIT", "CONTENT_LIMIT", "DEADLINE_PASSED", "SNAPSHOT_LIMIT"}
 )
 """Refusals that come in crowds: figures tell of them, and no line for each."""
+DENIED: Final = frozenset(DENIAL_REASONS)
+"""Figures tell of these, too; one has a line unless another just had it."""
+DENIAL_LINE_NS: Final = 1_000_000_000
+"""So long after a line about a denial there is none about another of its reason."""
 SAMPLE_EVERY: Final = 1_000
 """A line for each call costs a tenth of the throughput, so one in so many gets one."""
 
@@ -76,6 +81,7 @@ class Answering:
         self._kept = kept or {}
         self._guards = guards
         self._calls = 0
+        self._denial_told_ns: dict[str, int] = {}
 
     def add_generic_rpc_handlers(self, handlers: Sequence[object]) -> None:
         """Do nothing: generated code gives the same methods by name as well."""
@@ -163,7 +169,7 @@ class Answering:
             raise error  # it is answered already, or the caller has left
         if isinstance(error, PlacementError):
             status = status_of(error)
-            if error.reason not in COUNTED:
+            if self._has_line(error.reason, began_ns):
                 failed(method, error, began_ns)
         else:
             error_id = secrets.token_hex(8)
@@ -171,6 +177,16 @@ class Answering:
             log.error("call_failed", method=method, error_id=error_id, exc_info=error)
         await context.abort_with_status(status)
         raise AssertionError  # abort raises
+
+    def _has_line(self, reason: str, began_ns: int) -> bool:
+        """Say whether a refusal for *reason* is told by a line, or by figures alone."""
+        if reason not in DENIED:
+            return reason not in COUNTED
+        told_ns = self._denial_told_ns.get(reason)
+        if told_ns is not None and began_ns - told_ns < DENIAL_LINE_NS:
+            return False
+        self._denial_told_ns[reason] = began_ns
+        return True
 
     def _answered(self, method: str, began_ns: int) -> None:
         self._calls += 1

@@ -15,6 +15,10 @@ from placement.wire.answers import encode_basis
 
 ANSWERS_KEPT: Final = 4_096
 """Of one position; about a kilobyte each."""
+BODY_KEPT_MAX: Final = 2_048
+"""Bytes of a request: one of ours is far shorter, however long its names are."""
+BYTES_KEPT_MAX: Final = 8 * 1_048_576
+"""Of requests and answers together."""
 BASIS_KEPT_NS: Final = 1_000_000
 """Answers within a millisecond are of one time, as their basis says."""
 
@@ -26,6 +30,7 @@ class KeptAnswers:
         """Begin with none; *reader* says where the state is."""
         self._view = reader.view
         self._answers: dict[bytes, bytes] = {}
+        self._kept_bytes = 0
         self._position = (-1, -1)
         self._since_ns = self._until_ns = 0
         self._basis = b""
@@ -37,7 +42,7 @@ class KeptAnswers:
         now_ns = view.now_ns()
         steady = self._since_ns <= now_ns < self._until_ns
         if view.position != self._position or not steady:
-            self._answers.clear()
+            self._forget()
             self._position = view.position
             self._since_ns = now_ns
             self._until_ns = steady_until_ns(view.state, now_ns)
@@ -60,12 +65,26 @@ class KeptAnswers:
         request: pb.RankSourcesRequest,
         response: pb.RankSourcesResponse,
     ) -> None:
-        """Keep an answer of now, unless its request also asks for a freshness."""
+        """Keep an answer of now, unless its request also asks for a freshness.
+
+        What a request holds beyond its known fields is its sender's to choose, and is
+        kept with it: so it is not for a longer one.
+        """
+        if len(body) > BODY_KEPT_MAX:
+            return
         if request.consistency.ByteSize() or self._view.position != self._position:
             return
-        if len(self._answers) >= ANSWERS_KEPT:
-            self._answers.clear()
         kept = pb.RankSourcesResponse()
         kept.CopyFrom(response)
         kept.ClearField("basis")
-        self._answers[body] = kept.SerializeToString()
+        answer = kept.SerializeToString()
+        self._kept_bytes += len(body) + len(answer)
+        full = self._kept_bytes > BYTES_KEPT_MAX
+        if full or len(self._answers) >= ANSWERS_KEPT:
+            self._forget()
+            self._kept_bytes = len(body) + len(answer)
+        self._answers[body] = answer
+
+    def _forget(self) -> None:
+        self._answers.clear()
+        self._kept_bytes = 0

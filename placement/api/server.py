@@ -97,7 +97,8 @@ class PlacementServer:
         self._reader = reader
         self._publisher = publisher
         self._clock = clock
-        self._pressure = pressure
+        self.pressure = pressure
+        """What is measured of the queue of calls, and how many came."""
         self._turns = Turns(pressure, time.perf_counter_ns)
         self._hub = WatchHub(reader.view, settings.watch)
         self.denials = Denials(reader.topology)
@@ -125,18 +126,18 @@ class PlacementServer:
         sharing = ("grpc.so_reuseport", int(self._settings.reuse_port))
         options = (*OPTIONS, sharing)
         server = grpc.aio.server(options=options)
-        self._health = Health(self._reader.view)
+        self._health = Health(self._reader.view, self.pressure)
         self.certificates = open_certificates(self._settings, self._clock)
         self._add_services(server, self._health)
         port = listen(server, self._settings, self.certificates)
-        if self._pressure.enabled:
+        if self.pressure.enabled:
             self._turns.listen(server)
         self._server = server
         await server.start()
         if self.certificates is not None:
             looking = self.certificates.run(self._settings.look_interval_s)
             self._looking = asyncio.create_task(looking)
-        if self._pressure.enabled:
+        if self.pressure.enabled:
             self._turns.start()
         log.info("server_started", host=self._settings.host, port=port)
         return port
@@ -153,12 +154,14 @@ class PlacementServer:
         answers: Kept = KeptAnswers(self._reader)
         if self._settings.trust_domain:
             answers = KeptForOthers(answers)
-        kept, gates = {RANK_SOURCES: answers}, self._gates()
+        kept = {RANK_SOURCES: answers}
         clock, limits = time.perf_counter_ns, self._settings.limits
-        contents = NewContents(limits, clock, self._pressure.refused)
-        admission = Admission(self._pressure, limits, clock, contents=contents)
+        contents = NewContents(limits, clock, self.pressure.refused)
+        admission = Admission(
+            self.pressure, limits, clock, contents=contents, gates=self._gates()
+        )
         every = self._settings.sample_every
-        answering: Any = Answering(server, every, kept, (*gates, admission))
+        answering: Any = Answering(server, every, kept, (admission,))
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(
             PlacementServicer(self._reader, self._hub, self._settings.exchange),
             answering,
@@ -188,14 +191,14 @@ class PlacementServer:
             health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
             names = (*SERVICE_NAMES, health_name, reflection.SERVICE_NAME)
             add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]  # no stub
-                GuardedReflection(names, gates), plain
+                GuardedReflection(names, (admission,)), plain
             )
 
     def _gates(self) -> list[Guard]:
         """Return who asks callers who they are; health is for anybody."""
         if self._settings.trust_domain:
             return [Gate(self._settings.trust_domain, self.denials)]
-        return [] if self.certificates is None else [OneTls()]
+        return [] if self.certificates is None else [OneTls(self.denials)]
 
     async def stop(self, grace_s: float) -> None:
         """Say NOT_SERVING, take no new calls, and give those under way *grace_s*."""

@@ -5,10 +5,13 @@ nothing tells the length of: a handler runs at once whenever its call was taken,
 event loop turns quickly however many wait (measured: never more than two calls are in
 Python at once, at 1 caller and at 48). So the queue's length is measured as a caller
 sees it: while calls come in, now and then one of our own goes through it, over a socket
-in a directory that only this user can enter.
+in a directory that only this user can enter. Whatever a server of gRPC answers it
+answers on each of its addresses: so the method has a name that nobody can guess, and
+answers on that socket alone. To everybody else it is not there.
 """
 
 import asyncio
+import secrets
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +24,8 @@ import structlog
 from placement.runtime.pressure import Pressure
 
 SERVICE: Final = "placement.internal.Queue"
-METHOD: Final = f"/{SERVICE}/Wait"
+NAME_BYTES: Final = 16
+"""Of chance, in the name of the method."""
 EVERY_SECONDS: Final = 0.05
 PRESSED_SECONDS: Final = 0.02
 """While a queue stands it is measured more often."""
@@ -31,6 +35,8 @@ WAIT_SECONDS_MAX: Final = 10.0
 ALONE: Final = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0))
 LOCAL: Final = "unix:"
 """How the peer of such a call begins: nobody else has one."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +50,7 @@ class Turns:
         self._clock_ns = clock_ns
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._name = secrets.token_hex(NAME_BYTES)
         self._begun_ns = 0
         """When the last call of ours was begun to be answered."""
         self._ahead = 0
@@ -53,9 +60,14 @@ class Turns:
         """Let *server*, which is not started yet, take calls of ours."""
         self._directory = tempfile.TemporaryDirectory(prefix="placement-queue-")
         handler: Any = grpc.unary_unary_rpc_method_handler(self._answer)
-        handlers = grpc.method_handlers_generic_handler(SERVICE, {"Wait": handler})
+        handlers = grpc.method_handlers_generic_handler(SERVICE, {self._name: handler})
         server.add_generic_rpc_handlers((handlers,))
         server.add_insecure_port(self._target)
+
+    @property
+    def method(self) -> str:
+        """Return the name of the call of ours."""
+        return f"/{SERVICE}/{self._name}"
 
     @property
     def _target(self) -> str:
@@ -75,14 +87,15 @@ class Turns:
         if self._directory is not None:
             self._directory.cleanup()
 
-    async def _answer(self, body: bytes, context: object) -> bytes:
-        del context  # it is we who ask
+    async def _answer(self, _body: bytes, context: Context) -> bytes:
+        if not context.peer().startswith(LOCAL):
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
         self._begun_ns, self._ahead = self._clock_ns(), self._pressure.entered
-        return body
+        return b""
 
     async def _measure(self) -> None:
         async with grpc.aio.insecure_channel(self._target, ALONE) as channel:
-            ask: Any = channel.unary_unary(METHOD)
+            ask: Any = channel.unary_unary(self.method)
             entered, quiet = -1, False
             while True:
                 pressed = self._pressure.pressed

@@ -1,7 +1,7 @@
 """``placement nats-config``: who may do what in NATS, as a server's configuration."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -96,6 +96,7 @@ def nats_config(  # noqa: PLR0913, PLR0917 - one for each option
     it: docs/nats.md.
     """
     named = _checked(accounts or (ACCOUNT,), trust_domain, zot_subject)
+    _check_proof(Proof(auth), named)
     found = session.config
     topology = load_topology(found)
     wanted = Wanted(topology, found.nats.stream, named, zot_subject)
@@ -146,6 +147,20 @@ def _checked(
         remedy = "give a subject of its own, such as zot.{region}"
         raise InputError("--zot-subject", zot_subject, remedy)
     return accounts
+
+
+def _check_proof(proof: Proof, accounts: Sequence[str]) -> None:
+    """Raise InputError where a server could not tell users of *accounts* apart.
+
+    A certificate names a role and a region, and a server knows it by that name alone:
+    one that has it twice loads no such configuration.
+    """
+    if proof is Proof.CERTIFICATE and len(accounts) > 1:
+        remedy = (
+            "name one account: a certificate names a role and no account; with several "
+            "give --auth nkey or password"
+        )
+        raise InputError("--account", ", ".join(accounts), remedy)
 
 
 def _lines(answer: Answer) -> Iterator[RenderableType]:

@@ -36,6 +36,15 @@ class LimitsConfig(Section):
             le=COUNT_MAX,
         ),
     ] = 0.0
+    identity_weight_per_second: Annotated[
+        float,
+        said(
+            "the same of all callers whose certificates name the same;"
+            " 0: 16 times what one caller may",
+            ge=0,
+            le=COUNT_MAX,
+        ),
+    ] = 0.0
     tenant_weight_per_second: Annotated[
         float,
         said(
@@ -49,6 +58,17 @@ class LimitsConfig(Section):
     ] = 256
     caller_watches: Annotated[
         int, said("the same of one caller; 0: no limit", ge=0, le=100_000)
+    ] = 64
+    identity_watches: Annotated[
+        int,
+        said(
+            "the same of all callers whose certificates name the same; 0: half of all",
+            ge=0,
+            le=100_000,
+        ),
+    ] = 0
+    tenant_watches: Annotated[
+        int, said("the same of one tenant; 0: no limit", ge=0, le=100_000)
     ] = 64
     snapshots: Annotated[
         int, said("snapshots that are told at once, 1 to 1,000", ge=1, le=1_000)

@@ -5,6 +5,9 @@ another version, or a machine that errs; nobody else would ever notice. So at ea
 of ``points`` a replica hashes a share of its state and tells the others, outside of the
 log: it must not influence what it is about. Who differs from a majority is wrong; where
 there is none, as between two, folding the log anew tells.
+
+Whoever may speak there may do so by any name, so a majority is one of honest services.
+But what others say takes no room from what this one looked at, nor one name from all.
 """
 
 import asyncio
@@ -25,7 +28,10 @@ from placement.wire.fingerprints import Report, decode_report, encode_report
 
 POINTS_KEPT: Final = 64
 SERVICES_KEPT: Final = 64
-"""Of each point: no more are compared, however many report."""
+"""Of each point: no more are compared, however many report. And of those that speak of
+points which this service has not come to, no more are listened to."""
+EARLY_KEPT: Final = 16
+"""What one service may say of such points."""
 UNTOLD_MAX: Final = 16
 INTERVALS_OLD_MAX: Final = 2
 """A log that is caught up with has points that nobody else looks at any more."""
@@ -55,6 +61,58 @@ class Divergence:
     verdict: Verdict
 
 
+def point_of(report: Report) -> Point:
+    """Return what *report* is about: equal for those that may be compared."""
+    return report.sequence, report.message_hash, report.fold_version
+
+
+class EarlyWords:
+    """What others said of points that this service has not come to: a little of each.
+
+    Of more services than are listened to, those go first which never said anything
+    that could be compared: a name costs nothing.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._words: OrderedDict[str, OrderedDict[Point, str]] = OrderedDict()
+        self._met: OrderedDict[str, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many words are kept."""
+        return sum(map(len, self._words.values()))
+
+    def met(self, service: str) -> None:
+        """Hear that *service* was compared with."""
+        self._met[service] = None
+        self._met.move_to_end(service)
+        if len(self._met) > SERVICES_KEPT:
+            self._met.popitem(last=False)
+
+    def keep(self, report: Report) -> None:
+        """Keep *report*, unless its service said something else there before."""
+        words = self._words.setdefault(report.service, OrderedDict())
+        self._words.move_to_end(report.service)
+        words.setdefault(point_of(report), report.fingerprint)
+        if len(words) > EARLY_KEPT:
+            words.popitem(last=False)
+        if len(self._words) > SERVICES_KEPT:
+            strangers = (name for name in self._words if name not in self._met)
+            del self._words[next(strangers, next(iter(self._words)))]
+
+    def taken(self, point: Point) -> dict[str, str]:
+        """Return who said what of *point*, and forget it."""
+        found = {
+            name: words.pop(point)
+            for name, words in self._words.items()
+            if point in words
+        }
+        for name in found:
+            if not self._words[name]:
+                del self._words[name]
+        return found
+
+
 class Witness:
     """Looks at the state of this service, and hears what others say of theirs."""
 
@@ -73,6 +131,8 @@ class Witness:
         self._peers = peers
         self._clock = clock
         self._points: OrderedDict[Point, dict[str, str]] = OrderedDict()
+        """What all say of the points that this service looked at, and of no others."""
+        self._early = EarlyWords()
         self._untold: asyncio.Queue[Report] = asyncio.Queue(UNTOLD_MAX)
 
     async def run(self) -> None:
@@ -100,7 +160,7 @@ class Witness:
         report = Report(
             self.service, sequence, message_hash, FOLD_VERSION, share.fingerprint
         )
-        self._note(report)
+        self._looked(report)
         if not self._untold.full():
             self._untold.put_nowait(report)
 
@@ -111,29 +171,35 @@ class Witness:
         except InputError as error:
             log_events.debug("report_malformed", reason=str(error))
             return
-        if report.service != self.service:
-            self._note(report)
-
-    def _note(self, report: Report) -> None:
-        """Keep *report*, and compare it with ours and ours with all."""
-        point = (report.sequence, report.message_hash, report.fold_version)
-        said = self._points.setdefault(point, {})
-        if report.service in said or len(said) >= SERVICES_KEPT:
-            return
-        said[report.service] = report.fingerprint
-        while len(self._points) > POINTS_KEPT:
-            self._points.popitem(last=False)
-        ours = said.get(self.service)
-        if ours is None:
-            return
-        others = {report.service: report.fingerprint}
         if report.service == self.service:
-            others = {name: said[name] for name in said if name != self.service}
-        for theirs in others.values():
+            return
+        said = self._points.get(point_of(report))
+        if said is None:
+            self._early.keep(report)
+        elif report.service not in said and len(said) < SERVICES_KEPT:
+            said[report.service] = report.fingerprint
+            self._compare(report.sequence, said, [report.service])
+
+    def _looked(self, report: Report) -> None:
+        """Keep what this service saw, and compare it with what others said before."""
+        point = point_of(report)
+        if point in self._points:
+            return
+        others = self._early.taken(point)
+        said = self._points[point] = {self.service: report.fingerprint} | others
+        if len(self._points) > POINTS_KEPT:
+            self._points.popitem(last=False)
+        self._compare(report.sequence, said, list(others))
+
+    def _compare(self, sequence: int, said: dict[str, str], others: list[str]) -> None:
+        """Compare what *others*, who are new among those who *said*, did, with ours."""
+        ours = said[self.service]
+        for name in others:
+            self._early.met(name)
             self.counts["compared"] += 1
-            if theirs != ours:
+            if said[name] != ours:
                 self.counts["divergent"] += 1
-        self._judge(report.sequence, ours, said)
+        self._judge(sequence, ours, said)
 
     def _judge(self, sequence: int, ours: str, said: dict[str, str]) -> None:
         """Say of *sequence* whether anybody differs from us, and who of us errs."""

@@ -12,13 +12,17 @@ import pytest
 
 from placement.api.admission import (
     KINDS,
+    SHARES_TOGETHER,
     Admission,
+    CallerLimitError,
     DeadlinePassedError,
     OverloadedError,
     Rank,
 )
 from placement.api.answering import Answering, Context
-from placement.api.clients import CALLERS_KNOWN_MAX, Buckets
+from placement.api.authority.caller import MethodForbiddenError
+from placement.api.authority.identity import Identity, Role
+from placement.api.clients import CALLERS_KNOWN_MAX, Buckets, peer_address
 from placement.api.reading import Pace
 from placement.api.server import ServerSettings
 from placement.client import PlacementClient
@@ -163,6 +167,76 @@ def test_callers_of_one_tenant_share_what_it_has() -> None:
         guard.enter(RANK, call(peer="ipv4:10.0.0.9:1"))
 
 
+def test_addresses_of_one_ipv6_network_are_one_caller() -> None:
+    """Whoever has one of them has 2^64; another network is another caller."""
+    guard = admission(crowded_not(), caller_weight_per_second=50.0)
+    for number in range(100):
+        guard.enter(RANK, call(peer=f"ipv6:%5B2001:db8:0:1::{number:x}%5D:4711"))
+
+    with pytest.raises(CallerLimitError):
+        guard.enter(RANK, call(peer="ipv6:%5B2001:db8:0:1:ffff::1%5D:4711"))
+    guard.enter(RANK, call(peer="ipv6:%5B2001:db8:0:2::1%5D:4711"))
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:10.0.0.7:43210", "ipv4:10.0.0.7"),
+        ("ipv6:%5B2001:db8::7%5D:443", "ipv6:2001:db8::/64"),
+        ("ipv6:[2001:db8::7]:443", "ipv6:2001:db8::/64"),
+        ("ipv6:%5Bfe80::7%25eth0%5D:443", "ipv6:fe80::/64"),
+        ("ipv6:%5B::ffff:10.0.0.7%5D:443", "ipv4:10.0.0.7"),
+        ("ipv6:%5Bnothing%5D:443", "ipv6:%5Bnothing%5D"),
+        ("unix:", "unix"),
+    ],
+)
+def test_address_is_without_what_its_caller_chooses(peer: str, address: str) -> None:
+    """As gRPC writes addresses."""
+    assert peer_address(call(peer=peer)) == address
+
+
+def certified(pressure: Pressure, **settings: Any) -> Admission:  # noqa: ANN401 - of any kind
+    """A guard to which 10.0.x.y shows certificate x."""
+    return Admission(
+        pressure,
+        LimitSettings(**settings),
+        lambda: 0,
+        certificate=lambda context: str(context.peer()).split(".")[2],
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [({}, 2 * SHARES_TOGETHER), ({"identity_weight_per_second": 3.0}, 6)],
+)
+def test_one_certificate_at_many_addresses_has_one_share(
+    settings: dict[str, float], most: int
+) -> None:
+    """Some callers' shares, or what an operator says; others have theirs."""
+    pressure = crowded_not()
+    guard = certified(pressure, caller_weight_per_second=1.0, **settings)
+    for number in range(most):
+        guard.enter(RANK, call(peer=f"ipv4:10.0.1.{number}:1"))
+
+    with pytest.raises(CallerLimitError, match="identity_weight_per_second"):
+        guard.enter(RANK, call(peer="ipv4:10.0.1.200:1"))
+    guard.enter(RANK, call(peer="ipv4:10.0.2.200:1"))
+    assert pressure.refused["identity"] == 1
+
+
+def test_one_certificate_at_many_addresses_watches_so_often_alone() -> None:
+    """The third of two is refused; once one has ended there is room again."""
+    guard = certified(crowded_not(), identity_watches=2)
+    for number in (1, 2):
+        guard.enter(WATCH, call(peer=f"ipv4:10.0.1.{number}:1"))
+
+    with pytest.raises(CallerLimitError, match="identity_watches"):
+        guard.enter(WATCH, call(peer="ipv4:10.0.1.3:1"))
+    guard.enter(WATCH, call(peer="ipv4:10.0.2.1:1"))
+    guard.leave(WATCH, call(peer="ipv4:10.0.1.1:1"))
+    guard.enter(WATCH, call(peer="ipv4:10.0.1.3:1"))
+
+
 def crowded_not() -> Pressure:
     """Nobody waits."""
     return Pressure(PressureSettings(), clock_ns=lambda: 0, chance=lambda: 0.5)
@@ -192,6 +266,50 @@ def test_callers_are_forgotten_before_there_are_too_many() -> None:
         assert buckets.take(f"caller {number}", 1) == 0
 
     assert len(buckets) == CALLERS_KNOWN_MAX
+
+
+class Doorkeeper:
+    """A gate that lets in one address's operator, and nobody else."""
+
+    def enter(self, method: str, context: Context) -> None:
+        """Let the operator in."""
+        if not str(context.peer()).endswith(":1"):
+            raise MethodForbiddenError(Identity(Role.SCHEDULER), method)
+
+    def leave(self, method: str, context: Context) -> None:
+        """Do nothing."""
+
+
+def gated(pressure: Pressure) -> Admission:
+    """A guard behind whose gate all at an address may take 32 questions at once."""
+    limits = LimitSettings(caller_weight_per_second=1.0)
+    return Admission(pressure, limits, lambda: 0, gates=(Doorkeeper(),))
+
+
+@pytest.mark.parametrize("method", [RANK, PAUSE])
+def test_whom_a_gate_denies_is_counted_and_has_an_addresss_share(method: str) -> None:
+    """Of operators' methods, too; an operator at the same address is let in."""
+    pressure = crowded_not()
+    guard = gated(pressure)
+    for _ in range(2 * SHARES_TOGETHER):
+        with pytest.raises(MethodForbiddenError):
+            guard.enter(method, call())
+    for _ in range(3):
+        with pytest.raises(CallerLimitError) as raised:
+            guard.enter(method, call())
+        assert raised.value.retry_delay_ms
+
+    guard.enter(PAUSE, call(peer="ipv4:10.0.0.1:1"))
+    with pytest.raises(MethodForbiddenError):
+        guard.enter(method, call(peer="ipv4:10.0.0.2:4711"))
+    assert pressure.entered == 2 * SHARES_TOGETHER + 5
+    assert pressure.refused["caller"] == 3
+
+
+def test_call_without_time_left_is_not_asked_who_it_is() -> None:
+    """The gate costs more than the clock."""
+    with pytest.raises(DeadlinePassedError):
+        gated(crowded_not()).enter(RANK, call(0.0))
 
 
 async def test_health_is_told_and_orders_are_taken_while_all_others_are_refused() -> (

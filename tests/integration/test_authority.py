@@ -16,6 +16,7 @@ from placement.api.authority.identity import REGIONAL, TENANT, Role
 from placement.api.authority.table import FACTS, METHODS
 from placement.client import PlacementCallError, PlacementClient
 from placement.client.errors import call_error
+from placement.runtime.limits import LimitSettings
 from placement.v1 import (
     event_service_pb2,
     events_pb2,
@@ -139,6 +140,22 @@ async def test_who_is_nobody_may_ask_for_health_alone(
     healthy = {name for name in reasons if name.startswith("/grpc.health.")}
     assert {reasons.pop(name) for name in healthy} == {""}
     assert set(reasons.values()) == {"IDENTITY_UNKNOWN"}
+
+
+async def test_denied_calls_have_their_share_as_others_do(papers: Papers) -> None:
+    """A flood of what is forbidden is counted among the calls, and then limited."""
+    pause = "/placement.v1.OperationsService/PauseReplication"
+    limits = LimitSettings(caller_weight_per_second=5 / 32)  # five at once, of all
+    async with guarded(papers, limits=limits) as served:
+        entered = served.server.pressure.entered
+        async with served.channel("region/ams/node") as channel:
+            reasons = [
+                await outcome(channel, pause, dict(methods())[pause]) for _ in range(7)
+            ]
+
+        assert reasons[:5] == ["METHOD_FORBIDDEN"] * 5
+        assert reasons[6] == "CALLER_LIMIT"
+        assert served.server.pressure.entered == entered + 7
 
 
 async def test_dns_name_is_an_identity_too(service: Guarded) -> None:

@@ -237,7 +237,9 @@ class Handshake:
 async def test_call_over_an_older_tls_is_refused(service: Guarded) -> None:
     """Whatever the handshake let through; the program lets none through."""
     method = "/placement.v1.PlacementService/GetServiceInfo"
-    for guard in (OneTls(), Gate("placement.test", service.server.denials)):
+    denials = service.server.denials
+    for guard in (OneTls(denials), Gate("placement.test", denials)):
         guard.enter(method, Handshake(b"TLSv1.3"))
         with pytest.raises(TlsOutdatedError):
             guard.enter(method, Handshake(b"TLSv1.2"))
+    assert denials.by_role["unknown", "TLS_OUTDATED"] == 2

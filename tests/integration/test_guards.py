@@ -5,8 +5,12 @@ from typing import Any
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
+from placement.api import answering
 from placement.api.answering import Answering, Context
+from placement.api.authority.caller import MethodForbiddenError
+from placement.api.authority.identity import Identity, Role
 from placement.core.errors import InputError
 
 ECHO, COUNT = "/tests.Parrot/Echo", "/tests.Parrot/Count"
@@ -43,6 +47,43 @@ async def count(body: bytes, _context: Context) -> AsyncIterator[bytes]:
     """Answer several times."""
     for _ in range(REPEATS):
         yield body
+
+
+class Bouncer:
+    """A guard that lets nobody in."""
+
+    def enter(self, method: str, _context: Context) -> None:
+        """Raise MethodForbiddenError."""
+        raise MethodForbiddenError(Identity(Role.SCHEDULER), method)
+
+    def leave(self, method: str, _context: Context) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(("between_ns", "lines"), [(10**15, 1), (0, 20)])
+async def test_flood_of_denials_has_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, between_ns: int, lines: int
+) -> None:
+    """One that comes alone has its line; each of them is answered all the same."""
+    monkeypatch.setattr(answering, "DENIAL_LINE_NS", between_ns)
+    server = grpc.aio.server()
+    plain: Any = bytes
+    Answering(server, guards=(Bouncer(),)).add_registered_method_handlers(
+        "tests.Parrot",
+        {"Echo": grpc.unary_unary_rpc_method_handler(echo, plain, plain)},
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        ask: Any = channel.unary_unary(ECHO)
+        with capture_logs() as logs:
+            for _ in range(20):
+                with pytest.raises(grpc.aio.AioRpcError, match="may not call"):
+                    await ask(b"hello")
+    await server.stop(None)
+
+    told = [each["reason"] for each in logs if each["event"] == "call_failed"]
+    assert told == ["METHOD_FORBIDDEN"] * lines
 
 
 @pytest.fixture

@@ -1,10 +1,14 @@
 """Answers that are kept: the same as computed anew, until what they rest on changes."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from placement.api import kept_answers
+from placement.api.kept_answers import BODY_KEPT_MAX, KeptAnswers
+from placement.api.reading import Reader
+from placement.api.server import RANK_SOURCES
 from placement.core.event import (
     DurationNs,
     Operation,
@@ -72,6 +76,60 @@ async def test_only_so_many_answers_are_kept(monkeypatch: pytest.MonkeyPatch) ->
             answer = await service.placement.RankSources(asked)
 
             assert [source.region for source in answer.sources] == [FRA]
+
+
+def padded(size: int, number: int) -> bytes:
+    """Return a question with so many bytes in a field that nobody knows."""
+    field_1000, length = b"\xc2\x3e", bytearray()
+    rest = size
+    while rest > 127:
+        length.append(rest & 127 | 128)
+        rest >>= 7
+    length.append(rest)
+    padding = number.to_bytes(8, "big").ljust(size, b"\0")
+    return ASKED.SerializeToString() + field_1000 + length + padding
+
+
+class Sizes(dict[bytes, bytes]):
+    """What is kept, and the most bytes that it ever was."""
+
+    most = 0
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        """Keep one more."""
+        super().__setitem__(key, value)
+        held = sum(len(body) + len(answer) for body, answer in self.items())
+        self.most = max(self.most, held)
+
+
+async def test_requests_that_are_padded_fill_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither long ones nor many short ones; each is answered all the same."""
+    kept: list[KeptAnswers] = []
+    begin = KeptAnswers.__init__
+
+    def noted(answers: KeptAnswers, reader: Reader) -> None:
+        begin(answers, reader)
+        kept.append(answers)
+
+    monkeypatch.setattr(KeptAnswers, "__init__", noted)
+    monkeypatch.setattr(kept_answers, "BYTES_KEPT_MAX", 20_000)
+    async with serving() as service:
+        sizes = Sizes()
+        kept[0]._answers = sizes  # noqa: SLF001 - it shows them to nobody
+        await service.stage.happen(pushed("a", FRA))
+        ask: Any = service.channel.unary_unary(RANK_SOURCES)
+        expected = (await service.placement.RankSources(ASKED)).sources
+        for size in (1_000_000, 3_000, 1_500):
+            for number in range(40):
+                answer = await ask(padded(size, number))
+
+                found = pb.RankSourcesResponse.FromString(answer)
+                assert found.sources == expected
+
+        assert 10_000 < sizes.most <= 20_000
+        assert max(map(len, sizes)) <= BODY_KEPT_MAX
 
 
 async def assert_alike(service: Service) -> None:

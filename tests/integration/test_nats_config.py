@@ -73,6 +73,7 @@ def test_removed_region_leaves_a_secret_that_is_told(tmp_path: Path) -> None:
     [
         ("--account", "lower"),
         ("--account", "A", "--account", "A"),
+        ("--account", "A", "--account", "B", "--auth", "certificate"),
         ("--trust-domain", "no domain"),
         ("--zot-subject", "placement.events.v1.syd.x"),
         ("--zot-subject", ">"),

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -16,13 +17,14 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 from structlog.testing import capture_logs
 
+from placement.api.health import RETRY_MS, Health
 from placement.api.server import ServerSettings
 from placement.core.errors import InputError
 from placement.runtime.tokens import make_token
 from placement.v1 import placement_service_pb2 as pb
 from placement.wire.service_answers import SERVICE_NAMES
 from tests.builders import IAD, LATEST, WEB, pushed
-from tests.serving import EPOCH, Service, Stage, serving
+from tests.serving import EPOCH, Service, Stage, refused, serving
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -99,6 +101,78 @@ async def test_every_watcher_hears_of_each_change_and_of_the_end(
     assert await staying.read() is grpc.aio.EOF
     async with asyncio.timeout(1):
         await stopping
+
+
+async def test_only_so_many_watch_health(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one address; one more is told to come again, and may once one has left."""
+    monkeypatch.setattr("placement.api.health.ADDRESS_WATCHES_MAX", 2)
+    asked = health_pb2.HealthCheckRequest()
+    watches = [health(service).Watch(asked) for _ in range(2)]
+    assert [(await watch.read()).status for watch in watches] == [NOT_SERVING] * 2
+
+    found = await refused(health(service).Watch(asked).read())
+    watches[0].cancel()
+
+    assert found.info.reason == "CALLER_LIMIT"
+    assert found.info.metadata["limit"] == "health_watches"
+    assert found.retry_ms == RETRY_MS
+    async with asyncio.timeout(10):
+        while True:
+            again = health(service).Watch(asked)
+            with suppress(grpc.aio.AioRpcError):
+                assert (await again.read()).status == NOT_SERVING
+                break
+    assert (await health(service).Check(asked)).status == NOT_SERVING
+    await service.stage.fold_all()
+    assert [(await each.read()).status for each in (watches[1], again)] == [SERVING] * 2
+
+
+class Watcher:
+    """What health sees of a call, and what it is told."""
+
+    def __init__(self, number: int) -> None:
+        """Be of an address of its own."""
+        self._number = number
+        self.ended_with = ""
+
+    def peer(self) -> str:
+        """Return where it comes from."""
+        return f"ipv4:10.0.0.{self._number}:4711"
+
+    async def abort_with_status(self, status: grpc.Status) -> None:
+        """End the call."""
+        self.ended_with = str(status.details)
+        raise grpc.aio.AbortError
+
+
+async def test_only_so_many_watch_health_from_all_addresses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And all of them wait for one timer, which ends with the last of them."""
+    monkeypatch.setattr("placement.api.health.WATCHES_MAX", 3)
+    view, asked = Stage().view, health_pb2.HealthCheckRequest()
+    found = Health(view)
+    callers = [Watcher(number) for number in range(4)]
+    watches: list[Any] = [found.Watch(asked, cast("Any", each)) for each in callers]
+    for watch in watches[:3]:
+        assert (await anext(watch)).status == NOT_SERVING
+    with pytest.raises(grpc.aio.AbortError):
+        await anext(watches[3])
+    hearing = [asyncio.ensure_future(anext(watch)) for watch in watches[:3]]
+    await asyncio.sleep(0)
+
+    view.caught_up()
+    heard = [(await each).status for each in hearing]
+    for watch in watches:
+        await watch.aclose()
+
+    assert callers[3].ended_with == "the limit health_watches is reached"
+    assert heard == [SERVING] * 3
+    last: Any = found.Watch(asked, cast("Any", callers[3]))
+    assert (await anext(last)).status == SERVING
+    await last.aclose()
 
 
 async def test_stop_lets_a_call_that_is_under_way_finish() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
+from placement.client.errors import call_error
+from placement.runtime.limits import LimitSettings
 from placement.v1 import placement_service_pb2 as places
 from placement.v1 import replication_service_pb2 as copies
 from tests.authorized import Guarded, guarded
@@ -39,6 +41,23 @@ async def world(papers: Papers, *, here: bool) -> AsyncIterator[Guarded]:
         mine, theirs = own(), others(here=here)
         await served.stage.happen(*mine[:3], *theirs, *mine[3:])
         yield served
+
+
+async def test_watches_of_a_tenant_are_counted_together(papers: Papers) -> None:
+    """Whatever role its certificates name; another tenant has its own."""
+    limits = LimitSettings(tenant_watches=1)
+    name = "/placement.v1.PlacementService/WatchPlacements"
+    async with guarded(papers, limits=limits) as served:
+        found = []
+        for path in (SCHEDULER, "tenant/acme/analyst", "tenant/other/scheduler"):
+            opened: Any = served.kept_channel(path)
+            call = opened.unary_stream(name)(b"", timeout=PATIENCE_S)
+            try:
+                found.append("" if await call.read() is not grpc.aio.EOF else "ended")
+            except grpc.aio.AioRpcError as error:
+                found.append(call_error(error).reason)
+
+    assert found == ["", "CALLER_LIMIT", ""]
 
 
 @pytest.fixture

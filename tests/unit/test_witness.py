@@ -9,7 +9,14 @@ from placement.core.errors import InputError
 from placement.core.event import Event
 from placement.ports import Message
 from placement.runtime.points import cut_at_points
-from placement.runtime.witness import POINTS_KEPT, Divergence, Verdict, Witness
+from placement.runtime.witness import (
+    EARLY_KEPT,
+    POINTS_KEPT,
+    SERVICES_KEPT,
+    Divergence,
+    Verdict,
+    Witness,
+)
 from placement.wire.fingerprints import Report, decode_report, encode_report
 from tests.builders import IAD, START_NS, folded, pushed
 
@@ -38,13 +45,18 @@ async def looked(peers: Heard) -> tuple[Witness, Report]:
     """Return who looked at a state, and what was told of it."""
     state = folded(*EVENTS)
     witness = Witness("us", peers, lambda: state.store_time_ns, 1.0)
-    running = asyncio.create_task(witness.run())
     await witness.look(state, 1)
+    return witness, await told(witness, peers)
+
+
+async def told(witness: Witness, peers: Heard) -> Report:
+    """Return what *witness* tells *peers* first."""
+    running = asyncio.create_task(witness.run())
     while not peers.bodies:  # noqa: ASYNC110 - peers tell nobody what they heard
         await asyncio.sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    return witness, decode_report(peers.bodies[0])
+    return decode_report(peers.bodies[0])
 
 
 def said(report: Report, service: str, fingerprint: str = "other") -> bytes:
@@ -103,16 +115,60 @@ async def test_other_log_or_version_is_not_compared() -> None:
 
 
 async def test_strangers_fill_no_memory() -> None:
-    """However much is said of however many messages, the newest are kept."""
+    """However much is said of however many messages, under however many names."""
     witness, ours = await looked(Heard())
 
     for number in range(10 * POINTS_KEPT):
-        body = Report("a", 100 + number, "00", 1, "other")
-        await witness.heard(encode_report(body))
+        for name in ("a", f"s{number}"):
+            body = Report(name, 100 + number, "00", 1, "other")
+            await witness.heard(encode_report(body))
         await witness.heard(said(ours, f"s{number}", ours.fingerprint))
 
-    assert len(witness._points) == POINTS_KEPT  # noqa: SLF001 - it shows them to nobody
+    kept = witness._early  # noqa: SLF001 - it shows them to nobody
+    assert len(kept) <= SERVICES_KEPT - 1 + EARLY_KEPT
+    assert len(witness._points) == 1  # noqa: SLF001 - as above
     assert witness.divergence is None
+
+
+async def test_what_strangers_make_up_hides_no_difference() -> None:
+    """Points that nobody came to, under one name and many, before and after."""
+    witness, ours = await looked(Heard())
+    for number in range(10 * POINTS_KEPT):
+        for name in ("ghost", f"ghost {number}"):
+            body = Report(name, 1_000 + number, "00", 1, "made up")
+            await witness.heard(encode_report(body))
+
+    await witness.heard(said(ours, "a"))
+    await witness.heard(said(ours, "b"))
+
+    assert witness.divergence is not None
+    assert witness.divergence.verdict is Verdict.THIS_SERVICE
+
+
+async def test_what_a_service_said_early_outlasts_what_strangers_make_up() -> None:
+    """It was compared with once, so its words stay until it is time to compare."""
+    peers = Heard()
+    state = folded(*EVENTS)
+    witness = Witness("us", peers, lambda: state.store_time_ns, 1.0)
+    await witness.look(state, 1)
+    first = await told(witness, peers)
+    await witness.heard(said(first, "a", first.fingerprint))
+    later = folded(*EVENTS, pushed("b", IAD))
+    scout = Heard()
+    next_one = Witness("scout", scout, lambda: later.store_time_ns, 1.0)
+    await next_one.look(later, 1)
+    second = await told(next_one, scout)
+
+    await witness.heard(said(second, "a"))
+    for number in range(10 * POINTS_KEPT):
+        for name in ("ghost", f"ghost {number}"):
+            body = Report(name, 1_000 + number, "00", 1, "made up")
+            await witness.heard(encode_report(body))
+    await witness.look(later, 1)
+
+    assert witness.divergence is not None
+    assert witness.divergence.other_service == "a"
+    assert witness.divergence.sequence == later.sequence
 
 
 @pytest.mark.parametrize(

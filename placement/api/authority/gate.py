@@ -61,11 +61,15 @@ class Gate:
 class OneTls:
     """A guard of servers that ask nobody who they are: TLS 1.3, and no older one."""
 
+    def __init__(self, denials: Denials) -> None:
+        """Count in *denials* who is not let in."""
+        self._denials = denials
+
     def enter(self, method: str, context: Any) -> None:  # noqa: ANN401 - of any method
         """Let the caller in; raises TlsOutdatedError."""
         del method  # whichever it is
         if context.auth_context().get("ssl_tls_version") != TLS_SPOKEN:
-            raise TlsOutdatedError
+            self._denials.deny(None, TlsOutdatedError())
 
     def leave(self, method: str, context: Any) -> None:  # noqa: ANN401 - of any method
         """Do nothing."""

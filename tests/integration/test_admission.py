@@ -429,10 +429,15 @@ async def test_publishing_ends_with_its_callers_deadline(
 ) -> None:
     """While the log stores nothing; the same events are taken once it does."""
     async with serving() as service:
-        stalled, append = asyncio.Event(), service.stage.log.append
+        stalled, ended = asyncio.Event(), asyncio.Event()
+        append = service.stage.log.append
 
         async def stall(*told: Any, **more: Any) -> Any:  # noqa: ANN401 - of append
-            await stalled.wait()
+            try:
+                await stalled.wait()
+            except asyncio.CancelledError:
+                ended.set()
+                raise
             return await append(*told, **more)
 
         monkeypatch.setattr(service.stage.log, "append", stall)
@@ -440,6 +445,8 @@ async def test_publishing_ends_with_its_callers_deadline(
             await service.events.PublishEvents(publish("a"), timeout=0.3)
         assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
+        async with asyncio.timeout(10):
+            await ended.wait()
         stalled.set()
         answer = await service.events.PublishEvents(publish("a"), timeout=5)
         assert [each.outcome for each in answer.results] == [

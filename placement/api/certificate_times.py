@@ -32,7 +32,7 @@ def expiry_seconds(pem: bytes) -> int | None:
     found = _PEM.findall(pem.decode("latin-1"))
     try:
         times = [_not_after(ssl.PEM_cert_to_DER_cert(text)) for text in found]
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, StopIteration):  # what only looks like one
         return None
     return min(times, default=None)
 

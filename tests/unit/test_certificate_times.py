@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 from cryptography import x509
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from placement.api.certificate_times import expiry_seconds
@@ -37,6 +37,7 @@ def test_first_end_of_a_chain_counts() -> None:
 
 
 @given(st.binary(max_size=200))
+@example(b"//AAAAAA")
 def test_what_is_no_certificate_has_no_end(garbage: bytes) -> None:
     """Nor has what only looks like one."""
     assert expiry_seconds(garbage) is None

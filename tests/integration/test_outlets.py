@@ -7,7 +7,8 @@ import grpc
 import pytest
 
 from placement.adapters.memory import MemoryEventLog
-from placement.agent.outlets import UNKNOWN, LogOutlet, ServiceOutlet
+from placement.agent.outlets import LogOutlet
+from placement.agent.service_outlet import UNKNOWN, ServiceOutlet
 from placement.client import PlacementCallError, PlacementClient
 from placement.core.event import Event, Identifier, TimeNs
 from placement.ports import LogUnavailableError

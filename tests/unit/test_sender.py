@@ -355,6 +355,8 @@ async def test_rejected_event_is_set_aside_and_the_others_are_sent() -> None:
     class Picky:
         """Rejects what is called ``b``."""
 
+        hides = False
+
         async def publish(self, events: Sequence[Event]) -> Delivered:
             rejected = tuple(
                 Rejected(event, "DIGEST_INVALID", "no digest")

@@ -9,12 +9,16 @@ import pytest
 from placement.adapters.memory import MemoryEventLog
 from placement.agent.outlets import LogOutlet
 from placement.agent.service_outlet import UNKNOWN, ServiceOutlet
+from placement.api.server import ServerSettings
 from placement.client import PlacementCallError, PlacementClient
-from placement.core.event import Event, Identifier, TimeNs
+from placement.core.event import Event, Identifier, MachineStopped, TimeNs
+from placement.core.topology import Region
 from placement.ports import LogUnavailableError
+from placement.runtime.limits import LimitSettings
 from placement.spooling import Position
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2 as events_pb
+from placement.wire.events import encode_event
 from tests.builders import IAD, START_NS, SYD, pushed
 from tests.serving import EPOCH, Service, serving
 
@@ -98,6 +102,103 @@ async def test_request_that_is_refused_as_a_whole_is_halved(
     assert [one.event.event_id for one in found.rejected] == ["push-c"]
     assert found.rejected[0].reason == "LIMIT_INVALID"
     assert found.position is not None
+
+
+def denying(
+    client: PlacementClient, monkeypatch: pytest.MonkeyPatch, reason: str, own: Region
+) -> None:
+    """Let the service deny any call with an event of another region than *own*."""
+    publish = client.publish_events
+
+    async def picky(batch: list[events_pb.Event]) -> event_pb.PublishEventsResponse:
+        if any(event.event_id == "push-c" for event in batch):
+            code = grpc.StatusCode.PERMISSION_DENIED
+            raise PlacementCallError(code, reason, "not yours", region=own)
+        return await publish(batch)
+
+    monkeypatch.setattr(client, "publish_events", picky)
+
+
+@pytest.mark.parametrize("reason", ["REGION_FORBIDDEN", "FACT_FORBIDDEN"])
+async def test_event_that_is_denied_is_rejected_and_the_others_are_stored(
+    client: PlacementClient, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    """It may never be stored: to repeat the call would hold all others up."""
+    denying(client, monkeypatch, reason, IAD)
+
+    found = await ServiceOutlet(client, IAD).publish(events("a", "b", "c", "d", "e"))
+
+    assert [one.event.event_id for one in found.rejected] == ["push-c"]
+    assert found.rejected[0].reason == reason
+    assert found.position is not None
+
+
+async def test_certificate_of_another_region_is_for_an_operator(
+    client: PlacementClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No event is at fault then, and none is given up."""
+    denying(client, monkeypatch, "REGION_FORBIDDEN", SYD)
+
+    with pytest.raises(PlacementCallError, match="not yours"):
+        await ServiceOutlet(client, IAD).publish(events("a", "b", "c"))
+
+
+async def test_too_many_new_contents_hold_back_nothing_else() -> None:
+    """A real service's limit: what it allows goes on now, and the rest in time."""
+    limits = LimitSettings(caller_new_contents_per_second=4.0, new_contents_burst=4)
+    stopped = [
+        Event(Identifier(f"stop-{n}"), IAD, MachineStopped(Identifier(f"m-{n}")))
+        for n in range(3)
+    ]
+    wanted = [*events(*(f"new-{n}" for n in range(16))), *stopped]
+    async with (
+        serving(ServerSettings(limits=limits)) as service,
+        PlacementClient(service.target, timeout_s=5) as client,
+    ):
+        await client.publish_events([encode_event(one) for one in events("x")])
+        outlet = ServiceOutlet(client, chance=lambda: 0.9)
+        found = await outlet.publish(wanted)
+        await service.stage.fold_all()
+        stored = service.stage.view.state.count("folded")
+        rounds, left = 1, found.held
+        while left:
+            left = (await outlet.publish(left)).held
+            rounds += 1
+        await service.stage.fold_all()
+        in_the_end = service.stage.view.state.count("folded")
+
+    assert not {one.event_id for one in stopped} & {one.event_id for one in found.held}
+    assert found.rejected == ()
+    assert stored == 1 + len(wanted) - len(found.held)
+    assert in_the_end == 1 + len(wanted)
+    assert found.why_held is None or found.why_held.reason == "CONTENT_LIMIT"
+
+
+async def test_service_that_takes_nothing_new_takes_all_else() -> None:
+    """It is full until an operator makes room: twelve refusals a round, no more."""
+    async with (
+        serving(ServerSettings(limits=LimitSettings(contents_max=1))) as service,
+        PlacementClient(service.target, timeout_s=5) as client,
+    ):
+        await client.publish_events([encode_event(one) for one in events("x")])
+        await service.stage.fold_all()
+        calls = []
+        publish = client.publish_events
+
+        async def counted(batch: list[events_pb.Event]) -> object:
+            calls.append(len(batch))
+            return await publish(batch)
+
+        client.publish_events = counted  # type: ignore[method-assign,assignment]  # to count
+        new, known = events("a", "b"), events("x")
+        known = [replace(known[0], event_id=Identifier("once-more"))]
+        found = await ServiceOutlet(client, chance=lambda: 0.9).publish([*new, *known])
+
+    assert [one.event_id for one in found.held] == ["push-a", "push-b"]
+    assert found.position is not None
+    assert found.why_held is not None
+    assert found.why_held.reason == "CONTENT_LIMIT"
+    assert len(calls) <= 6
 
 
 async def test_log_that_is_away_is_said_by_the_service(

@@ -8,7 +8,7 @@ from typing import Final
 import httpx
 
 from placement.agent.registry.errors import RegistryError
-from placement.agent.registry.fence import is_named, place_of, places_of
+from placement.agent.registry.fence import is_named, place_of, storage_of
 from placement.agent.registry.settings import RegistrySettings
 
 REDIRECTS_MAX: Final = 5
@@ -50,9 +50,10 @@ async def sent(
 def _check(asked: httpx.URL, there: httpx.URL, settings: RegistrySettings) -> None:
     """Raise RedirectRefusedError unless a read of *asked* may go on at *there*."""
     host, port = place_of(str(there))
-    if (host, port) == place_of(settings.base):
+    own = httpx.URL(settings.base)
+    if (there.scheme, host, port) == (own.scheme, *place_of(settings.base)):
         return
-    named = is_named(places_of(settings), host, port)
+    named = is_named(storage_of(settings), host, port)  # its own host is not, by itself
     why = ""
     if BLOBS not in asked.path:
         why = "only blobs may be kept elsewhere"

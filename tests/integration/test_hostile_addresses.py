@@ -17,7 +17,8 @@ import pytest
 from placement.agent.feeds.catalogue import feeds
 from placement.agent.feeds.translation import FeedSettings
 from placement.agent.registry.client import Registry
-from placement.agent.registry.errors import RegistryError
+from placement.agent.registry.credentials import Own
+from placement.agent.registry.errors import RegistryError, RegistryRefusedError
 from placement.agent.registry.fence import is_public
 from placement.agent.registry.opening import opened
 from placement.agent.registry.redirects import RedirectRefusedError, sent
@@ -214,6 +215,46 @@ async def test_configured_storage_is_gone_to_without_credentials() -> None:
     ]
     assert "authorization" not in storage.asked[0].lower()
     assert "cookie" not in storage.asked[0].lower()
+
+
+async def test_challenge_of_storage_is_not_the_registrys() -> None:
+    """What a host demands that we were sent to, we neither give nor remember."""
+    async with listening(
+        lambda _: '401 No\r\nWWW-Authenticate: Basic realm="storage"'
+    ) as storage:
+        named = f"127.0.0.1:{storage.port}"
+        there = f"307 Temporary Redirect\r\nLocation: http://{named}/bucket/x"
+        async with (
+            listening(
+                lambda line: there if "/blobs/" in line else "200 OK"
+            ) as registry_side,
+            opened(settings(registry_side.port, named, user="robot")) as registry,
+        ):
+            with pytest.raises(RegistryRefusedError):
+                await _blob(registry)
+            await registry.reachable()
+
+    told = [*storage.asked, *registry_side.asked]
+    assert [len(storage.asked), len(registry_side.asked)] == [1, 2]
+    assert not [head for head in told if "authorization" in head.lower()]
+
+
+async def test_basic_authentication_ends_where_tokens_are_asked_for() -> None:
+    """A registry that was seen to ask for the one and then for the other is believed."""
+    async with listening(lambda _: "200 OK") as unused:
+        chosen = settings(unused.port, user="robot")
+    token = httpx.Response(200, json={"token": "abc"})
+    transport = httpx.MockTransport(lambda _: token)
+    async with httpx.AsyncClient(transport=transport) as http:
+        own = Own(chosen, http)
+        basic = await own.learned(['Basic realm="x"'], "s", None)
+        sent_first = own.known("s")
+        bearer = await own.learned([f'Bearer realm="{chosen.base}/t"'], "s", basic)
+        sent_then = own.known("s")
+
+    assert (basic or "").startswith("Basic ")
+    assert sent_first == basic
+    assert bearer == sent_then == "Bearer abc"
 
 
 async def test_redirects_end() -> None:

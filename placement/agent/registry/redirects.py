@@ -47,11 +47,17 @@ async def sent(
     raise RedirectRefusedError(message, url=str(request.url))
 
 
+def is_own(address: httpx.URL, settings: RegistrySettings) -> bool:
+    """Say whether *address* is the registry's: by its scheme, its host and its port."""
+    own = httpx.URL(settings.base)
+    same = address.scheme == own.scheme
+    return same and place_of(str(address)) == place_of(settings.base)
+
+
 def _check(asked: httpx.URL, there: httpx.URL, settings: RegistrySettings) -> None:
     """Raise RedirectRefusedError unless a read of *asked* may go on at *there*."""
     host, port = place_of(str(there))
-    own = httpx.URL(settings.base)
-    if (there.scheme, host, port) == (own.scheme, *place_of(settings.base)):
+    if is_own(there, settings):
         return
     named = is_named(storage_of(settings), host, port)  # its own host is not, by itself
     why = ""

@@ -20,7 +20,10 @@ class LogUnavailableError(PlacementError):
 
 
 class LogForbiddenError(LogUnavailableError):
-    """We have not the right to make such a call, until an operator gives it to us."""
+    """We have not the right to make such a call, until an operator gives it to us.
+
+    Of an append, *subject* in its metadata is the message's own where that is denied.
+    """
 
 
 class LogReplacedError(PlacementError):

@@ -90,18 +90,21 @@ class LogOutlet:
         log: OwnLog,
         another: Callable[[], OwnLog] | None = None,
         region: Region | None = None,
+        *,
+        reads: bool = True,
     ) -> None:
         """Append to *log*.
 
         After some failures in a row the log is opened anew by *another*, which makes
         the stream if there is none any more: a broker may come back without its disk.
-        *region* is our own; with None, we are sure to be permitted everything.
+        *region* is our own; with None, we are sure to be permitted everything. *reads*
+        says whether we hope to read by sequence: each who may not and asks is a line in
+        the server's log, which people look at.
         """
         self._log = log
         self._another = another
         self._own = f"{EVENTS_PREFIX}.{region}." if region else ""
-        self._reads: bool | None = None if region else True
-        """Whether we may read by sequence; None: that was not tried yet."""
+        self._reads = reads
         self._reads_last = True
         """Whether we may read the last message of our region, as far as is known."""
         self._failures = 0
@@ -126,14 +129,15 @@ class LogOutlet:
                 ]
                 continue
             except LogForbiddenError as error:
-                if self._own and subject.startswith(self._own):
-                    raise  # which an operator mends: nothing of ours is given up
+                own = bool(self._own) and subject.startswith(self._own)
+                if own or error.metadata.get("subject") != subject:
+                    raise  # an operator mends that: nothing is given up for it
                 rejected += [Rejected(event, FORBIDDEN, str(error)) for event in batch]
                 continue
             mark = body_mark(body)
             if stored.duplicate:  # perhaps in the words of another version of ours
                 mark = await self._mark_at(stored.sequence)
-            elif not subject.startswith(self._own) and not await self._may_read():
+            elif not self._reads and not subject.startswith(self._own):
                 mark = ""  # it is not among those that ``holds`` may look at
             position = later(position, Position(stored.epoch, stored.sequence, mark))
             if not stored.duplicate and not first_new:
@@ -176,14 +180,14 @@ class LogOutlet:
     async def _mark_at(self, sequence: int) -> str:
         """Return the mark of the message at *sequence*; empty: we cannot see it."""
         found = await self._read(sequence)
-        if isinstance(found, Unseen):
+        if isinstance(found, Unseen) or (found and found.sequence != sequence):
             return ""
         return body_mark(b"" if found is None else found.body)
 
     async def _read(self, sequence: int) -> "Message | Unseen | None":
         """Return the message at *sequence*, or our region's last one before that."""
         try:
-            if await self._may_read():
+            if self._reads:
                 return await self._log.message(sequence)
             if not self._reads_last:
                 return Unseen()
@@ -191,23 +195,12 @@ class LogOutlet:
         except LogForbiddenError:
             if not self._own:
                 raise
-            if self._reads:  # until now
-                self._reads = None
+            if self._reads:  # as we thought
+                self._reads = False
             else:  # by an authority that was written before agents could
                 self._reads_last = False
             return Unseen()
         return Unseen() if found is not None and found.sequence > sequence else found
-
-    async def _may_read(self) -> bool:
-        """Say whether we may read by sequence, by trying that once."""
-        if self._reads is None:
-            try:
-                await self._log.message(1)
-            except LogForbiddenError:
-                self._reads = False
-            else:
-                self._reads = True
-        return self._reads
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -103,7 +103,9 @@ async def _around(
     if config.nats.url:
         settings = nats_settings(config.nats, agent_inbox(region))
         another = partial(JetStreamLog, settings)
-        outlet = LogOutlet(another(), another, region)
+        # Whoever is known by name to the server has its region's rights and no others.
+        named = settings.identified
+        outlet = LogOutlet(another(), another, region, reads=not named)
         stack.push_async_callback(outlet.close)
     topology = load_topology(config)
     local = None

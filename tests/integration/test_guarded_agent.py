@@ -52,7 +52,7 @@ class Agent:
         self.log = JetStreamLog(settings)
         self.region = region
         self.spool = MemorySpool(lambda: START_NS, SpoolLimits())
-        self.outlet = LogOutlet(self.log, region=region)
+        self.outlet = LogOutlet(self.log, region=region, reads=False)
         self.sender = self.another()
         self._report = spooled_report(self.spool, lambda: START_NS)
 
@@ -121,8 +121,23 @@ async def test_rounds_go_on_and_a_repeat_is_harmless(
     assert (latest.sequence, hidden.sequence) == (ROUNDS, 1)
     assert latest.mark
     assert not hidden.mark
+    assert "Publish Violation" not in guarded.server.output()
+
+
+async def test_who_hopes_to_read_more_is_denied_once(
+    guarded: Guarded, agent: Agent, service: JetStreamLog
+) -> None:
+    """As an agent without a name does, where such have a region's rights."""
+    agent.outlet = LogOutlet(agent.log, region=SYD)
+    agent.sender = agent.another()
+    for number in range(ROUNDS):
+        await agent.take(push(f"v{number}"))
+        await agent.sender.look()
+    await agent.take(push("v0"))
+
+    assert await stored(service) == ["v0", "v1", "v2"]
     denied = [line for line in guarded.server.output().splitlines() if READ_ONE in line]
-    assert len(denied) == 1, "it is tried once, and not again"
+    assert len(denied) == 1
 
 
 @pytest.mark.parametrize("looks", [True, False])
@@ -203,6 +218,16 @@ async def test_event_of_another_region_is_set_aside_and_the_others_go_on(
     [aside] = agent.spool.asides
     assert aside.reason == "REGION_FORBIDDEN"
     assert (await from_bundle(aside.note)).events[0].event_id == "push-theirs"
+
+
+async def test_nothing_is_given_up_while_there_is_no_stream(guarded: Guarded) -> None:
+    """An agent may not make it: that is denied, and says nothing of the event."""
+    agent = Agent(guarded)
+
+    with pytest.raises(LogForbiddenError, match="create"):
+        await agent.outlet.publish([push("theirs", AMS)])
+
+    await agent.log.close()
 
 
 async def test_own_event_that_is_denied_waits_for_an_operator(

@@ -240,7 +240,7 @@ async def test_challenge_of_storage_is_not_the_registrys() -> None:
 
 
 async def test_basic_authentication_ends_where_tokens_are_asked_for() -> None:
-    """A registry that was seen to ask for the one and then for the other is believed."""
+    """A registry that asks for the one and later for the other is believed."""
     async with listening(lambda _: "200 OK") as unused:
         chosen = settings(unused.port, user="robot")
     token = httpx.Response(200, json={"token": "abc"})

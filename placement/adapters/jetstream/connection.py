@@ -159,7 +159,7 @@ class Connection:
             raise LogUnavailableError(message) from error
         except (nats.errors.Error, TimeoutError, OSError) as error:
             if wait.denial:  # which tells of us, not of the server
-                raise LogForbiddenError(wait.denial) from error
+                raise LogForbiddenError(wait.denial, subject=subject) from error
             await self.doubted()
             within = f"within {timeout_seconds:g} s" if client.is_connected else "now"
             message = f"{subject}: no answer {within}: {self._last_error or error!r}"

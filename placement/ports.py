@@ -19,6 +19,13 @@ class LogUnavailableError(PlacementError):
     reason = "LOG_UNAVAILABLE"
 
 
+class LogForbiddenError(LogUnavailableError):
+    """We have not the right to make such a call, until an operator gives it to us.
+
+    Of an append, *subject* in its metadata is the message's own where that is denied.
+    """
+
+
 class LogReplacedError(PlacementError):
     """The log is another one than before, or was rewound or trimmed past us."""
 

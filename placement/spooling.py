@@ -142,10 +142,14 @@ class Spool(Protocol):
         after which they may still be there. Each body is at most NOTE_BYTES_MAX.
         """
 
-    async def waiting(self, count_max: int, patience_s: float) -> Sequence[Entry]:
+    async def waiting(
+        self, count_max: int, patience_s: float, after: int = 0
+    ) -> Sequence[Entry]:
         """Return the oldest entries that wait to be sent, in the order they came.
 
-        Waits up to *patience_s* for the first. Raises SpoolUnwritableError.
+        Of those with a number above *after*; with none of these, an empty list at once.
+        Where none waits at all, waits up to *patience_s* for the first. Raises
+        SpoolUnwritableError.
         """
 
     async def settle(self, settled: Settled) -> None:

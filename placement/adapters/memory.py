@@ -114,6 +114,12 @@ class MemoryEventLog:
             return None
         return self._at(sequence)
 
+    async def last(self, subject: str) -> Message | None:
+        """Return the last message of *subject*, or None."""
+        self._check_reachable()
+        newest_first = reversed(self._messages)
+        return next((m for m in newest_first if matches(subject, m.subject)), None)
+
     async def status(self) -> LogStatus:
         """Say what log this is and how far it reaches."""
         self._check_reachable()

@@ -71,8 +71,10 @@ class MemorySpool:
             self._rows.append(_Kept(Entry(self._numbers, note)))
         self._news.set()
 
-    async def waiting(self, count_max: int, patience_s: float) -> Sequence[Entry]:
-        """Return the oldest entries that wait to be sent."""
+    async def waiting(
+        self, count_max: int, patience_s: float, after: int = 0
+    ) -> Sequence[Entry]:
+        """Return the oldest entries that wait to be sent, of those *after* one."""
         if not self.figures.waiting_count:
             self._news.clear()
             with suppress(TimeoutError):
@@ -82,6 +84,8 @@ class MemorySpool:
         found: list[Entry] = []
         size = 0
         for row in self._rows:
+            if row.entry.number <= after:
+                continue
             size += len(row.entry.note.body) if row.position is None else 0
             if len(found) == count_max or (found and size > ROUND_BYTES_MAX):
                 break

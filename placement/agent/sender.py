@@ -1,5 +1,8 @@
 """The way from the spool into the log: in order, again and again, and never stuck.
 
+Only what a service does not take for now, such as too many contents that nobody knew,
+is gone past, and tried again after the others.
+
 What the log has is marked as sent only afterwards, so that a crash sends it twice; ids
 make that harmless. What can never be sent is set aside with its reason, and what comes
 after it goes on.
@@ -9,27 +12,17 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
 
 from placement.agent.outlets import Delivered, Outlet
 from placement.agent.pauses import Pauses
-from placement.agent.spooled import EVENTS
+from placement.agent.rounds import Round
 from placement.agent.translators import Translate
 from placement.core.errors import PlacementError
-from placement.core.event import Event, TimeNs
 from placement.faults import FaultPoint, reach
-from placement.spooling import (
-    Aside,
-    Entry,
-    Note,
-    Position,
-    Settled,
-    Spool,
-)
-from placement.wire.bundles import encode_bundles
+from placement.spooling import Position, Settled, Spool
 
 ENTRIES_MAX: Final = 256
 """So many are translated and published together."""
@@ -41,25 +34,9 @@ FIRST: Final = 1
 """Of a log that lost its end all is sent again that is kept: others may have stored
 since where ours was, so that nobody can tell from how far it reaches what it lost.
 """
-LOGGED_A_ROUND_MAX: Final = 10
 EPOCHS_LEFT_MAX: Final = 16
-DAMAGED: Final = "SPOOL_DAMAGED"
-FEED_UNKNOWN: Final = "FEED_UNKNOWN"
-MALFORMED: Final = "MALFORMED"
-UNTRANSLATABLE: Final = "UNTRANSLATABLE"
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass
-class _Round:
-    """What some entries came to."""
-
-    events: list[Event] = field(default_factory=list)
-    sent: list[int] = field(default_factory=list)
-    dropped: list[int] = field(default_factory=list)
-    asides: list[Aside] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)
 
 
 class Sender:
@@ -77,6 +54,9 @@ class Sender:
         self._outlet = outlet
         self._feeds = feeds
         self._pauses = Pauses(chance)
+        self._after = 0
+        """Entries up to this one were gone past, since some of them are held back."""
+        self._why_held: PlacementError | None = None
         self._left: deque[str] = deque(maxlen=EPOCHS_LEFT_MAX)
         self.counts: Counter[str] = Counter()
         """Events and notifications by what became of them, since the start."""
@@ -97,7 +77,8 @@ class Sender:
                     raise
                 await self._pause(error)
             else:
-                self._recovered()
+                if not self._after:
+                    self._recovered()
 
     async def send(self, patience_s: float = 0.0) -> int:
         """Send one round of what waits; return how many entries that were.
@@ -105,19 +86,27 @@ class Sender:
         Raises PlacementError when it is not known to be in the log; then all of it
         still waits.
         """
-        entries = await self._spool.waiting(ENTRIES_MAX, patience_s)
+        entries = await self._spool.waiting(ENTRIES_MAX, patience_s, self._after)
         if not entries:
+            self._begin_anew()
             return 0
-        round_ = _Round()
+        round_ = Round(self._feeds)
         for entry in entries:
-            await self._translate(entry, round_)
+            await round_.translate(entry)
+        if round_.events and self._outlet.hides and await self._sends_again():
+            return 0
         reach(FaultPoint.BEFORE_SENT)
         delivered = Delivered()
         if round_.events:
             delivered = await self._outlet.publish(round_.events)
         reach(FaultPoint.AFTER_SENT)
         await self._note_position(delivered.position, delivered.first_new_sequence)
-        self._reject(delivered, round_, entries[-1].note.received_ns)
+        if delivered.held:
+            self._why_held = delivered.why_held
+            delivered = round_.hold_back(delivered)
+        if self._why_held is not None:
+            self._after = entries[-1].number
+        round_.reject(delivered.rejected, entries[-1].note.received_ns)
         if delivered.position is None:  # every event of it was rejected, or none was
             round_.dropped += round_.sent
             round_.sent = []
@@ -126,6 +115,23 @@ class Sender:
         )
         self._count(round_, delivered)
         return len(entries)
+
+    def _begin_anew(self) -> None:
+        """Go back to what was gone past; raises why, for that needs a pause."""
+        why, self._why_held, self._after = self._why_held, None, 0
+        if why is not None:
+            raise why
+
+    async def _sends_again(self) -> bool:
+        """Send again what was kept, if the log lost it; say whether that was so.
+
+        Before anything new is published, where that would hide the loss.
+        """
+        known = self._spool.figures.position
+        if known is None or await self._outlet.holds(known):
+            return False
+        await self._resend(Position(known.epoch, FIRST))
+        return True
 
     async def look(self) -> None:
         """See whether the log is still the one that holds what was sent."""
@@ -158,7 +164,7 @@ class Sender:
             await self._resend(position)
             return
         cut = 0 < first_new_sequence <= known.sequence
-        if cut or not await self._outlet.holds(known):
+        if cut or not (self._outlet.hides or await self._outlet.holds(known)):
             # Others may have filled up what it lost: who knows from where on.
             await self._resend(Position(position.epoch, FIRST))
 
@@ -171,59 +177,10 @@ class Sender:
             "sending_again", entries=count, epoch=position.epoch, before=str(known)
         )
 
-    async def _translate(self, entry: Entry, round_: _Round) -> None:
-        """Add what *entry* means to *round_*; whatever it is, nothing is raised."""
-        note = entry.note
-        translate = self._feeds.get(note.feed)
-        if not entry.intact or translate is None:
-            reason = FEED_UNKNOWN if entry.intact else DAMAGED
-            round_.asides.append(Aside(note, reason, note.feed))
-            round_.dropped.append(entry.number)
-            log.error("entry_set_aside", feed=note.feed, reason=reason)
-            return
-        try:
-            translation = await translate(note)
-        except Exception as error:
-            round_.asides.append(Aside(note, UNTRANSLATABLE, repr(error)))
-            round_.dropped.append(entry.number)
-            log.exception("entry_set_aside", feed=note.feed, reason=UNTRANSLATABLE)
-            return
-        round_.ignored.update(str(one.reason) for one in translation.ignored)
-        if translation.malformed:
-            faults = translation.malformed
-            detail = "; ".join(
-                f"{one.index}: {one.field}: {one.value}: {one.remedy}" for one in faults
-            )
-            round_.asides.append(Aside(note, MALFORMED, detail))
-            for fault in faults[:LOGGED_A_ROUND_MAX]:
-                log.warning(
-                    "notification_malformed",
-                    feed=note.feed,
-                    index=fault.index,
-                    field=fault.field,
-                    value=fault.value,
-                    remedy=fault.remedy,
-                )
-        round_.events += (_dated(event, note) for event in translation.events)
-        (round_.sent if translation.events else round_.dropped).append(entry.number)
-
-    def _reject(self, delivered: Delivered, round_: _Round, now_ns: int) -> None:
-        """Set aside the events that will never be taken."""
-        for number, one in enumerate(delivered.rejected):
-            for body in encode_bundles([one.event]):
-                note = Note(EVENTS, body, now_ns)
-                round_.asides.append(Aside(note, one.reason, one.detail))
-            if number < LOGGED_A_ROUND_MAX:
-                log.warning(
-                    "event_rejected",
-                    event_id=one.event.event_id,
-                    reason=one.reason,
-                    detail=one.detail,
-                )
-
-    def _count(self, round_: _Round, delivered: Delivered) -> None:
+    def _count(self, round_: Round, delivered: Delivered) -> None:
         rejected = len(delivered.rejected)
-        self.counts["events_published"] += len(round_.events) - rejected
+        untold = rejected + len(delivered.held)
+        self.counts["events_published"] += len(round_.events) - untold
         self.counts["events_rejected"] += rejected
         self.counts["notifications_ignored"] += round_.ignored.total()
 
@@ -243,13 +200,3 @@ class Sender:
             log.info("sending_again_possible", attempts=self._pauses.count)
         self.trouble = ""
         self._pauses.reset()
-
-
-def _dated(event: Event, note: Note) -> Event:
-    """Return *event* with a time: without one of its own, it happened when it came.
-
-    Else what waited here for an hour would count as if it had happened just now.
-    """
-    if event.occur_time_ns is not None:
-        return event
-    return replace(event, occur_time_ns=TimeNs(note.received_ns))

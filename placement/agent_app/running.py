@@ -21,10 +21,11 @@ from placement.adapters.data_directory import lock_data_directory
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.sqlite.spool import SqliteSpool
 from placement.agent.finding import Finder, asking_registry, asking_service
-from placement.agent.outlets import LogOutlet, Outlet, ServiceOutlet
+from placement.agent.outlets import LogOutlet, Outlet
 from placement.agent.registry.client import Registry
 from placement.agent.registry.opening import opened
 from placement.agent.request_tail import RequestLogTail
+from placement.agent.service_outlet import ServiceOutlet
 from placement.agent.spooled import spooled_report
 from placement.agent.supervision import Part, supervise
 from placement.agent_app.around import Around, Registries, ServiceAddress
@@ -99,11 +100,13 @@ async def _around(
     client = PlacementClient(service.target, timeout_s=CALL_SECONDS, tls=service.tls)
     await stack.enter_async_context(client)
     topology = load_topology(config)
-    outlet: Outlet = ServiceOutlet(client)
+    outlet: Outlet = ServiceOutlet(client, region)
     if config.nats.url:
         settings = nats_settings(config.nats, agent_inbox(region))
         another = partial(JetStreamLog, settings)
-        outlet = LogOutlet(another(), another, topology.regions)
+        # Whoever is known by name to the server has its region's rights and no others.
+        reads, regions = not settings.identified, topology.regions
+        outlet = LogOutlet(another(), another, region, regions=regions, reads=reads)
         stack.push_async_callback(outlet.close)
     local = None
     if asks_locally(agent):

@@ -114,15 +114,20 @@ async def taken(
         Inventory,
     )
     from placement.agent.inventory.known import ServiceKnown  # noqa: PLC0415 - as above
-    from placement.agent.outlets import ServiceOutlet  # noqa: PLC0415 - as above
     from placement.agent.registry.opening import opened  # noqa: PLC0415 - and this
+    from placement.agent.service_outlet import (  # noqa: PLC0415 - as above
+        ServiceOutlet,
+    )
 
     outlet = ServiceOutlet(client)
 
     async def report(events: Sequence["Event"]) -> None:
         if dry_run:
             return
-        for refused in (await outlet.publish(events)).rejected:
+        delivered = await outlet.publish(events)
+        if delivered.why_held is not None:
+            raise delivered.why_held
+        for refused in delivered.rejected:
             raise InputError("inventory_taken", refused.event.event_id, refused.detail)
 
     async with opened(chosen) as registry:

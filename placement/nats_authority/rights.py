@@ -42,13 +42,20 @@ def agent_rights(
 ) -> Rights:
     """Return what the agents of *region* may do.
 
-    They publish their own region's events. Where content is stored they also take, and
-    settle, the work of their own region: a consumer whose name and filter are both in
-    the subject of the request that makes it. They make no stream. *hears* are subjects
-    besides, such as those of a registry that publishes to NATS.
+    They publish their own region's events, and may see the last of these, by which they
+    learn whether the log still holds what it acknowledged: a request that is made on a
+    subject which ends with theirs, and whose body says nothing. Where content is stored
+    they also take, and settle, the work of their own region: a consumer whose name and
+    filter are both in the subject of the request that makes it. They make no stream.
+    *hears* are subjects besides, such as those of a registry that publishes to NATS.
     """
     code = region.code
-    publish = [f"{EVENTS}.{code}.>", f"{_API}.STREAM.INFO.{stream}"]
+    own = f"{EVENTS}.{code}.>"
+    publish = [
+        own,
+        f"{_API}.STREAM.INFO.{stream}",
+        f"{_API}.DIRECT.GET.{stream}.{own}",
+    ]
     if region.stores:
         queue, subjects = work_queue_name(code), work_queue_subjects(code)
         publish += [

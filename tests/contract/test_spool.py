@@ -130,6 +130,18 @@ async def test_waiting_returns_at_most_so_many_and_so_much(spool: Spool) -> None
     assert len(await spool.waiting(100, 0)) == ROUND_BYTES_MAX // 1_000_000
 
 
+async def test_waiting_goes_past_what_was_looked_at(spool: Spool) -> None:
+    """Of what comes after an entry there may be none, which is said at once."""
+    await spool.put([note("a"), note("b"), note("c")])
+    first, second, third = await spool.waiting(3, 0)
+
+    after = await spool.waiting(1, 0, first.number)
+    none = await asyncio.wait_for(spool.waiting(3, 60, third.number), 5)
+
+    assert [entry.number for entry in after] == [second.number]
+    assert none == []
+
+
 async def test_waiting_waits_for_the_first_and_no_longer(spool: Spool) -> None:
     """Who waits is told at once; with nothing there, patience ends."""
     waiting = asyncio.create_task(spool.waiting(10, 60))

@@ -55,7 +55,7 @@ MACHINE = {
     "machine_id": "m-1",
     "image": "r.io/acme/web:v1",
     "time": "2026-08-01T10:00:00Z",
-    "region": "syd",
+    "region": "iad",
 }
 MACHINES = {
     "started": [{**MACHINE, "image_wait": "3s", "platform": "linux/amd64"}],

@@ -11,14 +11,17 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+import httpx
 import pytest
 
 from placement.agent.feeds.catalogue import feeds
 from placement.agent.feeds.translation import FeedSettings
 from placement.agent.registry.client import Registry
-from placement.agent.registry.errors import RegistryError
+from placement.agent.registry.credentials import Own
+from placement.agent.registry.errors import RegistryError, RegistryRefusedError
 from placement.agent.registry.fence import is_public
 from placement.agent.registry.opening import opened
+from placement.agent.registry.redirects import RedirectRefusedError, sent
 from placement.agent.registry.relaying import Relayed
 from placement.agent.registry.settings import RegistrySettings
 from placement.core.event import Name
@@ -214,6 +217,46 @@ async def test_configured_storage_is_gone_to_without_credentials() -> None:
     assert "cookie" not in storage.asked[0].lower()
 
 
+async def test_challenge_of_storage_is_not_the_registrys() -> None:
+    """What a host demands that we were sent to, we neither give nor remember."""
+    async with listening(
+        lambda _: '401 No\r\nWWW-Authenticate: Basic realm="storage"'
+    ) as storage:
+        named = f"127.0.0.1:{storage.port}"
+        there = f"307 Temporary Redirect\r\nLocation: http://{named}/bucket/x"
+        async with (
+            listening(
+                lambda line: there if "/blobs/" in line else "200 OK"
+            ) as registry_side,
+            opened(settings(registry_side.port, named, user="robot")) as registry,
+        ):
+            with pytest.raises(RegistryRefusedError):
+                await _blob(registry)
+            await registry.reachable()
+
+    told = [*storage.asked, *registry_side.asked]
+    assert [len(storage.asked), len(registry_side.asked)] == [1, 2]
+    assert not [head for head in told if "authorization" in head.lower()]
+
+
+async def test_basic_authentication_ends_where_tokens_are_asked_for() -> None:
+    """A registry that asks for the one and later for the other is believed."""
+    async with listening(lambda _: "200 OK") as unused:
+        chosen = settings(unused.port, user="robot")
+    token = httpx.Response(200, json={"token": "abc"})
+    transport = httpx.MockTransport(lambda _: token)
+    async with httpx.AsyncClient(transport=transport) as http:
+        own = Own(chosen, http)
+        basic = await own.learned(['Basic realm="x"'], "s", None)
+        sent_first = own.known("s")
+        bearer = await own.learned([f'Bearer realm="{chosen.base}/t"'], "s", basic)
+        sent_then = own.known("s")
+
+    assert (basic or "").startswith("Basic ")
+    assert sent_first == basic
+    assert bearer == sent_then == "Bearer abc"
+
+
 async def test_redirects_end() -> None:
     """A registry that redirects to itself for ever is given up."""
     async with (
@@ -229,9 +272,77 @@ async def test_redirects_end() -> None:
 def test_public_addresses_are_told_from_all_others() -> None:
     """Storage in a cloud is public; what a network keeps to itself is not."""
     public = ("8.8.8.8", "52.216.1.1", "2600:9000::1", "::ffff:8.8.8.8")
+    inward = (
+        "fe80::1%eth0",
+        "fec0::1",
+        "feff::1",
+        "64:ff9b::808:808",
+        "64:ff9b:1::7f00:1",
+        "64:ff9b:1:ffff::808:808",
+        "::ffff:0:127.0.0.1",
+        "::ffff:0:8.8.8.8",
+        "::127.0.0.1",
+        "::8.8.8.8",
+        "::ffff:127.0.0.1",
+        "2002:7f00:1::",
+        "2001:0:7f00:1::1",
+        "2600:9000::5efe:7f00:1",
+        "2600:9000::200:5efe:7f00:1",
+        "3fff::1",
+        "168.63.129.16",
+        "::ffff:168.63.129.16",
+        "192.0.0.192",
+        "192.88.99.1",
+        "100.100.100.200",
+    )
 
     assert all(map(is_public, public))
-    assert not is_public("fe80::1%eth0")
+    assert [each for each in inward if is_public(each)] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "followed"),
+    [
+        ("blobs/x", "https://registry.example.com/v2/a/blobs/x", True),
+        ("manifests/x", "https://registry.example.com/v2/a/manifests/y", True),
+        ("blobs/x", "https://cdn.example.com/x", True),
+        ("blobs/x", "https://registry.example.com:8443/x", True),
+        ("blobs/x", "http://storage.example.com/x", True),
+        ("blobs/x", "http://registry.example.com/v2/a/blobs/x", False),
+        ("blobs/x", "http://registry.example.com:443/v2/a/blobs/x", False),
+        ("blobs/x", "http://cdn.example.com/x", False),
+        ("blobs/x", "ftp://registry.example.com:443/x", False),
+        ("manifests/x", "http://registry.example.com:443/v2/a/manifests/x", False),
+        ("manifests/x", "https://registry.example.com:8443/v2/a/blobs/x", False),
+        ("manifests/x", "http://registry.example.com/v2/a/manifests/x", False),
+    ],
+)
+async def test_no_redirect_gives_up_what_the_registry_is_reached_by(
+    asked: str, there: str, *, followed: bool
+) -> None:
+    """Neither TLS, on its own host either, nor its address for all but blobs."""
+    reached: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        reached.append(str(request.url))
+        if len(reached) == 1:
+            return httpx.Response(307, headers={"Location": there})
+        return httpx.Response(200)
+
+    chosen = RegistrySettings(
+        region=Region("iad"),
+        url="https://registry.example.com",
+        storage_hosts=("storage.example.com",),
+    )
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        request = http.build_request("GET", f"{chosen.base}/v2/a/{asked}")
+        if followed:
+            assert (await sent(http, request, chosen)).status_code == 200
+        else:
+            with pytest.raises(RedirectRefusedError):
+                await sent(http, request, chosen)
+
+    assert (there in reached) == followed
 
 
 def test_no_address_in_an_event_gets_into_the_log() -> None:

@@ -7,15 +7,25 @@ import grpc
 import pytest
 
 from placement.adapters.memory import MemoryEventLog
-from placement.agent.outlets import UNKNOWN, LogOutlet, ServiceOutlet
+from placement.agent.outlets import LogOutlet
+from placement.agent.service_outlet import UNKNOWN, ServiceOutlet
+from placement.api.server import ServerSettings
 from placement.client import PlacementCallError, PlacementClient
-from placement.core.event import Event, Identifier, StartsRequested, TimeNs
+from placement.core.event import (
+    Event,
+    Identifier,
+    MachineStopped,
+    StartsRequested,
+    TimeNs,
+)
 from placement.core.topology import Region
 from placement.ports import LogUnavailableError
+from placement.runtime.limits import LimitSettings
 from placement.spooling import Position
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2 as events_pb
-from tests.builders import AMS, FRA, IAD, LATEST, START_NS, SYD, WEB, pushed
+from placement.wire.events import encode_event
+from tests.builders import FRA, IAD, LATEST, START_NS, SYD, WEB, pushed
 from tests.serving import EPOCH, Service, serving
 
 
@@ -100,32 +110,101 @@ async def test_request_that_is_refused_as_a_whole_is_halved(
     assert found.position is not None
 
 
-async def test_starts_asked_for_in_other_regions_are_given_up_by_themselves(
-    client: PlacementClient, monkeypatch: pytest.MonkeyPatch
+def denying(
+    client: PlacementClient, monkeypatch: pytest.MonkeyPatch, reason: str, own: Region
 ) -> None:
-    """An agent may never store them; what is refused for its own region waits."""
+    """Let the service deny any call with an event of another region than *own*."""
     publish = client.publish_events
-    wanted = StartsRequested(WEB, LATEST, (FRA, AMS))
-    asked = Event(Identifier("asked"), FRA, wanted)
 
-    async def of_region(batch: list[events_pb.Event]) -> event_pb.PublishEventsResponse:
-        if any("ams" in each.starts_requested.regions for each in batch):
+    async def picky(batch: list[events_pb.Event]) -> event_pb.PublishEventsResponse:
+        if any(event.event_id == "push-c" for event in batch):
             code = grpc.StatusCode.PERMISSION_DENIED
-            raise PlacementCallError(code, "REGION_FORBIDDEN", "of fra alone")
+            raise PlacementCallError(code, reason, "not yours", region=own)
         return await publish(batch)
 
-    async def of_none(batch: list[events_pb.Event]) -> event_pb.PublishEventsResponse:
-        code = grpc.StatusCode.PERMISSION_DENIED
-        raise PlacementCallError(code, "REGION_FORBIDDEN", f"of syd, not {batch[0]}")
+    monkeypatch.setattr(client, "publish_events", picky)
 
-    monkeypatch.setattr(client, "publish_events", of_region)
-    found = await ServiceOutlet(client).publish([pushed("a", FRA), asked])
-    monkeypatch.setattr(client, "publish_events", of_none)
 
-    assert [one.event.event_id for one in found.rejected] == ["asked"]
+@pytest.mark.parametrize("reason", ["REGION_FORBIDDEN", "FACT_FORBIDDEN"])
+async def test_event_that_is_denied_is_rejected_and_the_others_are_stored(
+    client: PlacementClient, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    """It may never be stored: to repeat the call would hold all others up."""
+    denying(client, monkeypatch, reason, IAD)
+
+    found = await ServiceOutlet(client, IAD).publish(events("a", "b", "c", "d", "e"))
+
+    assert [one.event.event_id for one in found.rejected] == ["push-c"]
+    assert found.rejected[0].reason == reason
     assert found.position is not None
-    with pytest.raises(PlacementCallError):
-        await ServiceOutlet(client).publish([pushed("a", FRA), asked])
+
+
+async def test_certificate_of_another_region_is_for_an_operator(
+    client: PlacementClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No event is at fault then, and none is given up."""
+    denying(client, monkeypatch, "REGION_FORBIDDEN", SYD)
+
+    with pytest.raises(PlacementCallError, match="not yours"):
+        await ServiceOutlet(client, IAD).publish(events("a", "b", "c"))
+
+
+async def test_too_many_new_contents_hold_back_nothing_else() -> None:
+    """A real service's limit: what it allows goes on now, and the rest in time."""
+    limits = LimitSettings(caller_new_contents_per_second=4.0, new_contents_burst=4)
+    stopped = [
+        Event(Identifier(f"stop-{n}"), IAD, MachineStopped(Identifier(f"m-{n}")))
+        for n in range(3)
+    ]
+    wanted = [*events(*(f"new-{n}" for n in range(16))), *stopped]
+    async with (
+        serving(ServerSettings(limits=limits)) as service,
+        PlacementClient(service.target, timeout_s=5) as client,
+    ):
+        await client.publish_events([encode_event(one) for one in events("x")])
+        outlet = ServiceOutlet(client, chance=lambda: 0.9)
+        found = await outlet.publish(wanted)
+        await service.stage.fold_all()
+        stored = service.stage.view.state.count("folded")
+        rounds, left = 1, found.held
+        while left:
+            left = (await outlet.publish(left)).held
+            rounds += 1
+        await service.stage.fold_all()
+        in_the_end = service.stage.view.state.count("folded")
+
+    assert not {one.event_id for one in stopped} & {one.event_id for one in found.held}
+    assert found.rejected == ()
+    assert stored == 1 + len(wanted) - len(found.held)
+    assert in_the_end == 1 + len(wanted)
+    assert found.why_held is None or found.why_held.reason == "CONTENT_LIMIT"
+
+
+async def test_service_that_takes_nothing_new_takes_all_else() -> None:
+    """It is full until an operator makes room: twelve refusals a round, no more."""
+    async with (
+        serving(ServerSettings(limits=LimitSettings(contents_max=1))) as service,
+        PlacementClient(service.target, timeout_s=5) as client,
+    ):
+        await client.publish_events([encode_event(one) for one in events("x")])
+        await service.stage.fold_all()
+        calls = []
+        publish = client.publish_events
+
+        async def counted(batch: list[events_pb.Event]) -> object:
+            calls.append(len(batch))
+            return await publish(batch)
+
+        client.publish_events = counted  # type: ignore[method-assign,assignment]  # to count
+        new, known = events("a", "b"), events("x")
+        known = [replace(known[0], event_id=Identifier("once-more"))]
+        found = await ServiceOutlet(client, chance=lambda: 0.9).publish([*new, *known])
+
+    assert [one.event_id for one in found.held] == ["push-a", "push-b"]
+    assert found.position is not None
+    assert found.why_held is not None
+    assert found.why_held.reason == "CONTENT_LIMIT"
+    assert len(calls) <= 6
 
 
 async def test_log_that_is_away_is_said_by_the_service(
@@ -211,7 +290,7 @@ async def test_event_of_no_catalogues_region_is_given_up_before_the_log() -> Non
     log, wanted = MemoryEventLog(lambda: START_NS), (FRA, Region("atlantis"))
     asked = Event(Identifier("asked"), FRA, StartsRequested(WEB, LATEST, wanted))
 
-    found = await LogOutlet(log, None, {FRA, IAD}).publish([asked, pushed("a", FRA)])
+    found = await LogOutlet(log, regions={FRA, IAD}).publish([asked, pushed("a", FRA)])
 
     assert [(one.event, one.reason) for one in found.rejected] == [
         (asked, "REGION_UNKNOWN")

@@ -37,6 +37,10 @@ CONTENT_TYPE = "application/vnd.docker.distribution.events.v1+json"
 FEEDS = ("distribution", "harbor", "starts/machines")
 
 
+ELSEWHERE = (
+    b'{"stopped": {"machine_id": "m", "time": "2026-08-01T10:00:00Z", "region": "fra"}}'
+)
+"""The agent may not say so: it would wait in the spool, and be set aside."""
 STARTS = StartSettings(region=Region("iad"), publisher=Name("tests"))
 
 
@@ -105,6 +109,7 @@ def envelopes() -> list[bytes]:
         (b"{", "body"),
         (b'{"began": []}', "began"),
         (b'{"started": [{"machine_id": "m-1"}]}', "started[0]."),
+        (ELSEWHERE, "stopped.region"),
     ],
 )
 async def test_scheduler_is_told_what_it_got_wrong(

@@ -3,10 +3,11 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 
+import h11
 import httpx
 import pytest
 
@@ -15,6 +16,11 @@ from placement.agent.registry.settings import RegistrySettings
 from placement.agent.registry.transport import Transport
 from tests.builders import IAD
 from tests.ports import free_port
+
+# httpx's own leaves a connection that failed half-way to the collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 LENGTH = 300_000
 READ_SECONDS = 0.3
@@ -177,6 +183,95 @@ async def test_error_of_a_body_comes_out_as_it_is(made: Made) -> None:
     async with asking(Peer(answer(b"")), made) as client:
         with pytest.raises(LookupError, match="other bytes"):
             await client.put("/v2/", content=broken(), headers={"Content-Length": "6"})
+
+
+@both
+@pytest.mark.parametrize("stated", ["5", "7", "60"])
+async def test_body_of_another_length_than_stated_is_our_fault(
+    made: Made, stated: str
+) -> None:
+    """Neither transport makes the one or the other of it fit."""
+    async with asking(Peer(b"", ends=True), made) as client:
+        headers = {"Content-Length": stated}
+        with pytest.raises((httpx.LocalProtocolError, h11.LocalProtocolError)):
+            await client.put("/v2/", content=_made(), headers=headers)
+
+
+@pytest.mark.parametrize("stated", ["5", "7", "60"])
+async def test_body_of_another_length_than_stated_ends_the_connection(
+    stated: str,
+) -> None:
+    """What is short would swallow the next request, and what is long be one."""
+    peer = Peer(answer(b""))
+    async with asking(peer, ours) as client:
+        headers = {"Content-Length": stated}
+        with pytest.raises(httpx.LocalProtocolError):
+            await client.put("/v2/", content=_made(), headers=headers)
+        await client.get("/v2/next")
+
+    assert [one.split(b" HTTP")[0] for one in peer.requests] == [b"GET /v2/next"]
+    assert peer.connection_count == 2
+
+
+@both
+async def test_answer_before_the_body_ends_the_connection(made: Made) -> None:
+    """The rest of the body is not taken for another request, nor the other way."""
+    ends = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"123"
+        await ends.wait()
+        yield b"456"
+
+    heads: list[bytes] = []
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                heads.append(await reader.readuntil(b"\r\n\r\n"))
+                writer.write(answer(b""))
+        writer.close()
+
+    server = await asyncio.start_server(early, "127.0.0.1", free_port())
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, httpx.AsyncClient(transport=made(), base_url=url) as client:
+        length = {"Content-Length": "6"}
+        putting = asyncio.create_task(client.put("/", content=slow(), headers=length))
+        await asyncio.wait([putting], timeout=0.2)
+        await client.get("/v2/next")
+        ends.set()
+        await asyncio.wait([putting])
+
+    assert heads[-1].startswith(b"GET /v2/next")
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
+async def test_no_body_is_announced_that_does_not_come(method: str) -> None:
+    """Whatever the headers state; the connection goes on as it was."""
+    peer = Peer(answer(b""))
+    async with asking(peer, ours) as client:
+        for content, size in ((None, b"0"), (b"123", b"3")):
+            request = client.build_request(method, "/v2/", content=content)
+            request.headers["Content-Length"] = "60"
+            await client.send(request)
+            assert b"content-length: " + size in peer.requests[-1].lower()
+            assert peer.requests[-1].endswith(content or b"\r\n\r\n")
+
+    assert (len(peer.requests), peer.connection_count) == (2, 1)
+
+
+async def test_chunks_are_of_no_stated_length() -> None:
+    """Who gives both headers means chunks: RFC 9112, section 6.1."""
+    peer = Peer(answer(b""))
+    both_given = {"Transfer-Encoding": "chunked", "Content-Length": "60"}
+    async with asking(peer, ours) as client:
+        request = client.build_request("PUT", "/v2/", content=_made())
+        request.headers.update(both_given)
+        await client.send(request)
+
+    assert b"content-length" not in peer.requests[0].lower()
+    assert b"123" in peer.requests[0]
+    assert b"456" in peer.requests[0]
 
 
 async def test_body_is_not_made_twice() -> None:

@@ -244,6 +244,13 @@ class LogConnection:
         await self._travel()
         return found
 
+    async def last(self, subject: str) -> Message | None:
+        """Return the last message of *subject*, or None."""
+        await self._travel()
+        found = await self.log.memory.last(subject)
+        await self._travel()
+        return found
+
     async def status(self) -> LogStatus:
         """Say what log this is and how far it reaches."""
         await self._travel()

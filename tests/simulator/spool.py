@@ -46,9 +46,11 @@ class DiskSpool:
         await self.memory.put(notes)
         await self._work()
 
-    async def waiting(self, count_max: int, patience_s: float) -> Sequence[Entry]:
+    async def waiting(
+        self, count_max: int, patience_s: float, after: int = 0
+    ) -> Sequence[Entry]:
         """Return the oldest entries that wait."""
-        found = await self.memory.waiting(count_max, patience_s)
+        found = await self.memory.waiting(count_max, patience_s, after)
         await self._work()
         return found
 

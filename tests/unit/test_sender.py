@@ -355,6 +355,8 @@ async def test_rejected_event_is_set_aside_and_the_others_are_sent() -> None:
     class Picky:
         """Rejects what is called ``b``."""
 
+        hides = False
+
         async def publish(self, events: Sequence[Event]) -> Delivered:
             rejected = tuple(
                 Rejected(event, "DIGEST_INVALID", "no digest")
@@ -383,6 +385,75 @@ async def test_rejected_event_is_set_aside_and_the_others_are_sent() -> None:
     first = await from_bundle(world.spool.asides[0].note)
     assert first.events == (push("b"),)
     assert world.spool.figures.waiting_count == 0
+
+
+class Full:
+    """Takes no push of what is called ``new``, until there is room."""
+
+    hides = False
+
+    def __init__(self) -> None:
+        """Have none."""
+        self.room = False
+        self.taken: list[str] = []
+
+    async def publish(self, events: Sequence[Event]) -> Delivered:
+        """Hold back what is new, and reject what is called ``bad``."""
+        held = [e for e in events if "new" in e.event_id and not self.room]
+        bad = [e for e in events if "bad" in e.event_id]
+        taken = [e.event_id for e in events if e not in held and e not in bad]
+        self.taken += [name.removeprefix("push-") for name in taken]
+        rejected = tuple(Rejected(event, "DIGEST_INVALID", "no") for event in bad)
+        why = LogUnavailableError("too many new contents") if held else None
+        position = Position("e", len(self.taken)) if taken else None
+        return Delivered(position, 0, rejected, tuple(held), why)
+
+    async def end(self) -> Position | None:
+        """Tell nothing."""
+        return None
+
+    async def holds(self, position: Position) -> bool:
+        """Say yes."""
+        del position
+        return True
+
+
+async def test_what_is_not_taken_now_holds_nothing_else_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever came after it is sent; then it is tried again, as a whole.
+
+    A round holds two entries here, so that what is held fills several.
+    """
+    monkeypatch.setattr("placement.agent.sender.ENTRIES_MAX", 2)
+    world, outlet = World(), Full()
+    sender = Sender(world.spool, outlet, {"test": at_once(translate)}, lambda: 0.0)
+    for number in range(5):
+        await world.put(f"new{number}", "bad", "!")
+    await world.put("a")
+    await world.put("b")
+
+    with capture_logs():
+        for _ in range(4):
+            await sender.send()
+        assert outlet.taken == ["a", "b"]
+        assert world.spool.figures.waiting_count == 5
+        assert world.spool.asides == []
+        with pytest.raises(LogUnavailableError):
+            await sender.send()
+        await world.put("c")
+        for _ in range(3):
+            await sender.send()
+        outlet.room = True
+        with pytest.raises(LogUnavailableError):
+            await sender.send()
+        for _ in range(3):
+            await sender.send()
+
+    assert outlet.taken == ["a", "b", "c", *(f"new{number}" for number in range(5))]
+    assert world.spool.figures.waiting_count == 0
+    reasons = [aside.reason for aside in world.spool.asides]
+    assert sorted(reasons) == ["DIGEST_INVALID"] * 5 + ["MALFORMED"] * 5
 
 
 async def test_failed_flush_ends_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ def test_damaged_log_lines_never_raise() -> None:
 async def test_damaged_plain_json_never_raises() -> None:
     """It is understood, ignored or malformed."""
     machine = {"machine_id": "m-1", "image": "r.io/acme/web:v1"}
-    times: dict[str, Any] = {"time": "2026-08-01T10:00:00Z", "region": "syd"}
+    times: dict[str, Any] = {"time": "2026-08-01T10:00:00Z", "region": "iad"}
     document = {
         "started": [
             {**machine, **times, "image_wait": "3s", "platform": "linux/amd64"}

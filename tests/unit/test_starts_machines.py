@@ -56,7 +56,8 @@ async def test_start_has_all_that_a_scheduler_may_know() -> None:
         "region": "fra",
     }
 
-    (event,) = (await told({"started": {**STARTED, **more}})).events
+    named = replace(SETTINGS, regions={"fra": Region("fra")})
+    (event,) = (await told({"started": {**STARTED, **more}}, named)).events
 
     assert (event.region, event.publisher) == ("fra", "agent/iad")
     assert event.fact == MachineStarted(
@@ -158,6 +159,18 @@ async def test_image_of_another_registry_is_ignored() -> None:
             "linux/amd64",
         ),
         ({"started": {**STARTED, "region": "A B"}}, "started.region", "iad"),
+        ({"started": {**STARTED, "region": "fra"}}, "started.region", "this one is"),
+        (
+            {
+                "stopped": {
+                    "machine_id": "m",
+                    "time": "2026-08-01T10:00:00Z",
+                    "region": "syd",
+                }
+            },
+            "stopped.region",
+            "agent.starts.regions",
+        ),
         (
             {"stopped": {"time": "2026-08-01T10:00:00Z"}},
             "stopped.machine_id",

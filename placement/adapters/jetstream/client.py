@@ -4,6 +4,8 @@ from nats.aio.client import Client
 
 _PLAIN_HEADERS = b"NATS/1.0\r\n"
 """How headers begin that hold no status of the server."""
+_PLACED = b"\r\nNats-Sequence: "
+"""What only a message has that was asked for: the server says where it is."""
 
 
 class LeanClient(Client):
@@ -15,6 +17,10 @@ class LeanClient(Client):
     """
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
-        if headers is not None and headers.startswith(_PLAIN_HEADERS):
+        if (
+            headers is not None
+            and headers.startswith(_PLAIN_HEADERS)
+            and _PLACED not in headers
+        ):
             return None
         return await super()._process_headers(headers)

@@ -4,8 +4,8 @@ import asyncio
 import json
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import nats.errors
@@ -18,7 +18,8 @@ from placement.adapters.jetstream.cancellation import cancellation_kept
 from placement.adapters.jetstream.client import LeanClient
 from placement.adapters.jetstream.doubts import Doubts
 from placement.adapters.jetstream.settings import JetStreamSettings, identity_options
-from placement.ports import LogUnavailableError
+from placement.adapters.jetstream.waits import Wait, Waits
+from placement.ports import LogForbiddenError, LogUnavailableError
 
 API_TIMEOUT_SECONDS = 2.0
 UNAVAILABLE_STATUS = 503
@@ -61,10 +62,9 @@ class Connection:
         """Do nothing yet: *settings* are used at the first request."""
         self._settings = settings
         self._client: Client | None = None
-        self._opening = asyncio.Lock()
+        self._opening, self._waits = asyncio.Lock(), Waits()
         self._last_error = ""
         self._connecting = False
-        self._limits: set[asyncio.Timeout] = set()
         self._doubts = Doubts(several=len(settings.servers) > 1)
         self.generation = 0
         self.closed = False
@@ -122,24 +122,9 @@ class Connection:
     ) -> Any:  # noqa: ANN401 - a JSON document
         """Return the JSON document that answers *payload*.
 
-        Raises ApiError, and LogUnavailableError when no answer came.
+        Raises ApiError, and as ``reply`` does when no answer came.
         """
-        client = await self._connected()
-        try:
-            async with asyncio.timeout(timeout_seconds) as limit:
-                with self._watched(limit), cancellation_kept():
-                    reply = await client.request(
-                        subject, payload, timeout=timeout_seconds, headers=headers
-                    )
-        except nats.errors.NoRespondersError as error:
-            await self.doubted()
-            message = f"no stream listens on {subject}: nothing was stored or answered"
-            raise LogUnavailableError(message) from error
-        except (nats.errors.Error, TimeoutError, OSError) as error:
-            await self.doubted()
-            within = f"within {timeout_seconds:g} s" if client.is_connected else "now"
-            message = f"{subject}: no answer {within}: {self._last_error or error!r}"
-            raise LogUnavailableError(message) from error
+        reply = await self.reply(subject, payload, headers, timeout_seconds)
         document = json.loads(reply.data)
         if "error" in document:
             refused = ApiError(document["error"])
@@ -147,6 +132,38 @@ class Connection:
                 await self.doubted()
             raise refused
         return document
+
+    async def reply(
+        self,
+        subject: str,
+        payload: bytes,
+        headers: dict[str, str] | None = None,
+        timeout_seconds: float = API_TIMEOUT_SECONDS,
+    ) -> Msg:
+        """Return what answers *payload*.
+
+        Raises LogForbiddenError where the server does not permit us to ask, and
+        LogUnavailableError when no answer came.
+        """
+        client = await self._connected()
+        wait = Wait(subject)
+        try:
+            async with asyncio.timeout(timeout_seconds) as limit:
+                with self._waits.until(wait, limit), cancellation_kept():
+                    return await client.request(
+                        subject, payload, timeout=timeout_seconds, headers=headers
+                    )
+        except nats.errors.NoRespondersError as error:
+            await self.doubted()
+            message = f"no stream listens on {subject}: nothing was stored or answered"
+            raise LogUnavailableError(message) from error
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            if wait.denial:  # which tells of us, not of the server
+                raise LogForbiddenError(wait.denial, subject=subject) from error
+            await self.doubted()
+            within = f"within {timeout_seconds:g} s" if client.is_connected else "now"
+            message = f"{subject}: no answer {within}: {self._last_error or error!r}"
+            raise LogUnavailableError(message) from error
 
     async def publish(self, subject: str, payload: bytes, reply: str) -> None:
         """Send *payload* now or never, which raises LogUnavailableError."""
@@ -173,15 +190,6 @@ class Connection:
         self.closed = True
         if self._client is not None:
             await abandon(self._client)
-
-    @contextmanager
-    def _watched(self, limit: asyncio.Timeout) -> Iterator[None]:
-        """Let *limit* run out at once, within the block, if the connection is lost."""
-        self._limits.add(limit)
-        try:
-            yield
-        finally:
-            self._limits.discard(limit)
 
     async def _connected(self) -> Client:
         """Return the client if it is connected now, else raise LogUnavailableError."""
@@ -267,15 +275,14 @@ class Connection:
         self._last_error = str(error) or repr(error)
         if self._connecting:
             raise error
+        self._waits.denied(self._last_error)
         connected = self._client is not None and self._client.is_connected
         level = log.warning if connected else log.debug
         level("log_client_failed", error=self._last_error)
 
     async def _disconnected(self) -> None:
         """Say so once per outage, and wait no longer for answers that cannot come."""
-        for limit in self._limits:
-            if not limit.expired():
-                limit.reschedule(asyncio.get_running_loop().time())
+        self._waits.lost()
         if not self.closed and not self._connecting:
             log.warning("log_disconnected", error=self._last_error)
 

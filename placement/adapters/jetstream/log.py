@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any, Self
 
 from placement.adapters.jetstream.connection import ApiError, Connection
+from placement.adapters.jetstream.direct import last_message
 from placement.adapters.jetstream.expecting import stored_if
 from placement.adapters.jetstream.reader import (
     RETRY_SECONDS,
@@ -129,6 +130,11 @@ class JetStreamLog:
             return None
         stream = self._settings.stream
         return await stored_message(self._connection, stream, sequence, subject)
+
+    async def last(self, subject: str) -> Message | None:
+        """Return the last message of *subject*, or None."""
+        await self._prepare()
+        return await last_message(self._connection, self._settings.stream, subject)
 
     async def status(self) -> LogStatus:
         """Say what log this is and how far it reaches, by asking it now."""

@@ -44,6 +44,15 @@ class JetStreamSettings:
         """The servers without the passwords that their addresses may hold."""
         return ", ".join(re.sub(r"[^/@]*@", "", server) for server in self.servers)
 
+    @property
+    def identified(self) -> bool:
+        """Whether the server will know who we are; users have rights of their own."""
+        shown = (
+            *(self.credentials_file, self.nkey_seed_file, self.tls_certificate_file),
+            *(self.user, self.token),
+        )
+        return any(one is not None for one in shown)
+
 
 def identity_options(settings: JetStreamSettings) -> dict[str, Any]:
     """Return what nats-py's ``connect`` needs to say who we are.

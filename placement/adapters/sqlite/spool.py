@@ -125,15 +125,17 @@ class SqliteSpool:
             self._writing = asyncio.create_task(self._write())
         await flushed
 
-    async def waiting(self, count_max: int, patience_s: float) -> Sequence[Entry]:
-        """Return the oldest entries that wait to be sent."""
+    async def waiting(
+        self, count_max: int, patience_s: float, after: int = 0
+    ) -> Sequence[Entry]:
+        """Return the oldest entries that wait to be sent, of those *after* one."""
         if not self._figures.waiting_count:
             self._news.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
                     await self._news.wait()
         async with self._transaction() as connection:
-            return await spool_rows.read_waiting(connection, count_max)
+            return await spool_rows.read_waiting(connection, count_max, after)
 
     async def settle(self, settled: Settled) -> None:
         """Send these entries no more, and keep what was set aside."""

@@ -27,11 +27,12 @@ _PUT: Final = (
     " VALUES (?, ?, ?, ?, ?)"
 )
 _SIZES: Final = (
-    "SELECT number, length(body) FROM entry WHERE epoch IS NULL ORDER BY number LIMIT ?"
+    "SELECT number, length(body) FROM entry WHERE epoch IS NULL AND number > ?"
+    " ORDER BY number LIMIT ?"
 )
 _WAITING: Final = (
     "SELECT number, feed, headers, received_ns, body, checksum FROM entry"
-    " WHERE epoch IS NULL AND number <= ? ORDER BY number"
+    " WHERE epoch IS NULL AND number > ? AND number <= ? ORDER BY number"
 )
 _SENT: Final = (
     "UPDATE entry SET epoch = ?, sequence = ? WHERE number = ? AND epoch IS NULL"
@@ -67,16 +68,18 @@ async def put_notes(connection: aiosqlite.Connection, notes: Iterable[Note]) -> 
 
 
 async def read_waiting(
-    connection: aiosqlite.Connection, count_max: int
+    connection: aiosqlite.Connection, count_max: int, after: int
 ) -> Sequence[Entry]:
-    """Return the oldest that wait: as many as may be returned at once."""
+    """Return the oldest that wait *after* one: as many as may be returned at once."""
     last, size = 0, 0
-    for number, length in await connection.execute_fetchall(_SIZES, (count_max,)):
+    for number, length in await connection.execute_fetchall(_SIZES, (after, count_max)):
         size += length
         if last and size > ROUND_BYTES_MAX:
             break
         last = number
-    rows = await connection.execute_fetchall(_WAITING, (last,)) if last else ()
+    if not last:
+        return []
+    rows = await connection.execute_fetchall(_WAITING, (after, last))
     return [_entry(*row) for row in rows]
 
 

@@ -137,6 +137,7 @@ class Own:
         for challenge in known:
             if challenge.scheme == "bearer" and challenge.realm:
                 self._bearer = challenge
+                self._basic = False  # or it would be sent in place of every token
                 return await self._fresh(challenge, scope, sent)
         if any(c.scheme == "basic" for c in known) and self._settings.user:
             self._basic = True

@@ -14,7 +14,7 @@ from placement.agent.registry.errors import (
     RegistryRefusedError,
     RegistryUnreachableError,
 )
-from placement.agent.registry.redirects import sent
+from placement.agent.registry.redirects import is_own, sent
 from placement.agent.registry.retry_after import retry_after_s
 from placement.agent.registry.settings import RegistrySettings
 
@@ -64,7 +64,8 @@ class Exchange:
             if once and header is None:
                 header = await self._authority.ready(call.scope)
             response = await self._send(call, header)
-            if response.status_code == httpx.codes.UNAUTHORIZED:
+            own = is_own(response.url, self._settings)  # not what it redirected us to
+            if own and response.status_code == httpx.codes.UNAUTHORIZED:
                 challenges = response.headers.get_list("WWW-Authenticate")
                 header = await self._authority.learned(challenges, call.scope, header)
                 if header is not None and not once:

@@ -10,7 +10,13 @@ is what is connected to, so that a name cannot mean two things.
 import errno
 import socket
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+)
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,8 +26,20 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from placement.agent.registry.settings import RegistrySettings
 
 PORTS: Final = {"http": 80, "https": 443}
-TRANSLATED: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("2002::/16"))
-"""IPv6 that some networks carry to an IPv4 address within it, whichever that is."""
+GLOBAL: Final = IPv6Network("2000::/3")
+"""All that is given to anybody; what else there is, networks translate or keep: old
+site-local addresses, ``64:ff9b::``, ``::ffff:0:a.b.c.d``, ``::a.b.c.d``."""
+INWARD: Final = (
+    IPv6Network("2001::/32"),  # Teredo: an IPv4 address is within, whichever
+    IPv6Network("2002::/16"),  # 6to4: likewise
+    IPv6Network("3fff::/20"),  # documentation
+    IPv4Network("168.63.129.16/32"),  # a cloud's own services, by an address of its own
+    IPv4Network("192.0.0.0/24"),  # protocols' own, and another cloud's
+    IPv4Network("192.88.99.0/24"),  # what was the relay of 6to4
+)
+"""What Python may call global, though no host of everybody's is there."""
+ISATAP: Final = frozenset({b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe"})
+"""Before an IPv4 address at the end, in the network of whoever tunnels so."""
 
 Place = tuple[str, int | None]
 """A host in lower case and a port; None is any port."""
@@ -34,7 +52,12 @@ def places_of(settings: RegistrySettings) -> frozenset[Place]:
     """
     own = place_of(settings.base)[0], None
     told = {place_of(address) for address in settings.token_realms}
-    return frozenset({own} | told | {_host(each) for each in settings.storage_hosts})
+    return frozenset({own} | told) | storage_of(settings)
+
+
+def storage_of(settings: RegistrySettings) -> frozenset[Place]:
+    """Return where storage may be though that is not public, or without TLS."""
+    return frozenset(map(_host, settings.storage_hosts))
 
 
 def place_of(address: str) -> Place:
@@ -66,10 +89,12 @@ def is_public(address: str) -> bool:
     """Say whether *address*, of an IP, is everybody's: no network's own."""
     found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address):
-        if any(found in network for network in TRANSLATED):
+        if found.ipv4_mapped is not None:
+            found = found.ipv4_mapped
+        elif found not in GLOBAL or found.packed[8:12] in ISATAP:
             return False
-        found = found.ipv4_mapped or found
-    return found.is_global and not found.is_multicast
+    inward = any(found in network for network in INWARD)
+    return found.is_global and not found.is_multicast and not inward
 
 
 class Fence(AbstractResolver):

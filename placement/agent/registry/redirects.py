@@ -8,7 +8,7 @@ from typing import Final
 import httpx
 
 from placement.agent.registry.errors import RegistryError
-from placement.agent.registry.fence import is_named, place_of, places_of
+from placement.agent.registry.fence import is_named, place_of, storage_of
 from placement.agent.registry.settings import RegistrySettings
 
 REDIRECTS_MAX: Final = 5
@@ -47,12 +47,19 @@ async def sent(
     raise RedirectRefusedError(message, url=str(request.url))
 
 
+def is_own(address: httpx.URL, settings: RegistrySettings) -> bool:
+    """Say whether *address* is the registry's: by its scheme, its host and its port."""
+    own = httpx.URL(settings.base)
+    same = address.scheme == own.scheme
+    return same and place_of(str(address)) == place_of(settings.base)
+
+
 def _check(asked: httpx.URL, there: httpx.URL, settings: RegistrySettings) -> None:
     """Raise RedirectRefusedError unless a read of *asked* may go on at *there*."""
     host, port = place_of(str(there))
-    if (host, port) == place_of(settings.base):
+    if is_own(there, settings):
         return
-    named = is_named(places_of(settings), host, port)
+    named = is_named(storage_of(settings), host, port)  # its own host is not, by itself
     why = ""
     if BLOBS not in asked.path:
         why = "only blobs may be kept elsewhere"

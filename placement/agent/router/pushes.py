@@ -35,7 +35,11 @@ from placement.core.topology import Region
 TARGETS_MAX: Final = 3
 REGION_KEY: Final = "placement-region"
 """In an upload's address: which region's registry it is at."""
-PASSED: Final = ("Accept", "Content-Length", "Content-Range", "Content-Type")
+PASSED: Final = ("Accept", "Content-Range", "Content-Type")
+"""Besides Content-Length, which is of the way to us: it is passed on with a body only
+that came under it.
+"""
+LENGTH: Final = "Content-Length"
 WRITE_TIMEOUT: Final = httpx.Timeout(60.0, connect=2.0)
 """A registry verifies a large blob before it answers the end of its upload."""
 BEGIN_TIMEOUT: Final = httpx.Timeout(5.0, connect=2.0)
@@ -62,7 +66,7 @@ class Pushes:
 
     async def begin(self, request: Request, repository: Repository) -> Response:
         """Begin an upload, or mount a blob."""
-        streams = request.headers.get("Content-Length", "0") != "0"
+        streams = _bears_body(request)
         for region in self._places.push_targets(repository)[:TARGETS_MAX]:
             content = request.stream() if streams else b""
             timeout = WRITE_TIMEOUT if streams else BEGIN_TIMEOUT
@@ -86,8 +90,7 @@ class Pushes:
         region = named if named in self._registries else (targets or [named])[0]
         content: AsyncIterator[bytes] | bytes | None = None
         if request.method in {"PATCH", "PUT"}:
-            empty = request.headers.get("Content-Length") == "0"
-            content = b"" if empty else request.stream()
+            content = request.stream() if _bears_body(request) else b""
         return await self._to(request, region, content)
 
     async def delete(self, request: Request, repository: Repository) -> Response:
@@ -145,6 +148,9 @@ class Pushes:
         """Return one registry's answer; raises RegistryUnreachableError."""
         names = (*PASSED, "Authorization", "User-Agent")
         headers = {n: request.headers[n] for n in names if n in request.headers}
+        length = _length_stated(request)
+        if length and not isinstance(content, bytes) and content is not None:
+            headers[LENGTH] = length
         path = path_asked(request)
         registry = self._registries[region]
         relayed = Relayed(request.method, path, headers, content, patience)
@@ -169,6 +175,19 @@ class Pushes:
             base = registry.settings.base
             kept["Location"] = _brought_back(location, base, request, region)
         return Response(body, response.status_code, {**kept, **API_VERSION})
+
+
+def _length_stated(request: Request) -> str:
+    """Return how long a request says that it is, unless it comes in chunks."""
+    if "Transfer-Encoding" in request.headers:  # which then tells the end
+        return ""
+    return request.headers.get(LENGTH, "")
+
+
+def _bears_body(request: Request) -> bool:
+    """Say whether a request has a body, though perhaps an empty one."""
+    chunked = "Transfer-Encoding" in request.headers
+    return chunked or _length_stated(request) not in {"", "0"}
 
 
 def path_asked(request: Request) -> str:

@@ -14,13 +14,13 @@ from placement.agent.starts.plain import (
     duration_of,
     event_id_of,
     flag_of,
+    home_of,
     image_of,
     items_of,
     known,
     named,
     needed_time,
     platform_of,
-    region_of,
     regions_of,
     time_of,
 )
@@ -108,7 +108,7 @@ def _read(kind: str, item: Fields, settings: StartSettings, resolve: Resolve) ->
 
 def _started(item: Fields, settings: StartSettings) -> Found:
     known(item, STARTED)
-    region = region_of(item, settings)
+    region = home_of(item, settings)
     machine_id = item.identifier("machine_id")
     time_ns = needed_time(item, "time", "give when it started")
     event_id = event_id_of(item, "start", machine_id, time_ns)
@@ -200,7 +200,7 @@ def _event(
     time_ns: TimeNs | None,
     settings: StartSettings,
 ) -> Found:
-    region = region_of(item, settings)
+    region = home_of(item, settings)
     if region is None:
         return Found(ignored=(Ignored(event_id, IgnoredReason.OTHER_REGION),))
     event = Event(event_id, region, fact, time_ns, settings.publisher)

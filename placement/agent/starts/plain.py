@@ -13,6 +13,7 @@ from placement.agent.starts.settings import StartSettings
 from placement.core.errors import (
     InputError,
     LimitInvalidError,
+    RegionInvalidError,
     TimeInvalidError,
 )
 from placement.core.event import DurationNs, Identifier, TimeNs
@@ -57,6 +58,23 @@ def region_of(item: Fields, settings: StartSettings) -> Region | None:
     except InputError as error:
         remedy = error.remedy
         raise type(error)(item.where("region"), name, remedy) from None
+
+
+def home_of(item: Fields, settings: StartSettings) -> Region | None:
+    """Return in which of our regions *item* happened; None: nobody's.
+
+    An agent speaks of its own alone, and of what its operator names besides: the log
+    takes nothing else of it where regions have credentials of their own. Raises
+    RegionInvalidError.
+    """
+    region = region_of(item, settings)
+    if region is None or region == settings.region or settings.regions:
+        return region
+    remedy = (
+        f"post it to that region's agent, this one is for {settings.region}; or let "
+        "the operator map the name to a region in agent.starts.regions"
+    )
+    raise RegionInvalidError(item.where("region"), region, remedy)
 
 
 def regions_of(item: Fields, settings: StartSettings) -> tuple[Region, ...]:

@@ -26,6 +26,7 @@ from placement.core.event import (
     ReplicationFailed,
     ReplicationPaused,
     ReplicationPlanned,
+    ReplicationRequested,
     ReplicationResumed,
     ReplicationTrigger,
     ReplicationWithheld,
@@ -98,8 +99,12 @@ class Books:
     """The pairs that were decided about, whatever those decisions rested on."""
     sequence: int = 0
     """Of the message whose events are written down."""
+    asked_sequence: int = 0
+    """Where anybody asked for a copy last."""
     changed_sequence: int = 0
     """Where it was last told, other than by a push, what is where or may be used."""
+    hidden_sequence: int = 0
+    """Where it was last told what may have made a copy impossible for a while."""
     tick_sequence: int = 0
     """Where time passed last: planners look at everything then."""
     _pauses: dict[Region | None, tuple[int, bool, int]] = field(default_factory=dict)
@@ -132,6 +137,7 @@ class Books:
                     self._pauses[region] = order
             case PolicyChanged(content=content):
                 self.ruling = parse_ruling(content)
+                self.hidden_sequence = self.sequence
             case _:
                 self._told(event)
 
@@ -145,9 +151,11 @@ class Books:
                 self.changed_sequence = self.sequence
             case ContentEvicted() | InventoryTaken():
                 self.removals[event.region].append(self._place)
-                self.changed_sequence = self.sequence
+                self.changed_sequence = self.hidden_sequence = self.sequence
             case RegionChanged() | TagMoved():
-                self.changed_sequence = self.sequence
+                self.changed_sequence = self.hidden_sequence = self.sequence
+            case ReplicationRequested():
+                self.asked_sequence = self.sequence
             case TickPassed():
                 self.tick_sequence = self.sequence
             case _:

@@ -58,7 +58,7 @@ def broken_promises(history: History, final: State) -> Iterator[str]:
         yield f"{final.count('decision_refused')} stored decisions were refused"
     if not history.stored and _demand(history.lives[-1], final):
         yield "copies of ours count as demand"
-    yield from _unanswered(all_books[-1], final)
+    yield from _unanswered(history.lives[-1], all_books[-1], final)
 
 
 def _first_heard(history: History) -> dict[str, float]:
@@ -155,17 +155,14 @@ def _uses(state: State) -> Iterator[CanonicalRow]:
     return (row for row in rows_of(state) if row[0] in DEMAND)
 
 
-def _unanswered(books: Books, final: State) -> Iterator[str]:
+def _unanswered(life: Life, books: Books, final: State) -> Iterator[str]:
     """Yield copies that were asked for, are possible, and were never decided about.
 
-    Where content came by itself since a request, planners may find out that a copy is
-    possible at the next tick only, whatever else is asked for meanwhile.
+    Where a copy was not possible as it was asked for, or may not have been after the
+    last request, and content came by itself, planners may find out at a tick only.
     """
     network = Network(final, TOPOLOGY, final.store_time_ns)
     for key, row in final.wanted.rows():
-        asked_sequence = final.wanted.get(row, Wanted.SEQUENCE)
-        if books.changed_sequence > max(asked_sequence, books.tick_sequence):
-            continue
         placement, region = map(Row, PAIR.unpack(key))
         repository, wanted = final.placement_at(placement)
         target = final.region_at(region)
@@ -174,6 +171,28 @@ def _unanswered(books: Books, final: State) -> Iterator[str]:
         paused = books.paused(target, final.store_time_ns)
         if target not in permitted or paused or not active:
             continue
-        copy = copy_into(network, Image(repository, wanted), target, target)
-        if copy is not None and (wanted, target) not in books.answered:
-            yield f"nobody answered the request for {wanted} in {target}"
+        image = Image(repository, wanted)
+        copy = copy_into(network, image, target, target)
+        if copy is None or (wanted, target) in books.answered:
+            continue
+        asked_sequence = final.wanted.get(row, Wanted.SEQUENCE)
+        since = max(asked_sequence, books.tick_sequence)
+        if books.changed_sequence > since:
+            then = Network(_state_at(life, since), TOPOLOGY, final.store_time_ns)
+            possible = copy_into(then, image, target, target) is not None
+            hidden = books.hidden_sequence > max(since, books.asked_sequence)
+            if hidden or not possible:
+                continue
+        yield f"nobody answered the request for {wanted} in {target}"
+
+
+def _state_at(life: Life, sequence: int) -> State:
+    """Return the state as it was at a message."""
+    state, quarantine = State(), Quarantine()
+    for message in life.messages:
+        quarantine.learn(message)
+    for message in life.messages:
+        if message.sequence > sequence:
+            break
+        fold(state, decode_message(message, quarantine.skipped(message.sequence)))
+    return state

@@ -9,7 +9,6 @@ after it goes on.
 """
 
 import asyncio
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -65,12 +64,13 @@ class Sender:
 
     async def run(self) -> None:
         """Send until cancelled. Raises SpoolFsyncError, after which nothing helps."""
-        looked_s = time.monotonic()
+        clock_s = asyncio.get_running_loop().time
+        looked_s = clock_s()
         while True:
             try:
-                if time.monotonic() - looked_s >= LOOK_SECONDS:
+                if clock_s() - looked_s >= LOOK_SECONDS:
                     await self.look()
-                    looked_s = time.monotonic()
+                    looked_s = clock_s()
                 await self.send(LOOK_SECONDS)
             except PlacementError as error:
                 if hasattr(error, "exit_code"):

@@ -4,7 +4,7 @@ from placement.api.authority.caller import check_events
 from placement.api.clients import caller_of
 from placement.api.contents import NewContents
 from placement.api.reading import Context, Pace, Reader
-from placement.core.errors import InputError, RegionUnlistedError
+from placement.core.errors import InputError, region_unlisted
 from placement.core.event import Event, regions_named
 from placement.ports import Clock
 from placement.runtime.publisher import Publisher
@@ -65,5 +65,5 @@ class EventServicer(EventServiceServicer):
         for region in regions_named(item):
             if region not in regions:
                 remedy = "name regions of the catalogue; GetServiceInfo lists it"
-                return RegionUnlistedError("region", region, remedy)
+                return region_unlisted("region", region, remedy)
         return item

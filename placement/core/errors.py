@@ -195,12 +195,6 @@ class NameUnknownError(PlacementError):
         super().__init__(f"no such repository: {repository}", repository=repository)
 
 
-class RegionUnlistedError(InputError):
-    """A field names a region that is not in the catalogue."""
-
-    reason = "REGION_UNKNOWN"
-
-
 class RegionUnknownError(PlacementError):
     """The region is not in the catalogue."""
 
@@ -212,6 +206,13 @@ class RegionUnknownError(PlacementError):
             f"region {region} is not in the catalogue; GetServiceInfo lists it",
             region=region,
         )
+
+
+def region_unlisted(field: str, region: str, remedy: str) -> InputError:
+    """Return the error of a *field* that names a region of no catalogue."""
+    error = InputError(field, region, remedy)
+    error.reason = RegionUnknownError.reason
+    return error
 
 
 def clipped(value: object, length: int = 80) -> str:

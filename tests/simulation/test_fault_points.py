@@ -21,8 +21,13 @@ IN_SQLITE = {
     FaultPoint.BEFORE_COPY_KEPT,
     FaultPoint.AFTER_COPY_KEPT,
     FaultPoint.BEFORE_FALL_BACK,
+    FaultPoint.AFTER_CHUNKS_KEPT,
+    FaultPoint.BEFORE_ADOPTED,
+    FaultPoint.AMID_ADOPTED,
+    FaultPoint.AFTER_ADOPTED,
 }
-"""Inside the real store, of which the simulator has a twin."""
+"""Inside the real store, of which the simulator has a twin, and where a checkpoint of a
+peer is taken over into it."""
 SEEDS = range(1, 31)
 POISONED_SEEDS = range(1, 16)
 pytestmark = pytest.mark.timeout(600)

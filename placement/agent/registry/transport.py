@@ -17,7 +17,7 @@ from yarl import URL
 
 from placement.agent.registry.fence import Fence, is_address
 
-READ_BYTES: Final = 256 << 10
+READ_BYTES: Final = 64 << 10
 """What a connection gives at once; it reads ahead for as much again, and then waits."""
 HEADER_BYTES_MAX: Final = 64 << 10
 LENGTH_DIGITS_MAX: Final = 18

@@ -110,11 +110,19 @@ class Sender:
         if delivered.position is None:  # every event of it was rejected, or none was
             round_.dropped += round_.sent
             round_.sent = []
+        furthest = self._furthest(delivered.position)
         await self._spool.settle(
-            Settled(round_.sent, delivered.position, round_.dropped, round_.asides)
+            Settled(round_.sent, furthest, round_.dropped, round_.asides)
         )
         self._count(round_, delivered)
         return len(entries)
+
+    def _furthest(self, position: Position | None) -> Position | None:
+        """Return where what was sent ends: a repeat of old news is far behind that."""
+        known = self._spool.figures.position
+        if position is None or known is None or known.epoch != position.epoch:
+            return position
+        return max(known, position, key=lambda each: each.sequence)
 
     def _begin_anew(self) -> None:
         """Go back to what was gone past; raises why, for that needs a pause."""

@@ -1,6 +1,7 @@
 """The real agent under requests of all kinds at all of its doors, by 256 seeds."""
 
 import asyncio
+import os
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -19,7 +20,7 @@ from tests.nats_server import NatsServer, newest_server
 from tests.ports import free_port
 from tests.real_agent import RealAgent
 
-SEEDS = 256
+SEEDS = 256 if os.environ.get("PLACEMENT_LONG") else 96
 WARMING_SEEDS = 64
 """Before memory is looked at: what is imported and cached is no leak."""
 AT_ONCE = 8

@@ -94,9 +94,9 @@ async def require_same(service: RealService, log: JetStreamLog) -> Replayed:
 @pytest.mark.parametrize(
     "point",
     [
-        FaultPoint.AFTER_DECODE,
+        pytest.param(FaultPoint.AFTER_DECODE, marks=pytest.mark.long),
         FaultPoint.AFTER_FOLD_BEFORE_ADVANCE,
-        FaultPoint.BEFORE_SAVE,
+        pytest.param(FaultPoint.BEFORE_SAVE, marks=pytest.mark.long),
         FaultPoint.AFTER_SAVE,
     ],
 )

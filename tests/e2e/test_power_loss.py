@@ -85,7 +85,9 @@ async def missing(client: PlacementClient, count: int) -> list[str]:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("grown", [2 * LOST - 5, 2 * LOST + 5])
+@pytest.mark.parametrize(
+    "grown", [pytest.param(2 * LOST - 5, marks=pytest.mark.long), 2 * LOST + 5]
+)
 async def test_what_the_broker_lost_is_stored_once_more(
     server: NatsServer, service: RealService, agents: list[RealAgent], grown: int
 ) -> None:

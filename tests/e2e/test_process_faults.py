@@ -71,7 +71,9 @@ async def test_fold_that_stands_still_ends_the_service(
     assert back_s < EXIT_SECONDS_MAX
 
 
-@pytest.mark.parametrize("when", [6, 9, 14])
+@pytest.mark.parametrize(
+    "when", [6, *(pytest.param(when, marks=pytest.mark.long) for when in (9, 14))]
+)
 async def test_failed_flush_ends_the_service(
     server: NatsServer, tmp_path: Path, when: int
 ) -> None:

@@ -27,7 +27,7 @@ from placement.spooling import (
     SpoolUnwritableError,
 )
 
-KILLS = 20
+KILLS = 10
 KILL_DELAY_MAX_S = 0.1
 CHILD_SECONDS_MAX = 60
 FLUSH_FAILED = 70

@@ -21,7 +21,7 @@ from placement.ports import CheckpointFsyncError, CheckpointUnwritableError, Chu
 from tests.integration.checkpoints import header, is_generation, made, save
 from tests.loaded import loaded
 
-KILLS = 200 if os.environ.get("PLACEMENT_LONG") else 20
+KILLS = 200 if os.environ.get("PLACEMENT_LONG") else 12
 KILLS_A_FILE = 4  # then a new one, so that its beginning is killed too
 KILL_DELAY_MAX_S = 0.06
 FIRST_KILL_DELAY_MAX_S = 0.01  # while the file comes into being

@@ -144,6 +144,7 @@ async def test_service_that_errs_is_found_and_named(
     assert int(str(line["sequence"])) > 0
 
 
+@pytest.mark.long
 async def test_services_that_agree_say_nothing(
     nats: NatsServer, services: Services
 ) -> None:

@@ -85,7 +85,12 @@ def test_every_suite_can_be_loaded(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("suite", "metrics"),
-    [("ingest", INGEST), ("memory", MEMORY), ("replay", REPLAY), ("watch", WATCH)],
+    [
+        ("ingest", INGEST),
+        ("memory", MEMORY),
+        ("replay", REPLAY),
+        pytest.param("watch", WATCH, marks=pytest.mark.long),
+    ],
 )
 def test_suite_tells_each_figure_beside_its_ceiling(
     suite: str, metrics: dict[str, str | None], tmp_path: Path

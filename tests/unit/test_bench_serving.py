@@ -38,7 +38,10 @@ BATCH = {
 }
 
 
-@pytest.mark.parametrize(("suite", "metrics"), [("rpc", RPC), ("batch", BATCH)])
+@pytest.mark.parametrize(
+    ("suite", "metrics"),
+    [pytest.param("rpc", RPC, marks=pytest.mark.long), ("batch", BATCH)],
+)
 def test_suite_tells_each_figure_beside_its_ceiling(
     suite: str,
     metrics: dict[str, str | None],

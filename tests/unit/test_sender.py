@@ -503,3 +503,20 @@ async def test_message_that_nobody_repeats_waits_for_room(
     assert waited
     assert await world.published() == ["first", "second"]
     assert [line["event"] for line in lines] == ["message_waits", "message_too_large"]
+
+
+async def test_repeat_of_old_news_does_not_hide_that_the_end_was_lost() -> None:
+    """A registry tells of an old push again: how far we were is still known."""
+    world = World()
+    for name in ("a", "b"):
+        await world.put(name)
+        await world.sender.send()
+    await world.put("a")  # the log has it, far back
+    await world.sender.send()
+    world.log.rewind(1)
+
+    with capture_logs():
+        await world.sender.look()
+        await world.sender.send()
+
+    assert {"a", "b"} <= set(await world.published())

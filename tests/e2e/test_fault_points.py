@@ -95,7 +95,7 @@ async def require_same(service: RealService, log: JetStreamLog) -> Replayed:
     "point",
     [
         pytest.param(FaultPoint.AFTER_DECODE, marks=pytest.mark.long),
-        FaultPoint.AFTER_FOLD_BEFORE_ADVANCE,
+        pytest.param(FaultPoint.AFTER_FOLD_BEFORE_ADVANCE, marks=pytest.mark.long),
         pytest.param(FaultPoint.BEFORE_SAVE, marks=pytest.mark.long),
         FaultPoint.AFTER_SAVE,
     ],

@@ -9,6 +9,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.client import PlacementClient
 from placement.core.chunks import take_dirty
@@ -66,6 +68,7 @@ async def until_listening(service: RealService) -> None:
             return
 
 
+@pytest.mark.long
 async def test_first_answer_comes_from_the_checkpoint(tmp_path: Path) -> None:
     """100,000 digests: seconds from the start of the process, and marked STALE."""
     service = RealService(

@@ -82,6 +82,7 @@ def best(turns: list[Found]) -> tuple[float, float]:
     )
 
 
+@pytest.mark.long
 def test_three_times_too_many_callers_are_answered_as_fast(
     ask: Callable[[int], Found], service: RealService
 ) -> None:

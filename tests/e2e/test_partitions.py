@@ -166,6 +166,7 @@ DAMAGES: Final[dict[str, tuple[Callable[[LinkProxy], None], bool]]] = {
 SHORT: Final = ("deaf",)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", list(DAMAGES) if LONG else SHORT)
 async def test_service_without_its_broker_claims_nothing(

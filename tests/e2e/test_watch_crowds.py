@@ -228,6 +228,7 @@ class Most:
         self._thread.join()
 
 
+@pytest.mark.long
 def test_herd_comes_back_after_a_restart(service: RealService, metrics: str) -> None:
     """All are told a snapshot at first, few at a time; after a restart nobody is."""
     asyncio.run(filled(service, MANY))

@@ -6,7 +6,7 @@ from names alone, as where a row is differs between replicas. Tables that grow w
 bound are chosen from many rows at a time, by the names of what their keys refer to.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Final
 from zlib import crc32
 
@@ -57,7 +57,7 @@ class Share:
         """The hash of the share, which says also which one of how many it is."""
         return shown_sum(self._sum + row_hash((self._number, self._count)))
 
-    def steps(self) -> Iterator[None]:
+    def steps(self) -> Generator[None, None, None]:
         """Do all the work, letting others in between."""
         if self._count > 1:
             yield from self._choose()

@@ -19,6 +19,7 @@ from typing import Final
 import structlog
 
 from placement.core.fold import FOLD_VERSION
+from placement.core.seal import seal_steps
 from placement.core.state import State
 from placement.offers import (
     CheckpointRefusedError,
@@ -37,7 +38,7 @@ from placement.ports import (
 from placement.runtime.checkpoint import Restored
 from placement.runtime.epochs import Breach, Standing
 from placement.runtime.offered import foreign, useless
-from placement.runtime.sharing import sealed
+from placement.runtime.slices import in_slices
 
 BATCH_BYTES: Final = 8 * 1024**2
 """So much is received before it is written."""
@@ -272,7 +273,7 @@ class Bootstrap:
             state = await asyncio.to_thread(restored.state)
         except CheckpointDamagedError as error:
             raise CheckpointRefusedError(str(error)) from error
-        found = await sealed(state)
+        found = await in_slices(seal_steps(state))
         if found != offered.seal:
             message = f"its state has seal {found}, and the peer's had {offered.seal}"
             raise CheckpointRefusedError(message)

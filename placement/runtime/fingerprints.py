@@ -6,7 +6,7 @@ folded, is given the same one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 
 from placement.core.fingerprint import canonical_rows, row_hash, shown_sum
@@ -38,7 +38,7 @@ class Fingerprints:
     async def _whole(self) -> str:
         total = 0
 
-        def steps() -> Iterator[None]:
+        def steps() -> Generator[None, None, None]:
             nonlocal total
             for row in canonical_rows(self._view.state):
                 total += row_hash(row)

@@ -11,13 +11,11 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 
 from placement.core.fold import FOLD_VERSION
 from placement.core.seal import seal_steps
-from placement.core.state import State
 from placement.offers import (
     CheckpointBusyError,
     CheckpointRefusedError,
@@ -29,10 +27,8 @@ from placement.offers import (
 from placement.ports import CheckpointFsyncError, CheckpointHeader
 from placement.runtime.keeper import Keeper
 from placement.runtime.lines import Lines
+from placement.runtime.slices import in_slices
 from placement.runtime.view import View
-
-SLICE_SECONDS: Final = 0.001
-"""Sealing lets others in after so long."""
 
 log_events = structlog.get_logger(__name__)
 
@@ -187,7 +183,7 @@ async def offer_of(parts: tuple[Lines, Keeper, View], copies: SharedCopies) -> O
                 FOLD_VERSION,
                 state.message_hash,
             )
-            seal = await sealed(state)
+            seal = await in_slices(seal_steps(state))
         except CheckpointFsyncError as error:
             raise CheckpointUnsharedError(str(error)) from error
         finally:
@@ -203,17 +199,3 @@ async def offer_of(parts: tuple[Lines, Keeper, View], copies: SharedCopies) -> O
         duration_ms=round(1_000 * (asyncio.get_running_loop().time() - began_s)),
     )
     return made
-
-
-async def sealed(state: State) -> str:
-    """Return the seal of *state*, which stays as it is, letting others in."""
-    loop = asyncio.get_running_loop()
-    steps, ends = seal_steps(state), loop.time() + SLICE_SECONDS
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return str(end.value)
-        if loop.time() > ends:
-            await asyncio.sleep(0)
-            ends = loop.time() + SLICE_SECONDS

@@ -1,17 +1,24 @@
 """Long work in slices, so that it holds nobody up."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Generator
+from typing import Final, TypeVar
 
 SLICE_SECONDS: Final = 0.001
 
+Result = TypeVar("Result")
 
-async def in_slices(steps: Iterator[None]) -> None:
-    """Do all *steps*, letting others in after each SLICE_SECONDS."""
+
+async def in_slices(steps: Generator[None, None, Result]) -> Result:
+    """Return what *steps* come to, letting others in after each SLICE_SECONDS."""
     time = asyncio.get_running_loop().time
     ends = time() + SLICE_SECONDS
-    for _ in steps:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
         if time() > ends:
             await asyncio.sleep(0)
             ends = time() + SLICE_SECONDS

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from placement.api.reasons import REASONS
 from placement.cli.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -181,12 +180,3 @@ def test_readme_names_every_command() -> None:
     commands = set(main.list_commands(main.make_context("placement", ["status"])))
 
     assert commands <= shown
-
-
-def test_readme_lists_every_reason() -> None:
-    """Callers find each error's reason, and what to do about it, in the README."""
-    text = README.read_text()
-    section = text.split("## Errors", 1)[1].split("\n## ", 1)[0]
-    listed = set(re.findall(r"^\| `([A-Z_]+)` \|", section, flags=re.MULTILINE))
-
-    assert listed == set(REASONS)

@@ -1,6 +1,6 @@
 """Every reason that an error may carry: its gRPC status, its cause, and the remedy.
 
-The table is the documentation, and tests hold it against the code and the README.
+The table is the documentation, and docs/reference/errors.md is made from it.
 """
 
 from collections.abc import Mapping

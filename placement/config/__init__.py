@@ -1,7 +1,7 @@
 """What an operator may choose: one TOML file < environment < flags, and the catalogue.
 
 ``load_config`` and ``load_topology`` are all that others need; nothing else reads the
-environment. Keys are in ``keys``, and README.md lists them.
+environment. Keys are in ``keys``, and docs/reference/configuration.md lists them.
 """
 
 from placement.config.agent_keys import AgentConfig, RegistryConfig

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 class PlacementError(Exception):
     """The root of all expected failures.
 
-    ``reason`` is from the closed list in the README: an OCI code where one exists.
+    ``reason`` is from the closed list of docs/reference/errors.md: an OCI code where
+    one exists.
     ``metadata`` holds the facts that a program may want to read.
     """
 

@@ -3,7 +3,6 @@
 from typing import Final
 
 from placement.core.errors import InputError, PlacementError
-from placement.ports import LogUnavailableError
 
 OK: Final = 0
 FAILED: Final = 1
@@ -37,7 +36,7 @@ def failure(error: PlacementError) -> tuple[str, int]:
     code = getattr(error, "exit_code", FAILED)  # of what ends a service
     if isinstance(error, InputError) or error.reason == "CONFIG_INVALID":
         code = INVALID
-    elif isinstance(error, LogUnavailableError):
+    elif error.reason == "LOG_UNAVAILABLE":
         code = UNAVAILABLE
     return f"error: {error}  [{error.reason}]", code
 

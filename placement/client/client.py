@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 import grpc
 
@@ -11,7 +11,6 @@ from placement.client.errors import PlacementCallError
 from placement.client.estimates import EstimateCalls
 from placement.client.freshness import Freshness, consistency
 from placement.client.operations import OperationCalls
-from placement.client.packed import PackedRankings, pack_digests
 from placement.client.replications import ReplicationCalls
 from placement.client.reports import ReportCalls
 from placement.client.watching import WatchCalls
@@ -24,6 +23,9 @@ from placement.v1.operations_service_pb2_grpc import OperationsServiceStub
 from placement.v1.placement_service_pb2_grpc import PlacementServiceStub
 from placement.v1.replication_service_pb2_grpc import ReplicationServiceStub
 from placement.v1.report_service_pb2_grpc import ReportServiceStub
+
+if TYPE_CHECKING:  # it reads columns by numpy
+    from placement.client.packed import PackedRankings
 
 TIMEOUT_S = 2.0
 HOLDS_S = 1.0
@@ -107,8 +109,12 @@ class PlacementClient(
         region: str,
         max_source_count: int = 0,
         **freshness: Unpack[Freshness],
-    ) -> PackedRankings:
+    ) -> "PackedRankings":
         """Return the sources of at most 16,384 contents, by their SHA-256 digests."""
+        from placement.client.packed import (  # noqa: PLC0415 - numpy, 0.1 s
+            PackedRankings,
+        )
+
         request = packed_request(
             repository, digests, region, max_source_count, **freshness
         )
@@ -258,6 +264,8 @@ def packed_request(
     **freshness: Unpack[Freshness],
 ) -> pb.BatchRankSourcesPackedRequest:
     """Return what ``PlacementClient.batch_rank_sources_packed`` asks."""
+    from placement.client.packed import pack_digests  # noqa: PLC0415 - numpy, 0.1 s
+
     return pb.BatchRankSourcesPackedRequest(
         repository=repository,
         sha256_digests=pack_digests(digests),

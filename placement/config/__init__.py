@@ -13,7 +13,6 @@ from placement.config.keys import (
     Config,
 )
 from placement.config.loading import (
-    CONFIG_FILE,
     foreign_environment,
     load_config,
     unknown_variables,
@@ -21,6 +20,7 @@ from placement.config.loading import (
 from placement.config.reach_keys import ClientConfig, NatsConfig, TlsConfig
 from placement.config.secret_files import read_secret
 from placement.config.values import is_loopback, split_address
+from placement.unconfigured import CONFIG_FILE
 
 __all__ = [
     "CONFIG_FILE",

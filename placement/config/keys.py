@@ -22,6 +22,7 @@ from placement.config.values import (
 )
 from placement.core.errors import InputError
 from placement.faults import Plan
+from placement.unconfigured import LISTEN
 
 DATA: Final = Path(__file__).parents[1] / "data"
 SHIPPED_REGIONS_FILE: Final = DATA / "regions.toml"
@@ -78,9 +79,7 @@ class Config(Section):
     data_dir: Annotated[
         Path, said("a directory for the checkpoint and for our own broker's log")
     ] = Path("placement-data")
-    listen: Annotated[Address, said("where to serve gRPC, HOST:PORT")] = (
-        "127.0.0.1:7450"
-    )
+    listen: Annotated[Address, said("where to serve gRPC, HOST:PORT")] = LISTEN
     reuse_port: Annotated[
         bool,
         said("true or false: whether other services may listen on the same port"),

@@ -16,10 +16,8 @@ from pydantic import ValidationError
 from placement.config.errors import ConfigError, config_error, keys_of
 from placement.config.keys import Config
 from placement.core.errors import InputError
+from placement.unconfigured import CONFIG_FILE, PREFIX
 
-CONFIG_FILE: Final = Path("placement.toml")
-"""Read when it is in the working directory and no other file is named."""
-PREFIX: Final = "PLACEMENT_"
 NESTED: Final = "__"
 FLAG: Final = "command line"
 DEFAULT: Final = "default"

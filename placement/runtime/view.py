@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from placement.core.state import State
 from placement.ports import Clock
@@ -16,7 +16,9 @@ from placement.runtime.tokens import (
     message_mark,
     parse_token,
 )
-from placement.runtime.witness import Witness
+
+if TYPE_CHECKING:  # it logs: a local replica would wait 0.1 s for what it never says
+    from placement.runtime.witness import Witness
 
 SILENCE_NS_MAX: Final = 4_000_000_000
 """A log that can be reached is heard every two seconds; twice that is out of reach."""

@@ -72,7 +72,7 @@ class Site:
 
     async def _broker(self) -> tuple[BrokerSeen, int, int]:
         async with stores.inspecting_broker(self.config, self.inbox) as inspection:
-            await inspection.may_read()  # connects, so that the clocks tell of one call
+            await inspection.look()  # connects, so that the clocks tell of one call
             before = self.clock()
             seen = await inspection.look()
             return seen, before, self.clock()

@@ -96,6 +96,19 @@ class SpoolSeen:
     """When the last that is still there came, by feed."""
 
 
+@dataclass(frozen=True, slots=True)
+class AsideSeen:
+    """What an agent could not send, and why."""
+
+    number: int
+    feed: str
+    headers: Mapping[str, str]
+    received_ns: int
+    body: bytes
+    reason: str
+    detail: str
+
+
 class Inspection(Protocol):
     """Looks at a broker; nothing that it does changes what is stored."""
 

@@ -6,10 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from placement.adapters.broker.child import NatsChild, attach
-from placement.adapters.data_directory import lock_holder
+from placement.adapters.data_directory import lock_data_directory, lock_holder
 from placement.adapters.jetstream.inspection import inspecting
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.jetstream.settings import JetStreamSettings
+from placement.adapters.sqlite.asides import (
+    drop_asides,
+    list_asides,
+    resend_asides,
+)
 from placement.adapters.sqlite.generations import (
     CheckpointGenerations,
     GenerationSettings,
@@ -25,7 +30,10 @@ from placement.ports import CheckpointStore, EventLog, LogUnavailableError
 __all__ = [
     "broker_address",
     "checkpoint_path",
+    "drop_asides",
     "inspecting_broker",
+    "list_asides",
+    "lock_data_directory",
     "lock_holder",
     "open_broker",
     "open_generations",
@@ -33,6 +41,7 @@ __all__ = [
     "open_scratch",
     "read_header",
     "read_spool",
+    "resend_asides",
     "scratch_store",
     "spool_path",
 ]

@@ -59,6 +59,7 @@ COMMANDS: Final = {
         "Write who may do what in NATS, for a server to include.",
     ),
     "agent": ("agent:agent", "Receive a registry's notifications and publish them."),
+    "spool": ("spool:spool", "Look at what an agent set aside, and send it again."),
     "inventory": (
         "inventory:inventory",
         "Read a registry as a whole, once, and publish what it holds.",

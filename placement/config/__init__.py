@@ -16,6 +16,7 @@ from placement.config.loading import (
     CONFIG_FILE,
     foreign_environment,
     load_config,
+    origin_of,
     unknown_variables,
 )
 from placement.config.reach_keys import ClientConfig, NatsConfig, TlsConfig
@@ -38,6 +39,7 @@ __all__ = [
     "load_config",
     "load_prices",
     "load_topology",
+    "origin_of",
     "read_secret",
     "split_address",
     "unknown_variables",

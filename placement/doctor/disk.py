@@ -13,6 +13,8 @@ from placement.core.fold import FOLD_VERSION
 from placement.doctor.finding import Finding, fail, ok, skipped, warn
 from placement.doctor.site import Site
 
+FULL_BYTES: Final = 1 << 20
+"""With less, the next save may fail."""
 FREE_BYTES_MIN: Final = 1 << 30
 FREE_SHARE_MIN: Final = 0.05
 MOUNTS: Final = Path("/proc/self/mountinfo")
@@ -111,7 +113,7 @@ def _room(directory: Path, key: str) -> Finding:
     free = f"{usage.free / 1e9:.1f} GB of {usage.total / 1e9:.1f} GB are free"
     if inodes.f_files and not inodes.f_favail:
         return fail("the file system has no inodes left", f"remove files beside {key}")
-    if usage.free < FREE_BYTES_MIN // 16:
+    if usage.free < FULL_BYTES:
         return fail(free, f"make room, or set {key} to a larger disk")
     if usage.free < max(FREE_BYTES_MIN, FREE_SHARE_MIN * usage.total):
         return warn(free, f"make room before it is full, or set {key} elsewhere")

@@ -38,7 +38,7 @@ def read_header(path: Path) -> CheckpointHeader | None:
     try:
         if not is_ours(path):
             return None
-        with _opened(path) as connection:
+        with reading(path) as connection:
             return stated(connection.execute(READ_HEADER).fetchall()).header
     except DamageError as error:
         message = f"checkpoint {path}: {error}"
@@ -58,18 +58,18 @@ def read_spool(path: Path) -> SpoolSeen | None:
     if not path.is_file():
         return None
     try:
-        with _opened(path) as connection:
+        with reading(path) as connection:
             row = connection.execute(_SPOOL).fetchone()
             asides = dict(connection.execute(_REASONS).fetchall())
             feeds = dict(connection.execute(_FEEDS).fetchall())
     except (sqlite3.Error, OSError) as error:
         message = f"spool {path} cannot be read: {error}"
         raise SpoolUnwritableError(message) from error
-    return SpoolSeen(*row, asides, feeds)
+    return SpoolSeen(*(*row, asides, feeds))
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Give a connection that only reads.
 
     Where no WAL can be used, the file is read as it is: nobody writes to it then.

@@ -6,17 +6,45 @@ from dataclasses import replace
 from pathlib import Path
 
 from placement.adapters.broker.child import NatsChild, attach
+from placement.adapters.data_directory import lock_data_directory, lock_holder
+from placement.adapters.jetstream.inspection import inspecting
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.jetstream.settings import JetStreamSettings
+from placement.adapters.sqlite.asides import (
+    drop_asides,
+    list_asides,
+    resend_asides,
+)
 from placement.adapters.sqlite.generations import (
     CheckpointGenerations,
     GenerationSettings,
 )
+from placement.adapters.sqlite.inspection import read_header, read_spool
 from placement.bench.settings import BrokerAddress
 from placement.config import Config
+from placement.inspections import Inspection
 from placement.nats_authority.names import Role, role_inbox
 from placement.nats_settings import nats_settings
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
+
+__all__ = [
+    "broker_address",
+    "checkpoint_path",
+    "drop_asides",
+    "inspecting_broker",
+    "list_asides",
+    "lock_data_directory",
+    "lock_holder",
+    "open_broker",
+    "open_generations",
+    "open_log",
+    "open_scratch",
+    "read_header",
+    "read_spool",
+    "resend_asides",
+    "scratch_store",
+    "spool_path",
+]
 
 
 @asynccontextmanager
@@ -96,3 +124,29 @@ def open_generations(config: Config) -> CheckpointGenerations:
 def checkpoint_path(config: Config) -> Path:
     """Return where the checkpoint is."""
     return config.data_dir / "checkpoint.sqlite"
+
+
+def spool_path(config: Config) -> Path:
+    """Return where the agent's spool is."""
+    return config.agent.state_dir / "spool.sqlite"
+
+
+@asynccontextmanager
+async def inspecting_broker(config: Config, inbox: str) -> AsyncIterator[Inspection]:
+    """Give what looks at the broker that *config* names, as the user it names.
+
+    *inbox* is where that user is answered. Raises LogUnavailableError where no service
+    runs that would bring its own, and InputError for secrets that are not there.
+    """
+    if config.nats.url:
+        settings = nats_settings(config.nats, inbox)
+    else:
+        found = attach(config.data_dir)
+        if found is None:
+            message = (
+                f"no service runs its own broker on data directory {config.data_dir}"
+            )
+            raise LogUnavailableError(message)
+        settings = replace(found, max_bytes=config.nats.max_bytes or None)
+    async with inspecting(settings) as inspection:
+        yield inspection

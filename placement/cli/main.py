@@ -38,6 +38,8 @@ COMMANDS: Final = {
         "report:report",
         "Show what copies saved and cost, and what was missed.",
     ),
+    "doctor": ("doctor:doctor", "Say what is wrong here, and what to do about it."),
+    "health": ("health:health", "Say whether the service, or the agent, is ready."),
     "status": ("status:status", "Show what the service is and how far it is."),
     "watch": ("watch:watch", "Print where content is, then every change as it comes."),
     "tail": ("tail:tail", "Print the events of the log as they come."),
@@ -57,6 +59,7 @@ COMMANDS: Final = {
         "Write who may do what in NATS, for a server to include.",
     ),
     "agent": ("agent:agent", "Receive a registry's notifications and publish them."),
+    "spool": ("spool:spool", "Look at what an agent set aside, and send it again."),
     "inventory": (
         "inventory:inventory",
         "Read a registry as a whole, once, and publish what it holds.",

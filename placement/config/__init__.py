@@ -15,6 +15,7 @@ from placement.config.keys import (
 from placement.config.loading import (
     foreign_environment,
     load_config,
+    origin_of,
     unknown_variables,
 )
 from placement.config.reach_keys import ClientConfig, NatsConfig, TlsConfig
@@ -38,6 +39,7 @@ __all__ = [
     "load_config",
     "load_prices",
     "load_topology",
+    "origin_of",
     "read_secret",
     "split_address",
     "unknown_variables",

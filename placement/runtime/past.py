@@ -24,7 +24,7 @@ from placement.runtime.past_errors import (
     AsOfUnsupportedError,
 )
 from placement.runtime.past_folding import PastFold, Sources, look
-from placement.runtime.past_points import asked, sequence_at
+from placement.runtime.past_points import sequence_at
 from placement.runtime.past_states import Entry, Held, PastStates, PastView, Point
 from placement.runtime.view import View
 from placement.wire.as_of import AsOf
@@ -107,7 +107,7 @@ class Past:
             async with asyncio.timeout_at(ends_s):
                 entry = await self._entry(as_of, caller)
         except TimeoutError:
-            raise AsOfFoldingError(asked(as_of), 0) from None
+            raise AsOfFoldingError(as_of, 0) from None
         entry.users += 1
         try:
             async with asyncio.timeout_at(ends_s):
@@ -116,7 +116,7 @@ class Past:
             self.states.leave(entry)
             if isinstance(error, TimeoutError):
                 folded = entry.fold.folded
-                raise AsOfFoldingError(asked(as_of), folded) from None
+                raise AsOfFoldingError(as_of, folded) from None
             raise
         return Held(entry, self.states)
 
@@ -185,7 +185,7 @@ class Past:
                 earliest = first.sequence, first.store_time_ns
         elif earliest[0] and earliest[1] <= (as_of.time_ns or 0):
             return earliest[0]
-        raise AsOfGoneError(asked(as_of), *earliest)
+        raise AsOfGoneError(as_of, *earliest)
 
     def _require_turn(self, caller: str) -> None:
         """Raise AsOfBusyError where *caller*, or all together, wait for enough."""

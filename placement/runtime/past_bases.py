@@ -5,7 +5,7 @@ if the log still holds all that comes after it. What it folded must be what ever
 who folds the log now would fold.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from placement.core.fold import FOLD_VERSION
 from placement.ports import CheckpointHeader, Chunk, LogStatus
 from placement.runtime.epochs import identity
 from placement.runtime.past_errors import AsOfGoneError, AsOfLimitError
+from placement.wire.as_of import AsOf
 
 
 class OlderCheckpoints(Protocol):
@@ -21,7 +22,7 @@ class OlderCheckpoints(Protocol):
     async def headers(self) -> Sequence[CheckpointHeader]:
         """Return what there is; nothing of it is proven yet."""
 
-    def read(self, header: CheckpointHeader) -> AsyncIterator[Sequence[Chunk]]:
+    def read(self, header: CheckpointHeader) -> AsyncGenerator[Sequence[Chunk], None]:
         """Yield the chunks of one of them, by table and number, some at a time.
 
         They are worth nothing before the last one came. Raises CheckpointDamagedError
@@ -51,8 +52,7 @@ class Bases:
         """
         before = [each for each in self.headers if each.sequence <= sequence]
         if not before and not self.whole:
-            asked = f"message {sequence}"
-            raise AsOfGoneError(asked, *self.earliest)
+            raise AsOfGoneError(AsOf(sequence), *self.earliest)
         near = [each for each in before if sequence - each.sequence <= messages_max]
         if not near and not (self.whole and sequence <= messages_max):
             base = before[-1].sequence if before else 0

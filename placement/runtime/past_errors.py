@@ -1,7 +1,7 @@
 """Why a question about the past is not answered, and what to do about it."""
 
 from placement.core.errors import PlacementError
-from placement.wire.as_of import shown_time
+from placement.wire.as_of import AsOf, shown_time
 
 
 class AsOfUnsupportedError(PlacementError):
@@ -19,13 +19,13 @@ class AsOfAheadError(PlacementError):
 
     reason = "AS_OF_AHEAD"
 
-    def __init__(self, asked: str, sequence: int) -> None:
+    def __init__(self, asked: AsOf, sequence: int) -> None:
         """Name what was *asked*, and up to where the log is folded."""
         super().__init__(
             f"as_of: {asked} is after message {sequence}, up to which the log is "
             "folded: ask for an earlier point, or without as_of",
             field="as_of",
-            value=asked,
+            value=str(asked),
             sequence=str(sequence),
         )
 
@@ -38,7 +38,7 @@ class AsOfGoneError(PlacementError):
 
     reason = "AS_OF_GONE"
 
-    def __init__(self, asked: str, earliest: int, time_ns: int) -> None:
+    def __init__(self, asked: AsOf, earliest: int, time_ns: int) -> None:
         """Name what was *asked*, and the *earliest* that can be answered."""
         earliest_time = shown_time(time_ns)
         instead = (
@@ -50,7 +50,7 @@ class AsOfGoneError(PlacementError):
         super().__init__(
             f"as_of: {asked} cannot be folded again: {instead}",
             field="as_of",
-            value=asked,
+            value=str(asked),
             earliest_sequence=str(earliest),
             earliest_time=earliest_time,
         )
@@ -83,14 +83,14 @@ class AsOfFoldingError(PlacementError):
 
     reason = "AS_OF_FOLDING"
 
-    def __init__(self, asked: str, folded: int) -> None:
+    def __init__(self, asked: AsOf, folded: int) -> None:
         """Say how far the fold of what was *asked* is; 0: it waits for its turn."""
         how_far = f"is at message {folded}" if folded else "waits for its turn"
         super().__init__(
             f"as_of: the state of {asked} was not ready within the deadline: its fold "
             f"{how_far} and goes on. Ask again",
             field="as_of",
-            value=asked,
+            value=str(asked),
             folded=str(folded),
         )
 

@@ -116,8 +116,9 @@ class PastFold:
                 take(chunk)
                 yield
 
-        async for chunks in self._sources.checkpoints.read(header):
-            await in_slices(taken(chunks), PAUSE_SECONDS)
+        async with aclosing(self._sources.checkpoints.read(header)) as reading:
+            async for chunks in reading:
+                await in_slices(taken(chunks), PAUSE_SECONDS)
         state = await in_slices(restored.state_steps(), PAUSE_SECONDS)
         self._sources.counts["loaded"] += 1
         return state

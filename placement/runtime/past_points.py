@@ -2,14 +2,7 @@
 
 from placement.ports import EventLog, LogStatus
 from placement.runtime.past_errors import AsOfAheadError
-from placement.wire.as_of import AsOf, shown_time
-
-
-def asked(as_of: AsOf) -> str:
-    """Return a point as people read it."""
-    if as_of.sequence is not None:
-        return f"message {as_of.sequence}"
-    return f"time {shown_time(as_of.time_ns or 0)}"
+from placement.wire.as_of import AsOf
 
 
 async def sequence_at(
@@ -22,11 +15,11 @@ async def sequence_at(
     """
     if as_of.sequence is not None:
         if as_of.sequence > folded:
-            raise AsOfAheadError(asked(as_of), folded)
+            raise AsOfAheadError(as_of, folded)
         return as_of.sequence
     time_ns = as_of.time_ns or 0
     if time_ns > now_ns:
-        raise AsOfAheadError(asked(as_of), folded)
+        raise AsOfAheadError(as_of, folded)
     return await _last_before(log, status.first_sequence, folded, time_ns)
 
 

@@ -7,13 +7,10 @@ for it for long: it is as large as the live one.
 
 import asyncio
 from collections import OrderedDict
-from typing import Final
 
 from placement.core.state import State
 from placement.runtime.past_folding import PastFold
 from placement.runtime.view import ServingState, View
-
-NOTE: Final = "regions, endpoints and distances are those of today's region catalogue"
 
 Point = tuple[int, int]
 """Of which generation of the live state, and up to which message."""

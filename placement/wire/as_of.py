@@ -16,6 +16,8 @@ REMEDY: Final = (
     "give a sequence of the log, such as 4711; a time in RFC 3339, such as"
     " 2026-11-30T12:00:00Z; or how long ago, such as 2h ago"
 )
+NOTE: Final = "as of then, by today's region catalogue: endpoints and distances"
+"""What is to be known of every answer about the past."""
 _AGO: Final = re.compile(
     r"(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?"
     r"\s+ago",
@@ -34,6 +36,12 @@ class AsOf:
 
     sequence: int | None = None
     time_ns: int | None = None
+
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        if self.sequence is not None:
+            return f"message {self.sequence}"
+        return f"time {shown_time(self.time_ns or 0)}"
 
 
 def decode_as_of(proto: pb.AsOf) -> AsOf | None:

@@ -7,10 +7,7 @@ import platform
 import secrets
 import signal
 import time
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-)
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 
 import structlog
@@ -23,9 +20,7 @@ from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.jetstream.peers import NatsPeers
 from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.run_file import RunFile
-from placement.adapters.sqlite.generations import (
-    CheckpointGenerations,
-)
+from placement.adapters.sqlite.generations import CheckpointGenerations
 from placement.adapters.sqlite.sharing import CheckpointCopies
 from placement.adapters.sqlite.staging import CheckpointStaging
 from placement.api.server import (
@@ -44,7 +39,7 @@ from placement.nats_authority.names import Role
 from placement.ports import EventLog
 from placement.runtime.bootstrap import Bootstrap, BootstrapSettings
 from placement.runtime.exchange import Exchange
-from placement.runtime.limits import LimitSettings
+from placement.runtime.past import Past
 from placement.runtime.planner import Planner, PlannerSettings
 from placement.runtime.pressure import Pressure
 from placement.runtime.projector import Projector, ProjectorSettings
@@ -62,6 +57,7 @@ from placement.telemetry.inventories import register_inventories
 from placement.telemetry.metrics import build_registry
 from placement.telemetry.planning import register_planning
 from placement.telemetry.refusals import register_refusals
+from placement.time_travel import open_past
 
 GARBAGE_THRESHOLDS = (20_000, 20, 100)
 """What is new is looked at after so many objects, what is older after so many looks."""
@@ -104,9 +100,9 @@ async def serve(config: Config) -> None:
         projector = Projector(log, store, view, time.time_ns, settings, records)
         publisher = Publisher(log, view)
         exchange = await _exchange(config, (projector, log, generations), stack)
-        limits = limit_settings(config.limits)
-        pressure = new_pressure(limits.pressure)
-        server = _server(config, view, publisher, (limits, pressure, exchange))
+        pressure = new_pressure(limit_settings(config.limits).pressure)
+        past = open_past(config, (log, view, generations.older), registry, stack)
+        server = _server(config, view, publisher, (pressure, exchange, past))
         planner = _planner(config, view, publisher, pressure)
         _register_server(registry, server, pressure, exchange)
         _register_by_region(registry, view, load_topology(config), planner)
@@ -243,9 +239,9 @@ def _server(
     config: Config,
     view: View,
     publisher: Publisher,
-    parts: tuple[LimitSettings, Pressure, Exchange],
+    parts: tuple[Pressure, Exchange, Past],
 ) -> PlacementServer:
-    limits, pressure, exchange = parts
+    pressure, exchange, past = parts
     host, port = split_address(config.listen)
     topology = load_topology(config)
     settings = ServerSettings(
@@ -262,9 +258,10 @@ def _server(
         look_interval_s=config.tls.reload_seconds,
         allow_anonymous=config.allow_anonymous,
         watch=watch_settings(config.limits),
-        limits=limits,
+        limits=limit_settings(config.limits),
         prices=load_prices(config, topology),
         exchange=exchange,
+        past=past,
     )
     return build_server(
         settings, view, topology, publisher, time.time_ns, pressure=pressure

@@ -117,6 +117,7 @@ def open_generations(config: Config) -> CheckpointGenerations:
     settings = GenerationSettings(
         copies=config.checkpoint.generation_count - 1,
         interval_seconds=config.checkpoint.generation_interval_seconds,
+        older_bytes_max=config.past.checkpoint_bytes_max,
     )
     return CheckpointGenerations(checkpoint_path(config), settings)
 

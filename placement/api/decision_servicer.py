@@ -46,12 +46,12 @@ class DecisionAnswers(ReplicationServiceServicer):
     ) -> pb.ListReplicationsResponse:
         """Return one page of decisions, the newest first."""
         query = decode_decisions(request)
-        basis = await self._reader.settled(query.consistency, context)
-        self._check_named(query)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        check_named(reader, query)
         binding = (basis.epoch, "replications", *query.filter)
         after = parse_page_token(query.page_token, binding)
-        judge = Judge(self._reader.state, basis.answer_time_ns)
-        records, last = await self._page(query, after)
+        judge = Judge(reader.state, basis.answer_time_ns)
+        records, last = await page_of(reader.state, query, after)
         found, pace = [], Pace()
         for record in records:
             found.append(judge.judged(record))
@@ -64,19 +64,19 @@ class DecisionAnswers(ReplicationServiceServicer):
     ) -> pb.GetReplicationResponse:
         """Return one decision, all of it."""
         query = decode_decision(request)
-        basis = await self._reader.settled(query.consistency, context)
-        record = find_decision(self._reader.state, query.name)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        record = find_decision(reader.state, query.name)
         if record is None:
             raise ReplicationUnknownError(query.name)
-        network = self._reader.network(basis)
-        judged = Judge(self._reader.state, basis.answer_time_ns).judged(record)
+        network = reader.network(basis)
+        judged = Judge(reader.state, basis.answer_time_ns).judged(record)
         progress = decision_progress(network, record)
         unsafe = ""
         if record.removal and record.open:
             unsafe = unsafe_removal(network, record)
-        budget_s = self._reader.default_deadline_s
+        budget_s = reader.default_deadline_s
         budget_s = wait_budget_s(budget_s, context.time_remaining())
-        read, view = self._publisher.stored, self._reader.view
+        read, view = self._publisher.stored, reader.view
         evidence = await evidence_of(read, view, record, budget_s)
         return encode_whole(judged, progress, evidence, unsafe, basis)
 
@@ -85,46 +85,48 @@ class DecisionAnswers(ReplicationServiceServicer):
     ) -> pb.ExplainStartResponse:
         """Return why a machine's last start was as it was."""
         query = decode_start(request)
-        basis = await self._reader.settled(query.consistency, context)
-        start = start_reason(self._reader.state, query.name)
-        judge = Judge(self._reader.state, basis.answer_time_ns)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        start = start_reason(reader.state, query.name)
+        judge = Judge(reader.state, basis.answer_time_ns)
         judged = None if start.decision is None else judge.judged(start.decision)
         return encode_start(start, judged, basis)
 
-    def _check_named(self, query: DecisionsQuery) -> None:
-        """Raise REGION_UNKNOWN or NAME_UNKNOWN for what nobody ever named."""
-        state = self._reader.state
-        if query.repository is not None:
-            known_repository(state, query.repository)
-        region = query.region
-        if region is not None and state.regions.find(region.encode()) == ABSENT:
-            self._reader.topology.known(region)
 
-    async def _page(
-        self, query: DecisionsQuery, after: Key
-    ) -> tuple[list[DecisionRecord], Key | None]:
-        """Return a page, and after which decision the next one begins; None: nowhere.
+def check_named(reader: Reader, query: DecisionsQuery) -> None:
+    """Raise REGION_UNKNOWN or NAME_UNKNOWN for what nobody ever named."""
+    state = reader.state
+    if query.repository is not None:
+        known_repository(state, query.repository)
+    region = query.region
+    if region is not None and state.regions.find(region.encode()) == ABSENT:
+        reader.topology.known(region)
 
-        What the last page ended with may be forgotten by now: then so is all before.
-        """
-        state, pace = self._reader.state, Pace()
-        last = ABSENT
-        if after != FIRST:
-            last = state.decisions.find(after[0].encode())
-            if not sees_decision(state, last):
-                return [], None
-        found: list[DecisionRecord] = []
-        rows = state.decisions.newest_first(last)
-        for count, row in enumerate(rows, start=1):
-            if listed(state, query, row):
-                if len(found) == query.page_size:
-                    return found, _key(found[-1].replication_id)
-                found.append(decision_at(state, row))
-            # Where some are hidden, a page must not end with one of those.
-            if count == DECISIONS_READ_MAX and state.sees_all:
-                return found, _key(state.decisions.key(row).decode())
-            await pace.step()
-        return found, None
+
+async def page_of(
+    state: State, query: DecisionsQuery, after: Key
+) -> tuple[list[DecisionRecord], Key | None]:
+    """Return a page, and after which decision the next one begins; None: nowhere.
+
+    What the last page ended with may be forgotten by now: then so is all before.
+    """
+    pace = Pace()
+    last = ABSENT
+    if after != FIRST:
+        last = state.decisions.find(after[0].encode())
+        if not sees_decision(state, last):
+            return [], None
+    found: list[DecisionRecord] = []
+    rows = state.decisions.newest_first(last)
+    for count, row in enumerate(rows, start=1):
+        if listed(state, query, row):
+            if len(found) == query.page_size:
+                return found, _key(found[-1].replication_id)
+            found.append(decision_at(state, row))
+        # Where some are hidden, a page must not end with one of those.
+        if count == DECISIONS_READ_MAX and state.sees_all:
+            return found, _key(state.decisions.key(row).decode())
+        await pace.step()
+    return found, None
 
 
 def listed(state: State, query: DecisionsQuery, row: Row) -> bool:

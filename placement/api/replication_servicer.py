@@ -40,9 +40,9 @@ class ReplicationServicer(RequestAnswers, DecisionAnswers, ReplicationWatches):
         query = decode_preview(request)
         if query.target_region is not None:
             self._reader.topology.known(query.target_region)
-        basis = await self._reader.settled(query.consistency, context)
-        images = images_of(self._reader.state, query.repository, query.reference)
-        network = self._reader.network(basis)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        images = images_of(reader.state, query.repository, query.reference)
+        network = reader.network(basis)
         ruling = query.ruling or ruling_in_force(network.state, network.now_ns)
         policy = query.policy or ruling.policy
         candidates = await self._planned(

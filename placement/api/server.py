@@ -31,6 +31,7 @@ from placement.api.listener import (
     open_certificates,
 )
 from placement.api.operations_servicer import OperationsServicer
+from placement.api.past_reading import PastReading
 from placement.api.placement_servicer import PlacementServicer
 from placement.api.reading import Reader
 from placement.api.reflecting import GuardedReflection
@@ -160,6 +161,8 @@ class PlacementServer:
         admission = Admission(
             self.pressure, limits, clock, contents=contents, gates=self._gates()
         )
+        if self._settings.past is not None:
+            self._reader.past = PastReading(self._settings.past, admission.charge)
         every = self._settings.sample_every
         answering: Any = Answering(server, every, kept, (admission,))
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, model_validator
 
 from placement.config.agent_keys import AgentConfig
 from placement.config.limit_keys import LimitsConfig
+from placement.config.past_keys import PastConfig
 from placement.config.peer_keys import BootstrapConfig
 from placement.config.reach_keys import ClientConfig, NatsConfig, TlsConfig
 from placement.config.values import (
@@ -165,6 +166,7 @@ class Config(Section):
     bootstrap: BootstrapConfig = BootstrapConfig()
     planner: PlannerConfig = PlannerConfig()
     limits: LimitsConfig = LimitsConfig()
+    past: PastConfig = PastConfig()
     agent: AgentConfig = AgentConfig()
 
     @model_validator(mode="after")

@@ -41,6 +41,7 @@ class ServingState(IntEnum):
     STALE = 3
     EPOCH_BROKEN = 4
     DEGRADED = 5
+    PAST = 6
 
 
 class Basis(NamedTuple):

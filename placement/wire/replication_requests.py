@@ -29,7 +29,7 @@ from placement.wire.requests import (
     Consistency,
     bounded,
     decode_consistency,
-    refuse_as_of,
+    decode_freshness,
 )
 
 PUBLISHER: Final = Name("replication-service")
@@ -187,8 +187,7 @@ def decode_duties(request: pb.WatchReplicationsRequest) -> DutiesQuery:
 
 
 def decode_decisions(request: pb.ListReplicationsRequest) -> DecisionsQuery:
-    """Return which decisions are listed; raises InputError, AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return which decisions are listed; raises InputError."""
     since_ns = until_ns = None
     if request.HasField("since_time"):
         since_ns = decode_time(request.since_time, "since_time")
@@ -205,22 +204,20 @@ def decode_decisions(request: pb.ListReplicationsRequest) -> DecisionsQuery:
         until_ns,
         bounded(size, "page_size", PAGE_SIZE_MAX) or PAGE_SIZE_DEFAULT,
         request.page_token,
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 
 def decode_decision(request: pb.GetReplicationRequest) -> NamedQuery:
-    """Return which decision is asked about; raises InputError, AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return which decision is asked about; raises InputError."""
     name = parse_identifier(request.replication_id, "replication_id")
-    return NamedQuery(name, decode_consistency(request.consistency))
+    return NamedQuery(name, decode_freshness(request))
 
 
 def decode_start(request: pb.ExplainStartRequest) -> NamedQuery:
-    """Return which machine is asked about; raises InputError, AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return which machine is asked about; raises InputError."""
     name = parse_identifier(request.machine_id, "machine_id")
-    return NamedQuery(name, decode_consistency(request.consistency))
+    return NamedQuery(name, decode_freshness(request))
 
 
 def _status(value: int) -> DecisionStatus | None:

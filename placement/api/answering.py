@@ -237,8 +237,8 @@ def code_of(error: BaseException, context: Context) -> int:
     """Return the code with which a call ended that raised *error*."""
     if isinstance(error, asyncio.CancelledError):
         return int(grpc.StatusCode.CANCELLED.value[0])
-    told = context.code()
-    return told if isinstance(told, int) and told else _UNKNOWN
+    told: Any = context.code()  # its stub says that it is a number
+    return int(told.value[0]) if isinstance(told, grpc.StatusCode) else _UNKNOWN
 
 
 class Unregistered:

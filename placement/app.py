@@ -7,11 +7,12 @@ import platform
 import secrets
 import signal
 import time
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from functools import partial
+from typing import Protocol
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from placement import faults
 from placement.adapters.broker.ownership import own_broker_on
@@ -33,12 +34,18 @@ from placement.client import ClientTls
 from placement.client.peers import GrpcPeer
 from placement.config import Config, load_prices, load_topology, split_address
 from placement.config.limits import limit_settings, watch_settings
-from placement.core.topology import Topology
 from placement.event_loop import loop_factory
+from placement.instruments import (
+    build_registry,
+    measure_server,
+    measure_state,
+    pages_of,
+)
 from placement.nats_authority.names import Role
 from placement.ports import EventLog
 from placement.runtime.bootstrap import Bootstrap, BootstrapSettings
 from placement.runtime.exchange import Exchange
+from placement.runtime.figures import FigureKeeper
 from placement.runtime.past import Past
 from placement.runtime.planner import Planner, PlannerSettings
 from placement.runtime.pressure import Pressure
@@ -49,14 +56,7 @@ from placement.runtime.view import View
 from placement.runtime.watchdog import watchdog
 from placement.runtime.witness import Witness
 from placement.stores import checkpoint_path, open_broker, open_generations
-from placement.telemetry.admission import register_admission
-from placement.telemetry.authority import AuthorityFigures, register_authority
-from placement.telemetry.bootstrapping import register_bootstrapping
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
-from placement.telemetry.inventories import register_inventories
-from placement.telemetry.metrics import build_registry
-from placement.telemetry.planning import register_planning
-from placement.telemetry.refusals import register_refusals
 from placement.time_travel import open_past
 
 GARBAGE_THRESHOLDS = (20_000, 20, 100)
@@ -66,6 +66,13 @@ STOP_GRACE_SECONDS = 5.0
 """Calls that are under way when the service is told to stop may take so long."""
 
 log_events = structlog.get_logger(__name__)
+
+
+class Runs(Protocol):
+    """A part of the service that works beside the fold, for ever."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
 
 
 def run(config: Config) -> None:
@@ -79,10 +86,7 @@ async def serve(config: Config) -> None:
     if config.fault_points:
         faults.arm(faults.Plan(config.fault_points))
     async with AsyncExitStack() as stack:
-        lock = lock_data_directory(config.data_dir, config.data_dir / "lock")
-        stack.callback(os.close, lock)
-        if config.reuse_port and not config.nats.url:
-            stack.enter_context(own_broker_on(config.listen))
+        _own(config, stack)
         broker = await open_broker(config, stack, Role.SERVICE)
         log = JetStreamLog(broker)
         stack.push_async_callback(log.close)
@@ -95,7 +99,8 @@ async def serve(config: Config) -> None:
         registry = build_registry(view, generations.counts)
         store = MeasuredCheckpointStore(generations, registry)
         if config.metrics_listen:
-            await stack.enter_async_context(_pages(config, registry, view))
+            pages = pages_of(registry, view, config.metrics_listen)
+            await stack.enter_async_context(pages)
         settings = _projector_settings(config)
         projector = Projector(log, store, view, time.time_ns, settings, records)
         publisher = Publisher(log, view)
@@ -104,8 +109,10 @@ async def serve(config: Config) -> None:
         past = open_past(config, (log, view, generations.older), registry, stack)
         server = _server(config, view, publisher, (pressure, exchange, past))
         planner = _planner(config, view, publisher, pressure)
-        _register_server(registry, server, pressure, exchange)
-        _register_by_region(registry, view, load_topology(config), planner)
+        topology = load_topology(config)
+        figures = FigureKeeper(view, topology, load_prices(config, topology))
+        measure_server(registry, server, pressure, exchange)
+        measure_state(registry, view, topology, planner, figures)
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()
@@ -113,39 +120,16 @@ async def serve(config: Config) -> None:
         blocked = partial(projector.note_blocked, "the event loop stood still")
         stack.enter_context(watchdog(config.watchdog_seconds, blocked))
         log_events.info("service_started", port=port, data_dir=str(config.data_dir))
-        await _run(projector, planner, view.witness)
+        await _run(projector, (planner, view.witness, figures))
         log_events.info("service_stopping", sequence=view.state.sequence)
 
 
-def _register_by_region(
-    registry: CollectorRegistry,
-    view: View,
-    topology: Topology,
-    planner: Planner | None,
-) -> None:
-    """Measure what is told of each region of *topology*."""
-    register_planning(registry, view, topology, planner)
-    register_inventories(registry, view, topology)
-    register_refusals(registry, view, topology)
-
-
-def _register_server(
-    registry: CollectorRegistry,
-    server: PlacementServer,
-    pressure: Pressure,
-    exchange: Exchange,
-) -> None:
-    """Measure who is let in, who is not, and who gives or takes a checkpoint."""
-    register_bootstrapping(registry, exchange)
-    register_admission(registry, pressure, server)
-    denials = server.denials
-    figures = AuthorityFigures(
-        denials.by_role,
-        denials.cross_region,
-        server.certificate_expiry,
-        server.certificate_reloads,
-    )
-    register_authority(registry, figures)
+def _own(config: Config, stack: AsyncExitStack) -> None:
+    """Own the data directory, and the broker of our own where we may share a port."""
+    lock = lock_data_directory(config.data_dir, config.data_dir / "lock")
+    stack.callback(os.close, lock)
+    if config.reuse_port and not config.nats.url:
+        stack.enter_context(own_broker_on(config.listen))
 
 
 def _leave_alone_what_is_loaded() -> None:
@@ -156,17 +140,6 @@ def _leave_alone_what_is_loaded() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-
-
-def _pages(
-    config: Config, registry: CollectorRegistry, view: View
-) -> AbstractAsyncContextManager[int]:
-    from placement.telemetry.listener import (  # noqa: PLC0415 - costs 0.15 s
-        listening,
-        metrics_app,
-    )
-
-    return listening(metrics_app(registry, view), *split_address(config.metrics_listen))
 
 
 def _projector_settings(config: Config) -> ProjectorSettings:
@@ -268,20 +241,14 @@ def _server(
     )
 
 
-async def _run(
-    projector: Projector, planner: Planner | None, witness: Witness | None
-) -> None:
-    """Fold, decide and compare, until a signal says stop; then save what is folded."""
+async def _run(projector: Projector, parts: Sequence[Runs | None]) -> None:
+    """Fold, with *parts* beside it, until a signal says stop; then save the state."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     folding = asyncio.create_task(projector.run())
-    beside = {
-        asyncio.create_task(part.run())
-        for part in (planner, witness)
-        if part is not None
-    }
+    beside = {asyncio.create_task(part.run()) for part in parts if part is not None}
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({folding, stopping}, return_when="FIRST_COMPLETED")

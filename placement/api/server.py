@@ -41,6 +41,7 @@ from placement.api.seeing import KeptForOthers, SeeingReader
 from placement.api.turns import Turns
 from placement.core.topology import Topology
 from placement.ports import Clock
+from placement.runtime.calls import Calls
 from placement.runtime.pressure import Pressure, PressureSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
@@ -100,6 +101,8 @@ class PlacementServer:
         self._clock = clock
         self.pressure = pressure
         """What is measured of the queue of calls, and how many came."""
+        self.calls = Calls()
+        """How the calls of each method went."""
         self._turns = Turns(pressure, time.perf_counter_ns)
         self._hub = WatchHub(reader.view, settings.watch)
         self.denials = Denials(reader.topology)
@@ -164,7 +167,7 @@ class PlacementServer:
         if self._settings.past is not None:
             self._reader.past = PastReading(self._settings.past, admission.charge)
         every = self._settings.sample_every
-        answering: Any = Answering(server, every, kept, (admission,))
+        answering: Any = Answering(server, every, kept, (admission,), self.calls)
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(
             PlacementServicer(self._reader, self._hub, self._settings.exchange),
             answering,

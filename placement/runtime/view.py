@@ -194,6 +194,16 @@ class View:
         current_ns = self._current_ns or self.state.store_time_ns or self._started_ns
         return max(0, now_ns - current_ns)
 
+    def lag_ns(self) -> int:
+        """Return how old what was folded last is, while the log is known to have more.
+
+        0: nothing waits to be folded, as far as is known.
+        """
+        if self.state.sequence >= (self.last_sequence or 0):
+            return 0
+        store_time_ns = self.state.store_time_ns or self._started_ns
+        return max(0, self._clock() - store_time_ns)
+
     def serving_state(self) -> ServingState:
         """Return how far the state may be trusted now."""
         return self._serving_state(self.staleness_ns())

@@ -31,6 +31,7 @@ from placement.core.tables.cells import (
 )
 from placement.core.tables.keys import PAIR, REGION_BITS, START_DAY
 from placement.core.tables.table import ABSENT, Row
+from placement.core.tables.waits import CameFrom
 
 OUTCOME_NS: Final = 30 * DAY_NS
 """A start so long after a decision has nothing to do with it."""
@@ -63,6 +64,26 @@ def machine_started(state: State, at: At, fact: MachineStarted, run: Run) -> Non
     if run.start is not None:
         _count_day(state, at, run.start, outcome, wait_ns)
         _credit(state, at, run.start, images, wait_ns)
+        waits = state.indexes.waits
+        if wait_ns is not None and state.latest_order_ns >= waits.since_ns:
+            waits.note(run.start.region, came_from(at, fact), wait_ns)
+
+
+def came_from(at: At, fact: MachineStarted) -> CameFrom:
+    """Return where the image was that a machine started, as far as that was said."""
+    match fact.cache:
+        case CacheKind.HOST:
+            return CameFrom.HOST
+        case CacheKind.REGION:
+            return CameFrom.REGION
+        case CacheKind.REMOTE:
+            return CameFrom.REMOTE
+        case CacheKind.UNSPECIFIED:
+            pass
+    if fact.source_region is None:
+        return CameFrom.UNKNOWN
+    here = fact.source_region == at.event.region
+    return CameFrom.REGION if here else CameFrom.REMOTE
 
 
 def content_pulled(state: State, at: At, fact: ContentPulled, pull: Start) -> None:

@@ -175,7 +175,9 @@ class _Export:
         self, teller: Teller, segment: Segment, epoch: Epoch, message: Message
     ) -> int:
         """Export one message; return how many events it holds."""
-        segment.begin(message.sequence, message.store_time_ns // DAY_NS)
+        # The log's time, which never steps back, whatever its clock does.
+        now_ns = max(teller.state.store_time_ns, message.store_time_ns)
+        segment.begin(message.sequence, now_ns // DAY_NS)
         for row in self._gaps(teller.state, epoch, message):
             segment.add("intervals", row)
         skipped = self._quarantine.skipped(message.sequence)

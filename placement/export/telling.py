@@ -178,7 +178,8 @@ class Teller:
         row = self._place(item)
         row |= {name: said[name] for name in names if name in said}
         organization, app = self._owner(item.event, said["repository"])
-        row |= {"time": micros(item.time_ns), "organization": organization, "app": app}
+        row["time"] = micros(item.time_ns)
+        row |= {"organization": organization or None, "app": app or None}
         return row
 
     def _pull_row(self, item: Recorded, fact: ContentPulled) -> dict[str, Any]:

@@ -53,9 +53,7 @@ def machine_started(state: State, at: At, fact: MachineStarted, run: Run) -> Non
     """
     wait_ns = fact.image_wait_ns
     images = _images(state, run.placement)
-    outcome, decision = _nearness(at, fact), ABSENT
-    if outcome is None:
-        outcome, decision = _reason(state, at, fact, images)
+    outcome, decision = _why(state, at, fact, images)
     machines = state.machines
     if machines.get(run.machine, Machine.STARTED) == at.order_ns:
         machines.set(run.machine, Machine.OUTCOME, outcome)
@@ -86,9 +84,26 @@ def came_from(at: At, fact: MachineStarted) -> CameFrom:
     return CameFrom.REGION if here else CameFrom.REMOTE
 
 
+def start_outcome(
+    state: State, at: At, fact: MachineStarted, placement: Row
+) -> tuple[StartOutcome, Row]:
+    """Return why a start was as it was, and the decision that tells so, or ABSENT.
+
+    The same before and right after the start is folded: it moves no decision.
+    """
+    return _why(state, at, fact, _images(state, placement))
+
+
 def content_pulled(state: State, at: At, fact: ContentPulled, pull: Start) -> None:
     """Let a pull stand in for a start, where nobody reports any."""
     _credit(state, at, pull, _images(state, pull.placement), fact.pull_duration_ns)
+
+
+def _why(
+    state: State, at: At, fact: MachineStarted, images: list[Row]
+) -> tuple[StartOutcome, Row]:
+    outcome = _nearness(at, fact)
+    return (outcome, ABSENT) if outcome else _reason(state, at, fact, images)
 
 
 def _nearness(at: At, fact: MachineStarted) -> StartOutcome | None:

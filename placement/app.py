@@ -7,10 +7,7 @@ import platform
 import secrets
 import signal
 import time
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-)
+from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
@@ -41,6 +38,7 @@ from placement.config.limits import limit_settings, watch_settings
 from placement.core.topology import Topology
 from placement.event_loop import loop_factory
 from placement.nats_authority.names import Role
+from placement.pages import console_pages, metrics_pages
 from placement.ports import EventLog
 from placement.runtime.bootstrap import Bootstrap, BootstrapSettings
 from placement.runtime.exchange import Exchange
@@ -98,8 +96,7 @@ async def serve(config: Config) -> None:
         view.witness = _witness(config, broker, stack)
         registry = build_registry(view, generations.counts)
         store = MeasuredCheckpointStore(generations, registry)
-        if config.metrics_listen:
-            await stack.enter_async_context(_pages(config, registry, view))
+        await stack.enter_async_context(metrics_pages(config, registry, view))
         settings = _projector_settings(config)
         projector = Projector(log, store, view, time.time_ns, settings, records)
         publisher = Publisher(log, view)
@@ -110,6 +107,8 @@ async def serve(config: Config) -> None:
         planner = _planner(config, view, publisher, pressure)
         _register_server(registry, server, pressure, exchange)
         _register_by_region(registry, view, load_topology(config), planner)
+        shown = console_pages(config, view, (server, planner, registry))
+        await stack.enter_async_context(shown)
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()
@@ -160,17 +159,6 @@ def _leave_alone_what_is_loaded() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-
-
-def _pages(
-    config: Config, registry: CollectorRegistry, view: View
-) -> AbstractAsyncContextManager[int]:
-    from placement.telemetry.listener import (  # noqa: PLC0415 - costs 0.15 s
-        listening,
-        metrics_app,
-    )
-
-    return listening(metrics_app(registry, view), *split_address(config.metrics_listen))
 
 
 def _projector_settings(config: Config) -> ProjectorSettings:

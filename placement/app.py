@@ -107,8 +107,9 @@ async def serve(config: Config) -> None:
         planner = _planner(config, view, publisher, pressure)
         _register_server(registry, server, pressure, exchange)
         _register_by_region(registry, view, load_topology(config), planner)
-        shown = console_pages(config, view, (server, planner, registry))
-        await stack.enter_async_context(shown)
+        await stack.enter_async_context(
+            console_pages(config, view, (server, planner, registry))
+        )
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()

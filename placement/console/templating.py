@@ -1,6 +1,7 @@
 """Templates, in which everything is escaped unless they themselves wrote it."""
 
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -49,7 +50,7 @@ class Templates:
             "word": words.word,
         }
         self._environment.globals |= {"asset": assets.address, "navigation": NAVIGATION}
-        self._environment.globals["ui"] = self._template("ui.html").module
+        self._environment.globals["ui"] = self._parts("ui.html", "map.html")
 
     def whole(self, page: Page, frame: Mapping[str, object]) -> str:
         """Return the whole page; *frame* is what the page around it prints."""
@@ -65,6 +66,13 @@ class Templates:
         for name, block in sorted(blocks.items()):
             if name.startswith(FRAGMENT):
                 yield name, "".join(block(context))
+
+    def _parts(self, *names: str) -> SimpleNamespace:
+        """Return the macros of some templates, which every template may use."""
+        found: dict[str, object] = {}
+        for name in names:
+            found |= vars(self._template(name).module)
+        return SimpleNamespace(**found)
 
     def _template(self, name: str) -> Template:
         return self._environment.get_template(name)

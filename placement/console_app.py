@@ -56,7 +56,8 @@ async def serve_console(
         watch_count=lambda: server.watch_count,
         checkpoint=lambda: _checkpoint(registry),
     )
-    site = site_of(view, topology, load_prices(config, topology), workings)
+    prices = load_prices(config, topology)
+    site = site_of(view, topology, prices, workings, server.stored)
     settings = console_settings(config)
     loopback = is_loopback(config.console_listen)
     console = Console(

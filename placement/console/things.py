@@ -1,7 +1,16 @@
-"""The pages about one thing: an image, a decision, an estimate, a what if."""
+"""The pages about one thing: an image, a decision, an estimate, what if."""
 
 from typing import Final
 
+from placement.console.decision import decision
+from placement.console.decisions import decisions
+from placement.console.image import image
 from placement.console.page import PageRoute
+from placement.console.search import searched
 
-ROUTES: Final[tuple[PageRoute, ...]] = ()
+ROUTES: Final[tuple[PageRoute, ...]] = (
+    PageRoute("/search", searched),
+    PageRoute("/images/{repository:path}", image),
+    PageRoute("/decisions", decisions),
+    PageRoute("/decisions/{replication_id}", decision),
+)

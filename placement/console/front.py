@@ -13,7 +13,7 @@ from placement.core.listing import DecisionFilter, PageSize, decision_page
 from placement.core.payoff import Judged
 from placement.runtime.slices import in_slices
 
-NEWEST: Final = 8
+NEWEST: Final = 6
 LOOKED_AT: Final = 100
 """Of the newest decisions so many are looked at for what failed."""
 

@@ -12,7 +12,7 @@ from typing import Final
 WIDTH: Final = 1000.0
 CENTRE: Final = 11.0
 """Degrees east of the middle, so that the cut goes through the Bering Strait."""
-NORTH: Final = 78.0
+NORTH: Final = 83.7
 SOUTH: Final = -56.0
 _POLYNOMIAL: Final = (1.340264, -0.081106, 0.000893, 0.003796)
 _ROOT: Final = math.sqrt(3) / 2

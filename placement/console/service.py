@@ -62,6 +62,11 @@ class ServiceModel:
     comparisons: tuple[tuple[str, int], ...]
     tables: tuple[tuple[str, int], ...]
 
+    @property
+    def row_count(self) -> int:
+        """Return how many rows all tables have."""
+        return sum(rows for _, rows in self.tables)
+
 
 async def service(site: Site, asked: Asked) -> Page:
     """Return the page about the service."""

@@ -66,6 +66,11 @@ class RegionStanding:
     refused_count: int
 
     @property
+    def place(self) -> str:
+        """Return the name without what it is in."""
+        return self.name.partition(",")[0]
+
+    @property
     def kind(self) -> str:
         """Return how a page marks the state."""
         if self.state == word(RegionState.DOWN.name):

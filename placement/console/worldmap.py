@@ -5,10 +5,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from placement.console.projection import HEIGHT, WIDTH, Point, land_path, projected
+from placement.console.projection import (
+    HEIGHT,
+    WIDTH,
+    Point,
+    land_path,
+    projected,
+)
 from placement.console.standings import Lane, RegionStanding
 from placement.core.topology import Region
 
+LEFT: Final = 105.0
+RIGHT: Final = 925.0
+"""Between these is nearly all land; the map is wider where a region is beyond."""
+MARGIN: Final = 40.0
 LETTER: Final = 7.4
 """How wide a letter of a label is, in units of the map."""
 LINE: Final = 14.0
@@ -83,6 +93,7 @@ class WorldMap:
     """All that the map shows."""
 
     land: str
+    left: float
     width: float
     height: float
     markers: tuple[Marker, ...]
@@ -107,7 +118,12 @@ def world_map(standings: Sequence[RegionStanding], lanes: Iterable[Lane]) -> Wor
         for lane in lanes
         if lane.source in places and lane.target in places
     )
-    return WorldMap(land_path(), WIDTH, HEIGHT, _markers(standings, places), arcs)
+    markers = _markers(standings, places)
+    across = [x for x, _ in places.values()]
+    left = max(0.0, min([LEFT, *(x - MARGIN for x in across)]))
+    right = min(WIDTH, max([RIGHT, *(x + MARGIN for x in across)]))
+    width = round(right - left, 1)
+    return WorldMap(land_path(), round(left, 1), width, HEIGHT, markers, arcs)
 
 
 def _markers(

@@ -39,9 +39,9 @@ from placement.instruments import (
     build_registry,
     measure_server,
     measure_state,
-    pages_of,
 )
 from placement.nats_authority.names import Role
+from placement.pages import console_pages, metrics_pages
 from placement.ports import EventLog
 from placement.runtime.bootstrap import Bootstrap, BootstrapSettings
 from placement.runtime.exchange import Exchange
@@ -98,9 +98,7 @@ async def serve(config: Config) -> None:
         view.witness = _witness(config, broker, stack)
         registry = build_registry(view, generations.counts)
         store = MeasuredCheckpointStore(generations, registry)
-        if config.metrics_listen:
-            pages = pages_of(registry, view, config.metrics_listen)
-            await stack.enter_async_context(pages)
+        await stack.enter_async_context(metrics_pages(config, registry, view))
         settings = _projector_settings(config)
         projector = Projector(log, store, view, time.time_ns, settings, records)
         publisher = Publisher(log, view)
@@ -113,6 +111,9 @@ async def serve(config: Config) -> None:
         figures = FigureKeeper(view, topology, load_prices(config, topology))
         measure_server(registry, server, pressure, exchange)
         measure_state(registry, view, topology, planner, figures)
+        await stack.enter_async_context(
+            console_pages(config, view, (server, planner, registry))
+        )
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()

@@ -1,11 +1,8 @@
 """Builds what a service tells of itself: its metrics, and the pages that show them."""
 
-from contextlib import AbstractAsyncContextManager
-
 from prometheus_client import CollectorRegistry
 
 from placement.api.server import PlacementServer
-from placement.config import split_address
 from placement.core.topology import Topology
 from placement.runtime.exchange import Exchange
 from placement.runtime.figures import FigureKeeper
@@ -23,7 +20,7 @@ from placement.telemetry.planning import register_planning
 from placement.telemetry.refusals import register_refusals
 from placement.telemetry.waits import register_waits
 
-__all__ = ["build_registry", "measure_server", "measure_state", "pages_of"]
+__all__ = ["build_registry", "measure_server", "measure_state"]
 
 
 def measure_state(
@@ -59,15 +56,3 @@ def measure_server(
         server.certificate_reloads,
     )
     register_authority(registry, figures)
-
-
-def pages_of(
-    registry: CollectorRegistry, view: View, address: str
-) -> AbstractAsyncContextManager[int]:
-    """Return what serves /metrics and /healthz on *address* within its block."""
-    from placement.telemetry.listener import (  # noqa: PLC0415 - costs 0.15 s
-        listening,
-        metrics_app,
-    )
-
-    return listening(metrics_app(registry, view), *split_address(address))

@@ -12,8 +12,9 @@ from placement.core.images import select_image
 from placement.core.network import Network
 from placement.core.pushes import PushTarget, image_bytes, rank_push_targets
 from placement.core.ranking import Question, fallback_source
-from placement.core.starts import best_first, estimate_start
+from placement.core.starts import estimating
 from placement.core.topology import CatalogueRegion, Region, Topology, distance_km
+from placement.runtime.slices import in_slices
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1.placement_service_pb2_grpc import PlacementServiceServicer
 from placement.wire.estimate_answers import (
@@ -67,11 +68,9 @@ class EstimateAnswers(PlacementServiceServicer):
         reader, basis = await self._reader.asked(query.consistency, context)
         network = reader.network(basis)
         images = [select_image(network.state, each) for each in query.selections]
-        pace, found = Pace(), []
-        for region in candidates:
-            found.append(estimate_start(network, images, region))
-            await pace.step()
-        estimates = best_first(network, found, query.spread)
+        estimates = await in_slices(
+            estimating(network, images, candidates, query.spread)
+        )
         return encode_starts(estimates[: query.region_count_max], basis)
 
     async def RankPushTargets(  # noqa: N802 - gRPC's name

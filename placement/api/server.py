@@ -42,6 +42,7 @@ from placement.api.turns import Turns
 from placement.core.topology import Topology
 from placement.ports import Clock
 from placement.runtime.calls import Calls
+from placement.runtime.evidence import ReadMessage
 from placement.runtime.pressure import Pressure, PressureSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
@@ -122,6 +123,11 @@ class PlacementServer:
     def snapshot_count(self) -> int:
         """How many of them are told a snapshot."""
         return self._hub.snapshot_count
+
+    @property
+    def stored(self) -> ReadMessage:
+        """Return what reads a message of the log that the answers rest on."""
+        return self._publisher.stored
 
     async def start(self) -> int:
         """Listen, and return the port; raises InputError naming the setting."""

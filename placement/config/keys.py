@@ -17,6 +17,7 @@ from placement.config.values import (
     Address,
     Section,
     is_loopback,
+    listening_address,
     optional_address,
     said,
     split_address,
@@ -94,6 +95,11 @@ class Config(Section):
         AfterValidator(optional_address),
         said("where to serve /metrics and /healthz, HOST:PORT; empty: nowhere"),
     ] = ""
+    console_listen: Annotated[
+        str,
+        AfterValidator(listening_address),
+        said("where to serve the console, HOST:PORT; off or empty: nowhere"),
+    ] = "127.0.0.1:7480"
     watchdog_seconds: Annotated[
         float,
         said("seconds of standstill that end the service, 1 to 3600; 0: none", le=3600),
@@ -171,22 +177,29 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _guarded(self) -> "Config":
-        exposed = not is_loopback(self.listen) and self.tls.cert_file is None
-        if exposed and not self.allow_plaintext:
+        self._check_reach("listen", self.listen)
+        if self.console_listen:
+            self._check_reach("console_listen", self.console_listen)
+        if self.reuse_port and split_address(self.listen)[1] == 0:
+            remedy = "give the port that all of them are to share"
+            raise InputError("listen", self.listen, remedy)
+        return self
+
+    def _check_reach(self, key: str, address: str) -> None:
+        """Raise InputError unless other machines may reach what is at *address*."""
+        if is_loopback(address):
+            return
+        if self.tls.cert_file is None and not self.allow_plaintext:
             remedy = (
                 "listen on 127.0.0.1, give tls.cert_file, tls.key_file,"
                 " tls.client_ca_file and tls.trust_domain, or set"
                 " allow_plaintext = true"
             )
-            raise InputError("listen", self.listen, remedy)
+            raise InputError(key, address, remedy)
         known = self.tls.client_ca_file is not None or self.allow_anonymous
-        if not is_loopback(self.listen) and self.tls.cert_file and not known:
+        if self.tls.cert_file and not known:
             remedy = (
                 "listen on 127.0.0.1, give tls.client_ca_file and tls.trust_domain,"
                 " or set allow_anonymous = true"
             )
-            raise InputError("listen", self.listen, remedy)
-        if self.reuse_port and split_address(self.listen)[1] == 0:
-            remedy = "give the port that all of them are to share"
-            raise InputError("listen", self.listen, remedy)
-        return self
+            raise InputError(key, address, remedy)

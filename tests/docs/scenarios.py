@@ -15,7 +15,9 @@ from tests.oci_layout import write_image
 from tests.ports import free_port
 
 ADDRESS: Final = re.compile(r"127\.0\.0\.1:(\d{4,5})\b")
-LAYERS: Final = (300_000, 20_000)
+SMALL: Final = (300_000, 20_000)
+LARGE: Final = (30_000_000, 2_000_000)
+"""Bytes of layers; those of a large image are worth a copy."""
 REGISTRY_FILE: Final = """\
 version: 0.1
 storage:
@@ -48,10 +50,12 @@ def with_own_ports(terminal: Terminal, found: list[Block]) -> None:
                 terminal.rules[each[0]] = f"127.0.0.1:{free_port()}"
 
 
-def image(terminal: Terminal, tag: str, seed: int) -> None:
+def image(
+    terminal: Terminal, tag: str, seed: int, layers: tuple[int, ...] = SMALL
+) -> None:
     """Make an image that the reader has: an OCI layout `web` with *tag*."""
     folder = terminal.directory / f"web-{tag}"
-    write_image(folder, tag, LAYERS, seed=seed)
+    write_image(folder, tag, layers, seed=seed, level=0)
     terminal.rules[f"oci:web:{tag}"] = f"oci:web-{tag}:{tag}"
 
 
@@ -79,8 +83,8 @@ def readme(terminal: Terminal) -> None:
 
 def tutorial(terminal: Terminal) -> None:
     """Two versions of an image, and nothing else."""
-    image(terminal, "v1", seed=1)
-    image(terminal, "v2", seed=2)
+    image(terminal, "v1", seed=1, layers=LARGE)
+    image(terminal, "v2", seed=2, layers=LARGE)
     terminal.rules["skopeo "] = "skopeo --insecure-policy "
 
 

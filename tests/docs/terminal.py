@@ -32,7 +32,8 @@ _REGISTRY: Final = re.compile(r"\bdocker-registry serve (\S+)")
 _LISTEN: Final = re.compile(r"--listen (\S+)")
 _CONFIG: Final = re.compile(r"--config (\S+)")
 _ADDRESS: Final = re.compile(r"addr: (\S+)")
-_DIGEST: Final = re.compile(r"[0-9a-f]{8,}")
+_ANOTHERS: Final = re.compile(r"[0-9a-f]{8,}|(?<=\d )(?:m?s|[kMG]B|bytes)\b")
+"""Of what is printed, what another run says in other words: digests and units."""
 _WORDS: Final = re.compile(r"[^\d…]+")
 
 Ready = Callable[[], bool]
@@ -169,7 +170,7 @@ class Terminal:
         said = " ".join(printed.split())
         at = 0
         for line in command.printed:
-            for part in _WORDS.findall(_DIGEST.sub("…", self.adapted(line))):
+            for part in _WORDS.findall(_ANOTHERS.sub("…", self.adapted(line))):
                 wanted = " ".join(part.split()).strip("-:. ")
                 if re.search(r"[a-z]{3}", wanted):
                     found = said.find(wanted, at)

@@ -18,6 +18,9 @@ needs_sphinx = "9.0"
 myst_heading_anchors = 4
 """Each heading can be linked to, by the name that a code host gives it."""
 
+suppress_warnings = ["misc.highlighting_failure"]
+"""Of Pygments, which takes a command of two lines for one of one line."""
+
 html_theme = "furo"
 html_title = "placement"
 html_static_path = ["static"]

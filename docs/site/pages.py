@@ -16,15 +16,15 @@ from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
 
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
-ENTRY = re.compile(r"^- \[[^\]]+\]\(([\w/-]+)\.md\)", re.MULTILINE)
+ENTRY = re.compile(r"^- \[([^\]]+)\]\(([\w/-]+)\.md\)", re.MULTILINE)
 NAMED = re.compile(r"docs/([\w/-]+)\.md(?:#([\w-]+))?")
 TOCTREE = "```{{toctree}}\n:hidden:\n:caption: {}\n\n{}\n```\n"
 
 log = logging.getLogger(__name__)
 
 
-def navigation(index: str) -> list[tuple[str, list[str]]]:
-    """Return each heading of *index* with the pages that are listed below it."""
+def navigation(index: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return each heading of *index*, with title and name of the pages below it."""
     _, *parts = HEADING.split(index)
     sections = zip(parts[::2], parts[1::2], strict=True)
     found = [(heading, ENTRY.findall(text)) for heading, text in sections]
@@ -35,7 +35,9 @@ def add_navigation(app: Sphinx, docname: str, source: list[str]) -> None:
     """Let Sphinx know the navigation when it reads the index."""
     if docname == app.config.root_doc:
         trees = [
-            TOCTREE.format(heading, "\n".join(pages))
+            TOCTREE.format(
+                heading, "\n".join(f"{title} <{page}>" for title, page in pages)
+            )
             for heading, pages in navigation(source[0])
         ]
         source[0] = "\n".join([source[0], *trees])

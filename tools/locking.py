@@ -1,11 +1,12 @@
 """Write the locks from pyproject.toml: every package with its version and hashes.
 
-    tools/lock                 write both anew, keeping the versions that still fit
+    tools/lock                 write them anew, keeping the versions that still fit
     tools/lock --upgrade       the same with the newest versions
     tools/lock --check         write nothing; exit 1 where they are old
 
 requirements.lock is what a service runs on, every extra included;
-requirements-dev.lock is that and what the gate needs, in the same versions. Neither
+requirements-dev.lock is that and what the gate needs, in the same versions;
+docs/site/requirements.lock is what tools/docs makes the site with, and nothing else. None
 names where packages come from: that is the machine's own affair. Below each package
 stands for which of our platforms it has a wheel.
 """
@@ -28,6 +29,8 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 ROOT: Final = Path(__file__).resolve().parent.parent
 RUN_LOCK: Final = "requirements.lock"
 DEV_LOCK: Final = "requirements-dev.lock"
+DOCS_LOCK: Final = "docs/site/requirements.lock"
+LOCKS: Final = (RUN_LOCK, DEV_LOCK, DOCS_LOCK)
 
 PYTHONS: Final = ((3, 11), (3, 12), (3, 13))
 MACHINES: Final = ("x86_64", "aarch64")
@@ -39,7 +42,6 @@ SOURCE_ONLY: Final = frozenset({"nkeys"})
 COMPILE: Final = (
     *("pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
     *("--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header"),
-    "--all-extras",
 )
 HEADER: Final = "# Made by tools/lock from pyproject.toml. Do not edit: run it again.\n"
 
@@ -100,20 +102,23 @@ PLATFORMS: Final = tuple(
 
 
 def write(folder: Path, *, upgrade: bool) -> None:
-    """Write both locks into *folder*, which may hold those of before.
+    """Write the locks into *folder*, which may hold those of before.
 
     Raises LockError, and then leaves what was there.
     """
     with tempfile.TemporaryDirectory(prefix="placement-lock-") as name:
         made = Path(name)
-        for lock in (RUN_LOCK, DEV_LOCK):
+        for lock in LOCKS:
+            (made / lock).parent.mkdir(parents=True, exist_ok=True)
             if (folder / lock).exists() and not upgrade:
                 (made / lock).write_text((folder / lock).read_text())
-        compile_lock(made / RUN_LOCK, ())
+        ours = ("--all-extras", str(ROOT / "pyproject.toml"))
+        compile_lock(made / RUN_LOCK, ours)
         same = ("--constraints", str(made / RUN_LOCK))
-        compile_lock(made / DEV_LOCK, ("--group", "dev", *same))
-        for lock in (RUN_LOCK, DEV_LOCK):
-            temporary = folder / f".{lock}"
+        compile_lock(made / DEV_LOCK, ("--group", "dev", *same, *ours))
+        compile_lock(made / DOCS_LOCK, ("--group", "docs"))
+        for lock in LOCKS:
+            temporary = folder / f"{lock}.new"
             temporary.write_text((made / lock).read_text())
             temporary.replace(folder / lock)
 
@@ -121,12 +126,11 @@ def write(folder: Path, *, upgrade: bool) -> None:
 def compile_lock(target: Path, options: Sequence[str]) -> None:
     """Write one lock to *target*; raises LockError."""
     listing = target.with_name("pylock.toml")
-    project = str(ROOT / "pyproject.toml")
-    uv(*COMPILE, *options, project, "--output-file", str(target))
+    uv(*COMPILE, *options, "--output-file", str(target))
     # The same resolution once more, this time with the names of all files.
     held = ("--constraints", str(target))
     form = ("--format", "pylock.toml", "--output-file", str(listing))
-    uv(*COMPILE, *options, *held, project, *form)
+    uv(*COMPILE, *options, *held, *form)
     packages = tomllib.loads(listing.read_text())["packages"]
     target.write_text(annotated(target.read_text(), packages))
     listing.unlink()
@@ -211,12 +215,13 @@ def check() -> None:
     """Raise LockError where the locks are not what would be written now."""
     with tempfile.TemporaryDirectory(prefix="placement-lock-") as name:
         folder = Path(name)
-        for lock in (RUN_LOCK, DEV_LOCK):
+        for lock in LOCKS:
+            (folder / lock).parent.mkdir(parents=True, exist_ok=True)
             (folder / lock).write_text((ROOT / lock).read_text())
         write(folder, upgrade=False)
         stale = [
             lock
-            for lock in (RUN_LOCK, DEV_LOCK)
+            for lock in LOCKS
             if (folder / lock).read_text() != (ROOT / lock).read_text()
         ]
     if stale:
@@ -242,10 +247,10 @@ def main() -> None:
     try:
         if arguments.check:
             check()
-            print("lock: both are what pyproject.toml asks for")
+            print("lock: all are what pyproject.toml asks for")
         else:
             write(ROOT, upgrade=arguments.upgrade)
-            print(f"lock: wrote {RUN_LOCK} and {DEV_LOCK}")
+            print(f"lock: wrote {', '.join(LOCKS)}")
     except LockError as error:
         sys.exit(f"lock: {error}")
 

@@ -1,75 +1,34 @@
 """The README's tour with a real registry: its own configuration, its own commands."""
 
 import asyncio
-import os
-import re
 import shutil
 import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from placement.client import PlacementCallError, PlacementClient
 from placement.v1 import events_pb2
+from tests.docs.scenarios import own_registry, read, with_own_ports
+from tests.docs.terminal import Terminal, terminal
+from tests.documented import ROOT, Block, blocks, commands
+from tests.figures import tell
 from tests.oci_layout import write_image
-from tests.ports import free_port
-from tests.real_service import POLL_SECONDS, RealService, running
+from tests.real_service import POLL_SECONDS
 
-README = Path(__file__).parents[2] / "README.md"
+README = ROOT / "README.md"
 REGISTRY = shutil.which("docker-registry")
 SKOPEO = shutil.which("skopeo")
 DEADLINE_SECONDS = 15
+COMMANDS_MAX = 5
+FIRST_ANSWER_SECONDS_MAX = 300
 
 pytestmark = pytest.mark.skipif(
     not (REGISTRY and SKOPEO),
     reason="docker-registry and skopeo are not installed: tools/setup --checks does it",
 )
-
-
-def registry_configuration(directory: Path, port: int, agent_port: int) -> Path:
-    """Write the README's registry.yml, with our ports and folder."""
-    block = re.search(
-        r"```yaml\n# registry.yml\n(.*?)```", README.read_text(), re.DOTALL
-    )
-    assert block is not None
-    text = block[1].replace("127.0.0.1:5000", f"127.0.0.1:{port}")
-    text = text.replace("127.0.0.1:7451", f"127.0.0.1:{agent_port}")
-    text = text.replace("/tmp/registry", str(directory / "registry"))  # noqa: S108 - the README's
-    path = directory / "registry.yml"
-    path.write_text(text)
-    return path
-
-
-@contextmanager
-def program(directory: Path, name: str, *command: str) -> Iterator[None]:
-    """Run a command beside the test, its output in a file, and end it afterwards."""
-    with (directory / f"{name}.log").open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, cwd=directory, env={**os.environ}
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def until_answers(url: str) -> None:
-    """Return once *url* answers anything."""
-    ends = time.monotonic() + DEADLINE_SECONDS
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=1)  # noqa: S310 - our own loopback URL
-        except OSError:
-            assert time.monotonic() < ends, url
-            time.sleep(POLL_SECONDS)
-        else:
-            return
 
 
 def skopeo(*arguments: str) -> None:
@@ -93,59 +52,80 @@ async def until(asked: Callable[[], Awaitable[bool]]) -> None:
 
 
 @pytest.fixture
-def tour(tmp_path: Path) -> Iterator[tuple[RealService, str]]:
-    """Run the README's service, agent and registry; yield the registry's address."""
-    service = RealService(tmp_path / "service")
-    port, agent_port = free_port(), free_port()
-    configuration = registry_configuration(tmp_path, port, agent_port)
-    agent = [
-        *(sys.executable, "-m", "placement", "agent", "--region", "iad"),
-        *("--listen", f"127.0.0.1:{agent_port}", "--server"),
-    ]
-    with (
-        running(service),
-        program(tmp_path, "agent", *agent, service.target),
-        program(tmp_path, "registry", str(REGISTRY), "serve", str(configuration)),
-    ):
-        until_answers(f"http://127.0.0.1:{agent_port}/healthz")
-        until_answers(f"http://127.0.0.1:{port}/v2/")
-        yield service, f"127.0.0.1:{port}"
+def tour(tmp_path: Path) -> Iterator[Terminal]:
+    """Type what the README's first five minutes say, here and now."""
+    quiet = {"PLACEMENT_PLANNER__ENABLED": "false"}
+    with terminal(tmp_path / "reader", **quiet) as opened:
+        read(opened, "README.md")
+        yield opened
 
 
-async def test_tour_of_the_readme(
-    tour: tuple[RealService, str], tmp_path: Path
-) -> None:
-    """A push, a pull and a delete at a real registry are known within seconds."""
-    service, registry = tour
-    image = f"docker://{registry}/acme/web:v1"
-    digest = write_image(tmp_path / "app", "v1", (300_000, 20_000), seed=1)
+def until_the_first_answer() -> list[Block]:
+    """Return the README's blocks of commands up to the first answer."""
+    found = [each for each in blocks(README) if each.language == "console"]
+    first = [" estimate " in each.text for each in found].index(True)
+    return found[: first + 1]
 
-    async with PlacementClient(service.target, timeout_s=5) as client:
+
+def test_first_answer_takes_few_commands() -> None:
+    """At most five commands from a fresh clone to the first useful answer."""
+    typed = [each for block in until_the_first_answer() for each in commands(block)]
+
+    assert " estimate " in typed[-1].text
+    assert len(typed) <= COMMANDS_MAX
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_first_answer_from_a_fresh_clone(tmp_path: Path) -> None:
+    """The README alone leads from a clone to an answer about one's own registry."""
+    clone = tmp_path / "placement"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+
+    with terminal(clone) as opened:
+        with_own_ports(opened, blocks(README))
+        own_registry(opened)
+        for block in until_the_first_answer():
+            opened.run(block)
+
+        took = opened.seconds
+        tell("the first answer", commands=len(took), seconds=sum(took.values()))
+        tell("each of the commands", **took)
+        assert sum(took.values()) <= FIRST_ANSWER_SECONDS_MAX
+
+
+async def test_tour_of_the_readme(tour: Terminal, tmp_path: Path) -> None:
+    """Its commands work; then a push, a pull and a delete are known within seconds."""
+    registry = tour.rules["127.0.0.1:5000"]
+    image = f"docker://{registry}/acme/web:v3"
+    digest = write_image(tmp_path / "app", "v3", (310_000, 20_000), seed=3)
+
+    async with PlacementClient(tour.listen, timeout_s=5) as client:
 
         async def resolved() -> bool:
-            answer = await client.resolve_reference("acme/web", "v1")
+            answer = await client.resolve_reference("acme/web", "v3")
             return answer.content.digest == digest
 
         async def pulled() -> bool:
-            placement = (await client.get_placement("acme/web", "v1")).placement
+            placement = (await client.get_placement("acme/web", "v3")).placement
             return [d.pull_count for d in placement.demands] == [1]
 
         async def gone() -> bool:
             answer = await client.rank_sources("acme/web", digest, "syd")
             return not answer.sources and answer.fallback.region == "iad"
 
-        skopeo("copy", "--dest-tls-verify=false", f"oci:{tmp_path}/app:v1", image)
+        skopeo("copy", "--dest-tls-verify=false", f"oci:{tmp_path}/app:v3", image)
         await until(resolved)
-        pushed = (await client.get_placement("acme/web", "v1")).placement
+        pushed = (await client.get_placement("acme/web", "v3")).placement
         assert [(r.region, r.complete) for r in pushed.regions] == [("iad", True)]
         assert pushed.image_size_bytes > 320_000
         assert not pushed.demands, "a push asks HEAD for every blob: that is no use"
 
-        skopeo("copy", "--src-tls-verify=false", image, f"oci:{tmp_path}/got:v1")
+        skopeo("copy", "--src-tls-verify=false", image, f"oci:{tmp_path}/got:v3")
         await until(pulled)
         stored = await client.publish_events([start_in_sydney(digest)])
         preview = await client.preview_replications(
-            "acme/web", "v1", token=stored.token
+            "acme/web", "v3", token=stored.token
         )
         assert [r.target_region for r in preview.replications] == ["syd"]
         assert preview.replications[0].transfer_bytes == pushed.image_size_bytes

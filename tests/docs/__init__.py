@@ -1,0 +1,1 @@
+"""The commands of the documentation, run as they are written, on real parts."""

@@ -13,6 +13,7 @@ from placement.client.freshness import Freshness
 from placement.client.operations import Operation
 from placement.client.outbox import Outbox
 from placement.client.tls import ClientTls
+from placement.core.errors import PlacementError
 
 if TYPE_CHECKING:  # else they come by __getattr__
     from placement.client.feed import LocalBasis
@@ -36,6 +37,7 @@ __all__ = [
     "PackedSource",
     "PlacementCallError",
     "PlacementClient",
+    "PlacementError",
 ]
 
 _LATER: Final = {

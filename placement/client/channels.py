@@ -17,6 +17,8 @@ RESPONSE_BYTES_MAX: Final = 16 * 1024 * 1024
 """The largest is BatchRankSources of 1,024 digests with 32 sources each."""
 CONNECT_AGAIN_MS: Final = 100
 CONNECT_AGAIN_MS_MAX: Final = 1_000
+CONNECT_MS_MAX: Final = 5_000
+"""For a handshake; across an ocean one takes four round trips, most of a second."""
 KEEPALIVE_MS: Final = 20_000
 """A connection without a word for so long is asked whether it is still there."""
 KEEPALIVE_TIMEOUT_MS: Final = 10_000
@@ -29,7 +31,7 @@ OLD_CHANNEL_S: Final = 30.0
 OPTIONS: Final = (
     ("grpc.max_receive_message_length", RESPONSE_BYTES_MAX),
     ("grpc.initial_reconnect_backoff_ms", CONNECT_AGAIN_MS),
-    ("grpc.min_reconnect_backoff_ms", CONNECT_AGAIN_MS),
+    ("grpc.min_reconnect_backoff_ms", CONNECT_MS_MAX),
     ("grpc.max_reconnect_backoff_ms", CONNECT_AGAIN_MS_MAX),
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),

@@ -121,6 +121,16 @@ async def test_cut_connection_is_made_again_within_the_call(pair: Pair) -> None:
     assert pair.link.connections == 2
 
 
+async def test_far_service_is_reached_at_the_first_attempt(pair: Pair) -> None:
+    """A handshake takes some round trips, which are long across an ocean."""
+    pair.link.there.delay_s = pair.link.back.delay_s = 0.15
+
+    async with PlacementClient(pair.targets[0]) as client:
+        assert (await client.rank_sources(WEB, A, AMS)).sources
+
+    assert pair.link.connections == 1
+
+
 async def test_call_ends_in_its_own_time(pair: Pair) -> None:
     """A link that lets nothing through costs what the caller allowed, and no more."""
     async with PlacementClient(pair.targets[0], timeout_s=PATIENCE_S) as client:

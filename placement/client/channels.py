@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import grpc
 
-from placement.client.tls import ClientTls, Stamp
+from placement.client.tls import ClientTls, Stamp, credentials, stamp, usable
 from placement.core.errors import InputError
 
 RESPONSE_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -43,7 +43,7 @@ def open_channel(target: str, tls: ClientTls | None) -> grpc.aio.Channel:
     """Return a channel to *target*; raises InputError for files that cannot be read."""
     if tls is None:
         return grpc.aio.insecure_channel(target, OPTIONS)
-    return grpc.aio.secure_channel(target, tls.credentials(), OPTIONS)
+    return grpc.aio.secure_channel(target, credentials(tls), OPTIONS)
 
 
 class Channels:
@@ -104,12 +104,12 @@ class Channels:
         now_s = asyncio.get_running_loop().time()
         if now_s - self._look_s < LOOK_AGAIN_S:
             return
-        self._look_s, stamp = now_s, tls.stamp()
-        if stamp is None or stamp == self._stamp:
+        self._look_s, found = now_s, stamp(tls)
+        if found is None or found == self._stamp:
             return
-        if self._open and not tls.usable():
+        if self._open and not usable(tls):
             return
-        self._stamp = stamp
+        self._stamp = found
         for old in self._open.values():
             task = asyncio.create_task(old.close(OLD_CHANNEL_S))
             self._closing.add(task)

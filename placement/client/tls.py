@@ -27,34 +27,37 @@ class ClientTls:
     """The client's own certificate chain, where the service asks for one."""
     key_file: Path | None = None
 
-    def credentials(self) -> grpc.ChannelCredentials:
-        """Return what the files hold now; raises InputError naming one that cannot."""
-        return grpc.ssl_channel_credentials(
-            root_certificates=_read(self.ca_file, "ca_file"),
-            private_key=_read(self.key_file, "key_file"),
-            certificate_chain=_read(self.cert_file, "cert_file"),
-        )
 
-    def stamp(self) -> Stamp | None:
-        """Return what changes when a file is written anew; None while one is gone."""
-        files = (self.ca_file, self.cert_file, self.key_file)
-        try:
-            found = [file.stat() for file in files if file is not None]
-        except OSError:
-            return None
-        return tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found)
+def credentials(tls: ClientTls) -> grpc.ChannelCredentials:
+    """Return what the files hold now; raises InputError naming one that cannot."""
+    return grpc.ssl_channel_credentials(
+        root_certificates=_read(tls.ca_file, "ca_file"),
+        private_key=_read(tls.key_file, "key_file"),
+        certificate_chain=_read(tls.cert_file, "cert_file"),
+    )
 
-    def usable(self) -> bool:
-        """Say whether a connection could be made with what the files hold now."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        try:
-            if self.ca_file is not None:
-                context.load_verify_locations(self.ca_file)
-            if self.cert_file is not None:
-                context.load_cert_chain(self.cert_file, self.key_file, lambda: "")
-        except (ssl.SSLError, OSError):
-            return False
-        return True
+
+def stamp(tls: ClientTls) -> Stamp | None:
+    """Return what changes when a file is written anew; None while one is gone."""
+    files = (tls.ca_file, tls.cert_file, tls.key_file)
+    try:
+        found = [file.stat() for file in files if file is not None]
+    except OSError:
+        return None
+    return tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found)
+
+
+def usable(tls: ClientTls) -> bool:
+    """Say whether a connection could be made with what the files hold now."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if tls.ca_file is not None:
+            context.load_verify_locations(tls.ca_file)
+        if tls.cert_file is not None:
+            context.load_cert_chain(tls.cert_file, tls.key_file, lambda: "")
+    except (ssl.SSLError, OSError):
+        return False
+    return True
 
 
 def _read(path: Path | None, field: str) -> bytes | None:

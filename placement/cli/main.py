@@ -7,7 +7,7 @@ from typing import Final
 
 import rich_click as click
 
-from placement.cli.failures import EXIT_CODES, FAILED, failure
+from placement.cli.failures import EXIT_CODES, FAILED, INTERRUPTED, failure
 from placement.cli.session import session_options
 from placement.core.errors import PlacementError
 
@@ -66,12 +66,15 @@ COMMANDS: Final = {
         "inventory:inventory",
         "Read a registry as a whole, once, and publish what it holds.",
     ),
+    "completion": (
+        "completion:completion",
+        "Print what completes commands in a shell.",
+    ),
     "bench": ("bench:bench", "Measure placement itself."),
     "demo": ("demo:demo", "Show the main job on a service of its own."),
 }
 """Where each command is, and its first line, so that --help imports none of them."""
 
-INTERRUPTED: Final = 130
 NO_OLDER_TLS: Final = "ECDHE-PSK-CHACHA20-POLY1305"
 """The one cipher left for TLS 1.2: it needs a shared key, and there is none.
 
@@ -99,7 +102,15 @@ class LazyGroup(click.RichGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the real command, imported."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, load_command(name) if name in COMMANDS else command, rest
+        if name in COMMANDS:
+            command = load_command(name)
+        if ctx.resilient_parsing and command is not None:  # somebody pressed tab
+            from placement.cli.completion import (  # noqa: PLC0415 - seldom
+                complete_regions,
+            )
+
+            complete_regions(command)
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; an expected failure becomes one message and its exit code."""

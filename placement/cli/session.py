@@ -76,10 +76,6 @@ class Session:
         """Return what *question* answers when it is given a connected client."""
         import asyncio  # noqa: PLC0415 - costs 0.05 s, and --help needs none
 
-        import stamina.instrumentation  # noqa: PLC0415 - costs 0.1 s
-
-        stamina.instrumentation.set_on_retry_hooks([])  # they print on standard output
-
         async def asked() -> Answer:
             async with self.client(timeout_s) as client:
                 return await question(client)

@@ -7,12 +7,13 @@ is first named: who only asks does not wait for it.
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from placement.client.calls import ClientTls
 from placement.client.client import PlacementClient
 from placement.client.errors import PlacementCallError
 from placement.client.freshness import Freshness
 from placement.client.operations import Operation
 from placement.client.outbox import Outbox
+from placement.client.tls import ClientTls
+from placement.core.errors import PlacementError
 
 if TYPE_CHECKING:  # else they come by __getattr__
     from placement.client.feed import LocalBasis
@@ -36,6 +37,7 @@ __all__ = [
     "PackedSource",
     "PlacementCallError",
     "PlacementClient",
+    "PlacementError",
 ]
 
 _LATER: Final = {

@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+import socket
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +25,29 @@ from tests.real_service import RealService, running
 DOCTOR_SECONDS_MAX: Final = 10.0
 STATE_SECONDS_MAX: Final = 20.0
 PAGES: Final = ("/metrics", "/healthz")
+
+
+class Heard:
+    """What a supervisor such as systemd hears."""
+
+    def __init__(self, path: Path) -> None:
+        """Listen at *path*."""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.settimeout(0)
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._socket.close()
+
+    def lines(self) -> list[str]:
+        """Return all that came since the last look."""
+        found: list[str] = []
+        try:
+            while True:
+                found += self._socket.recv(4_096).decode().splitlines()
+        except BlockingIOError:
+            return found
 
 
 class House:
@@ -42,6 +69,11 @@ class House:
         )
         self.file = file
         self.service.arguments = ("--config", str(file))
+        self.supervisor = Heard(directory / "notify")
+        self.service.settings = {
+            "NOTIFY_SOCKET": str(directory / "notify"),
+            "WATCHDOG_USEC": "1000000",
+        }
         self.slowest_s = 0.0
 
     def doctor(self) -> tuple[int, dict[str, list[str]]]:
@@ -89,6 +121,25 @@ class House:
 
         asyncio.run(published())
 
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Let something new be there to save all the time within the block."""
+        done = threading.Event()
+
+        def work() -> None:
+            number = 0
+            while not done.wait(0.05):
+                number += 1
+                self.publish(*(f"busy-{number}-{place}" for place in range(20)))
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        try:
+            yield
+        finally:
+            done.set()
+            worker.join()
+
 
 def test_pages_and_doctor_name_what_is_gone(tmp_path: Path) -> None:
     """Peer, disk, broker and service go one after another."""
@@ -98,36 +149,43 @@ def test_pages_and_doctor_name_what_is_gone(tmp_path: Path) -> None:
         with small_disk(house.service.data_dir), running(house.service):
             house.publish("first")
             sound = house.doctor()
-
+            heard = house.supervisor.lines()
             fill(house.service.data_dir / "ballast")
-            house.publish("second")
-            house.until("DEGRADED")
-            without_disk = house.doctor()
-
+            with house.busy():
+                house.until("DEGRADED")
+                without_disk = house.doctor()
+            told = house.supervisor.lines()
             house.broker.kill()
             house.until("STALE")
             without_broker = house.doctor()
             metrics, health = house.pages()
-
             house.service.kill()
             without_service = house.doctor()
     finally:
         house.broker.kill()
+        house.supervisor.close()
 
     assert sound == (0, {}), "the peer is only asked by a service that needs it"
-    code, failing = without_disk
-    assert code == 1
-    assert failing.keys() == {"data directory", "service"}
-    assert "DEGRADED" in failing["service"][0]
-    assert "checkpoint" in failing["service"][0], "the cause, in words"
-    code, failing = without_broker
-    assert code == 1
-    assert failing.keys() == {"data directory", "service", "broker"}
-    assert str(house.broker.port) in failing["broker"][0]
+    assert heard[0] == "READY=1"
+    assert {"WATCHDOG=1", "STATUS=LIVE at sequence 1"} <= set(heard)
+    assert any("STATUS=DEGRADED" in line and "checkpoint" in line for line in told)
+    assert_causes(without_disk, {"data directory": "0.0 GB", "service": "checkpoint"})
+    gone = {"broker": str(house.broker.port), "service": "STALE"}
+    assert_causes(without_broker, {"data directory": "0.0 GB", **gone})
     assert "placement_serving_state" in metrics
     assert health.startswith("STALE")
-    code, failing = without_service
-    assert code == 1
-    assert failing.keys() >= {"service", "pages", "broker"}
-    assert house.service.target in failing["service"][0]
+    nobody = {"service": house.service.target, "pages": house.metrics}
+    disk = {"data directory": "0.0 GB", "broker": str(house.broker.port)}
+    assert_causes(without_service, {**nobody, **disk})
     assert house.slowest_s < DOCTOR_SECONDS_MAX
+
+
+def assert_causes(
+    said: tuple[int, dict[str, list[str]]], causes: dict[str, str]
+) -> None:
+    """Say that just these checks fail, each with the words of its cause."""
+    code, failing = said
+    assert code == 1
+    assert failing.keys() == causes.keys()
+    for check, words in causes.items():
+        assert words in failing[check][0]

@@ -71,7 +71,7 @@ def test_log_that_was_destroyed_is_there_again(tmp_path: Path) -> None:
     restored = answered("restore", str(kept), *data)
 
     assert saved["last_sequence"] == before[0].last_sequence
-    assert refused.exit_code == 1
+    assert refused.exit_code == 1, refused.output
     assert "LOG_CONFIGURATION" in refused.output, "what is there is never replaced"
     assert restored["former_epoch"] == saved["epoch"] == before[0].epoch
     after = found_in(config)

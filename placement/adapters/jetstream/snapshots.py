@@ -20,6 +20,8 @@ from placement.backups import Taken
 from placement.ports import LogConfigurationError, LogStatus, LogUnavailableError
 
 CHUNK_BYTES: Final = 128 << 10
+NAME_TAKEN: Final = 10130
+"""As newer servers say it of a restoring."""
 ANSWER_SECONDS: Final = 60.0
 """The server looks through the stream, or builds it up, before it answers."""
 
@@ -78,7 +80,7 @@ class StreamSnapshots:
                 )
             await self._connection.request(deliver, b"", timeout_seconds=ANSWER_SECONDS)
         except ApiError as error:
-            if error.code == STREAM_EXISTS:
+            if error.code in {STREAM_EXISTS, NAME_TAKEN}:
                 message = (
                     f"there is a stream {self._stream}: restore into a broker without"
                     " one, such as an empty data_dir; nothing was changed"

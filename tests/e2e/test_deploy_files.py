@@ -21,6 +21,7 @@ from placement.config.errors import keys_of
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "tools" / "deploy"
+PAGES: Final = [ROOT / "docs" / name for name in ("operations.md", "upgrading.md")]
 UNITS: Final = sorted((DEPLOY / "systemd").glob("*.service"))
 MANIFESTS: Final = sorted((DEPLOY / "kubernetes").rglob("*.yaml"))
 EXPOSURE_MAX: Final = 20
@@ -38,7 +39,7 @@ TYPED: Final = re.compile(
 
 def words(path: Path) -> str:
     """Return a path as it is named in messages."""
-    return str(path.relative_to(DEPLOY))
+    return str(path.relative_to(ROOT))
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -67,11 +68,11 @@ def check(command: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in sorted(DEPLOY.rglob("*")) if path.is_file()],
+    [*(path for path in sorted(DEPLOY.rglob("*")) if path.is_file()), *PAGES],
     ids=words,
 )
 def test_commands_and_variables_are_the_programs(path: Path) -> None:
-    """In units, manifests, configurations and each folder's README alike."""
+    """In units, manifests, configurations, each folder's README, and our pages."""
     text = path.read_text()
     known = {f"PLACEMENT_{key.replace('.', '__').upper()}" for key in keys_of(Config)}
 

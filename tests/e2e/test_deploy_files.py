@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import kubernetes_validate
 import pytest
 import rich_click as click
 import yaml
+from kubernetes_validate.utils import validate
 
 from placement.cli.main import COMMANDS, load_command, main
 from placement.config import Config, load_config
@@ -156,7 +156,7 @@ def test_manifest_is_one_that_kubernetes_knows(path: Path) -> None:
                 continue
         if "kustomize" in document["apiVersion"] or path.name == "probes.yaml":
             continue
-        kubernetes_validate.validate(document, KUBERNETES, strict=True)
+        validate(document, KUBERNETES, strict=True)
 
 
 @pytest.mark.parametrize("folder", ["kubernetes", "kubernetes/plaintext"])
@@ -219,7 +219,7 @@ def test_kustomization_builds(tmp_path: Path, components: tuple[str, ...]) -> No
     assert ("ServiceMonitor" in kinds) == bool(components)
     for each in found:
         if each["kind"] != "ServiceMonitor":
-            kubernetes_validate.validate(each, KUBERNETES, strict=True)
+            validate(each, KUBERNETES, strict=True)
     [service] = [
         each
         for each in found

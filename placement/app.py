@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import Protocol
 
 import structlog
@@ -35,6 +34,7 @@ from placement.client.peers import GrpcPeer
 from placement.config import Config, load_prices, load_topology, split_address
 from placement.config.limits import limit_settings, watch_settings
 from placement.event_loop import loop_factory
+from placement.guarding import guarded
 from placement.instruments import (
     build_registry,
     measure_server,
@@ -53,7 +53,6 @@ from placement.runtime.projector import Projector, ProjectorSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.sharing import Sharing, SharingSettings
 from placement.runtime.view import View
-from placement.runtime.watchdog import watchdog
 from placement.runtime.witness import Witness
 from placement.stores import checkpoint_path, open_broker, open_generations
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
@@ -118,8 +117,8 @@ async def serve(config: Config) -> None:
         _leave_alone_what_is_loaded()
         port = await server.start()
         stack.push_async_callback(server.stop, STOP_GRACE_SECONDS)
-        blocked = partial(projector.note_blocked, "the event loop stood still")
-        stack.enter_context(watchdog(config.watchdog_seconds, blocked))
+        guard = guarded(config.watchdog_seconds, view, projector.note_blocked)
+        await stack.enter_async_context(guard)
         log_events.info("service_started", port=port, data_dir=str(config.data_dir))
         await _run(projector, (planner, view.witness, figures))
         log_events.info("service_stopping", sequence=view.state.sequence)

@@ -10,6 +10,7 @@ from placement.adapters.data_directory import lock_data_directory, lock_holder
 from placement.adapters.jetstream.inspection import inspecting
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.jetstream.settings import JetStreamSettings
+from placement.adapters.jetstream.snapshots import StreamSnapshots
 from placement.adapters.sqlite.asides import (
     drop_asides,
     list_asides,
@@ -20,6 +21,7 @@ from placement.adapters.sqlite.generations import (
     GenerationSettings,
 )
 from placement.adapters.sqlite.inspection import read_header, read_spool
+from placement.backups import Snapshots
 from placement.bench.settings import BrokerAddress
 from placement.config import Config
 from placement.inspections import Inspection
@@ -39,6 +41,7 @@ __all__ = [
     "open_generations",
     "open_log",
     "open_scratch",
+    "open_snapshots",
     "read_header",
     "read_spool",
     "resend_asides",
@@ -125,6 +128,21 @@ def open_generations(config: Config) -> CheckpointGenerations:
 def checkpoint_path(config: Config) -> Path:
     """Return where the checkpoint is."""
     return config.data_dir / "checkpoint.sqlite"
+
+
+@asynccontextmanager
+async def open_snapshots(config: Config) -> AsyncIterator[Snapshots]:
+    """Give what takes the log that *config* names as a file, and makes it anew.
+
+    Where no service runs on the data directory, its broker is started meanwhile.
+    """
+    async with AsyncExitStack() as stack:
+        settings = attach(config.data_dir) if not config.nats.url else None
+        if settings is None:
+            settings = await open_broker(config, stack, Role.OPERATOR)
+        snapshots = StreamSnapshots(settings)
+        stack.push_async_callback(snapshots.close)
+        yield snapshots
 
 
 def spool_path(config: Config) -> Path:

@@ -61,6 +61,8 @@ COMMANDS: Final = {
         "Write who may do what in NATS, for a server to include.",
     ),
     "agent": ("agent:agent", "Receive a registry's notifications and publish them."),
+    "backup": ("backup:backup", "Write the whole log to a directory."),
+    "restore": ("backup:restore", "Make the log anew from a backup."),
     "spool": ("spool:spool", "Look at what an agent set aside, and send it again."),
     "inventory": (
         "inventory:inventory",

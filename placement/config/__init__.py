@@ -16,6 +16,7 @@ from placement.config.loading import (
     foreign_environment,
     load_config,
     origin_of,
+    supervisor,
     unknown_variables,
 )
 from placement.config.reach_keys import ClientConfig, NatsConfig, TlsConfig
@@ -42,5 +43,6 @@ __all__ = [
     "origin_of",
     "read_secret",
     "split_address",
+    "supervisor",
     "unknown_variables",
 ]

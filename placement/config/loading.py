@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from placement.config.errors import ConfigError, config_error, keys_of
 from placement.config.keys import Config
 from placement.core.errors import InputError
+from placement.supervised import Supervisor
 from placement.unconfigured import CONFIG_FILE, PREFIX
 
 NESTED: Final = "__"
@@ -91,6 +92,14 @@ def unknown_variables() -> list[str]:
     return sorted(
         name for name in os.environ if name.startswith(PREFIX) and name not in known
     )
+
+
+def supervisor() -> Supervisor:
+    """Return who supervises this process, as systemd tells; most often nobody does."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    limit, whose = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID")
+    meant = limit.isascii() and limit.isdigit() and whose in {None, str(os.getpid())}
+    return Supervisor(address, int(limit) / 1e6 if meant else 0.0)
 
 
 def foreign_environment() -> dict[str, str]:

@@ -244,7 +244,7 @@ def questions(state: State, chance: Random) -> Iterator[Question]:
             repository=name, sha256_digests=keys, region=region
         ),
     )
-    one = {"repository": name, "reference": reference}
+    one: Any = {"repository": name, "reference": reference}
     yield "ResolveReference", pb.ResolveReferenceRequest(**one)
     yield "GetPlacement", pb.GetPlacementRequest(**one)
     yield "PlanPull", pb.PlanPullRequest(**one, region=region)

@@ -45,9 +45,8 @@ def drawn(messages: Sequence[Message], chance: Random) -> list[int]:
 
 def logs() -> list[tuple[str, list[Message]]]:
     """Return the logs to be asked about."""
-    made = [
-        ("made", every_fact_log(seed)) for seed in ((20261123, 7) if LONG else (7,))
-    ]
+    seeds = (7, 20261123) if LONG else (7,)
+    made = [(f"made-{seed}", every_fact_log(seed)) for seed in seeds]
     return [*made, ("captured", captured_log())]
 
 

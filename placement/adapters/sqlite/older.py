@@ -3,9 +3,9 @@
 They are the copies that ``generations`` has no use for any more: each is moved into the
 directory ``past`` beside the checkpoint instead of being replaced. There they are
 thinned: of those whose ages, by the log's time, are between 2^k and 2^(k+1) intervals,
-the oldest stays. So the log's tail after the nearest one is never longer than the time
-back to it, and a year takes some sixteen files. Where all are more bytes than allowed,
-the oldest go. What ``generations`` still has is read, too.
+the oldest stays. So what of the log comes after the nearest one is never longer than
+twice the time back to it, and a year takes fifteen files. Where all are more bytes than
+allowed, the oldest go. What ``generations`` still has is read, too.
 """
 
 import asyncio

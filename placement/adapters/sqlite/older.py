@@ -104,7 +104,7 @@ class OlderCheckpointFiles:
 
     def _retire(self, path: Path) -> None:
         new = _header(path)
-        if new is not None and self._bytes_max:
+        if new is not None and new.sequence and self._bytes_max:
             self._directory.mkdir(exist_ok=True)
             move_into_place(path, self._directory / f"{new.sequence:020d}.sqlite")
         found: list[tuple[Path, CheckpointHeader]] = []

@@ -9,6 +9,7 @@ after it goes on.
 """
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -47,8 +48,12 @@ class Sender:
         outlet: Outlet,
         feeds: Mapping[str, Translate],
         chance: Callable[[], float],
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """Translate by *feeds*, each by its name; *chance* spreads what is retried."""
+        self._clock = clock
+        self.success_ns = 0
+        """When something was last sent and settled; 0: not since the start."""
         self._spool = spool
         self._outlet = outlet
         self._feeds = feeds
@@ -115,6 +120,7 @@ class Sender:
             Settled(round_.sent, furthest, round_.dropped, round_.asides)
         )
         self._count(round_, delivered)
+        self.success_ns = self._clock()
         return len(entries)
 
     def _furthest(self, position: Position | None) -> Position | None:
@@ -179,6 +185,7 @@ class Sender:
     async def _resend(self, position: Position) -> None:
         known = self._spool.figures.position
         count = await self._spool.resend(position)
+        self.counts["entries_resent"] += count
         if known is not None and known.epoch != position.epoch:
             self._left.append(known.epoch)
         log.warning(

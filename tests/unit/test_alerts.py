@@ -15,7 +15,7 @@ from placement.api.reasons import REASONS
 from placement.cli.main import load_command, main
 from placement.runtime.view import View
 from placement.spooling import SpoolFigures
-from placement.telemetry.spooling import build_agent_registry
+from tests.agent_figures import whole_agent
 from tests.builders import START_NS
 from tests.named_tests import ROOT
 from tests.unit.test_metrics import measured, scraped
@@ -337,7 +337,7 @@ def sections() -> dict[str, str]:
 def known_samples() -> dict[str, list[dict[str, str]]]:
     """Return the labels of all samples that a service and an agent expose, by name."""
     service, _ = measured(View(lambda: START_NS))
-    agent = build_agent_registry(SpoolFigures, {}, {}, lambda: START_NS)
+    agent = whole_agent(SpoolFigures())
     found: dict[str, list[dict[str, str]]] = {}
     for registry in (service, agent):
         for family in scraped(registry):

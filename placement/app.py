@@ -59,6 +59,7 @@ from placement.runtime.watchdog import watchdog
 from placement.runtime.witness import Witness
 from placement.stores import checkpoint_path, open_broker, open_generations
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
+from placement.telemetry.tracers import trace_to
 
 GARBAGE_THRESHOLDS = (20_000, 20, 100)
 """What is new is looked at after so many objects, what is older after so many looks."""
@@ -78,8 +79,12 @@ class Runs(Protocol):
 
 def run(config: Config) -> None:
     """Run the service on the event loop that the configuration names."""
-    with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
-        runner.run(serve(config))
+    ended = trace_to(config.trace.endpoint, config.trace.sample, "placement")
+    try:
+        with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
+            runner.run(serve(config))
+    finally:
+        ended()
 
 
 async def serve(config: Config) -> None:

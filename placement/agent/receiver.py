@@ -39,6 +39,7 @@ from placement.faults import FaultPoint, reach
 from placement.hosting import Hosting, host_app, port_of
 from placement.ports import Clock
 from placement.spooling import NOTE_BYTES_MAX, Note, SpoolFigures
+from placement.tracing import HEADER, parsed, sampled
 
 BODY_BYTES_MAX: Final = NOTE_BYTES_MAX
 HEADER_LENGTH_MAX: Final = 1_024
@@ -258,12 +259,14 @@ def health_of(figures: SpoolFigures, now_ns: int) -> dict[str, object]:
 
 
 def _kept_headers(request: Request) -> dict[str, str]:
-    """Return the headers that say what a body means: CloudEvents' and its type."""
-    return {
+    """Return those that say what a body means, and of which trace it is."""
+    kept = {
         name: value[:HEADER_LENGTH_MAX]
         for name, value in request.headers.items()
         if name == "content-type" or name.startswith("ce-")
     }
+    trace = parsed(request.headers.get(HEADER))
+    return kept | {HEADER: trace} if sampled(trace) else kept
 
 
 async def _body(request: Request) -> bytes | None:

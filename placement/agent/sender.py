@@ -22,7 +22,8 @@ from placement.agent.rounds import Round
 from placement.agent.translators import Translate
 from placement.core.errors import PlacementError
 from placement.faults import FaultPoint, reach
-from placement.spooling import Position, Settled, Spool
+from placement.spooling import Entry, Position, Settled, Spool
+from placement.tracing import HEADER, parsed, span
 
 ENTRIES_MAX: Final = 256
 """So many are translated and published together."""
@@ -103,7 +104,11 @@ class Sender:
         reach(FaultPoint.BEFORE_SENT)
         delivered = Delivered()
         if round_.events:
-            delivered = await self._outlet.publish(round_.events)
+            traced = dict.fromkeys(filter(None, map(_trace, entries)))
+            first, *others = traced or [""]
+            attributes = {"entries": len(entries), "events": len(round_.events)}
+            with span("publish", parent=first, links=others, attributes=attributes):
+                delivered = await self._outlet.publish(round_.events)
         reach(FaultPoint.AFTER_SENT)
         await self._note_position(delivered.position, delivered.first_new_sequence)
         if delivered.held:
@@ -215,3 +220,8 @@ class Sender:
             log.info("sending_again_possible", attempts=self._pauses.count)
         self.trouble = ""
         self._pauses.reset()
+
+
+def _trace(entry: Entry) -> str:
+    """Return the context that an entry came with; empty: none."""
+    return parsed(entry.note.headers.get(HEADER))

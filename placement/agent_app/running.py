@@ -50,6 +50,7 @@ from placement.telemetry.agents import register_replica
 from placement.telemetry.exposition import metrics_page
 from placement.telemetry.listener import listening
 from placement.telemetry.spooling import build_agent_registry
+from placement.telemetry.tracers import trace_to
 
 CONNECTIONS_MAX: Final = 1_024
 """To each registry: the mirror has one for each client that it reads for."""
@@ -80,6 +81,8 @@ async def run_agent(config: Config, service: ServiceAddress) -> None:
     if config.fault_points:
         faults.arm(faults.Plan(config.fault_points))
     async with AsyncExitStack() as stack:
+        traced = config.trace
+        stack.callback(trace_to(traced.endpoint, traced.sample, "placement-agent"))
         around = await _around(config, service, stack)
         parts = [part for build in PARTS for part in build(around)]
         if config.agent.metrics_listen:

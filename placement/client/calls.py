@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import grpc
 import stamina
 
+from placement import tracing
 from placement.client.errors import PlacementCallError, call_error, patience_s
 from placement.core.errors import InputError
 
@@ -104,7 +105,8 @@ async def _once(
     request: Request,
     timeout_s: float,
 ) -> Response:
-    started = method(request, timeout=max(0.0, timeout_s))
+    traced = tuple(tracing.headers().items()) or None
+    started = method(request, timeout=max(0.0, timeout_s), metadata=traced)
     try:
         return await started
     except grpc.aio.AioRpcError as error:

@@ -17,6 +17,7 @@ from placement.runtime.tokens import (
     parse_token,
 )
 from placement.runtime.witness import Witness
+from placement.tracing import Traces
 
 SILENCE_NS_MAX: Final = 4_000_000_000
 """A log that can be reached is heard every two seconds; twice that is out of reach."""
@@ -85,6 +86,8 @@ class View:
         """Keeps from folding into this state, while anybody wants that."""
         self.witness: Witness | None = None
         """Who compares this state with other services'; none: nobody does."""
+        self.traces = Traces()
+        """Contexts of messages that were folded lately, for what follows from them."""
         self._recent = Recent()
         self._clock = clock
         self._started_ns = clock()

@@ -19,6 +19,7 @@ from placement.agent.replicator.telling import Story, Teller
 from placement.agent.replicator.waiting import Key
 from placement.core.errors import PlacementError
 from placement.core.topology import Region
+from placement.tracing import span
 
 REPORT_SECONDS: Final = 2.0
 """How often a copy under way tells how far it is."""
@@ -89,7 +90,8 @@ class Flight:
         story = Story(self._crew.teller, repository, digest, copies, name)
         outcome = "called_off"
         try:
-            await self._copied(story, first)
+            with span("copy", parent=first.trace if first else ""):
+                await self._copied(story, first)
         except CopyFailedError as error:
             outcome = "failed"
             await self._failed(story, error)

@@ -194,7 +194,7 @@ class Sender:
         if known is not None and known.epoch != position.epoch:
             self._left.append(known.epoch)
         log.warning(
-            "sending_again", entries=count, epoch=position.epoch, before=str(known)
+            "entries_resent", entries=count, epoch=position.epoch, before=str(known)
         )
 
     def _count(self, round_: Round, delivered: Delivered) -> None:
@@ -217,7 +217,7 @@ class Sender:
 
     def _recovered(self) -> None:
         if self.trouble:
-            log.info("sending_again_possible", attempts=self._pauses.count)
+            log.info("sending_resumed", attempts=self._pauses.count)
         self.trouble = ""
         self._pauses.reset()
 

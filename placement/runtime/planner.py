@@ -284,7 +284,7 @@ class Planner:
         with span("decide", links=links, attributes={"decisions": len(events)}):
             last = await self._publisher.decisions.append(events, basis)
         self.counts.decided += len(events)
-        log_events.debug("decided", events=len(events), sequence=last)
+        log_events.debug("decisions_stored", events=len(events), sequence=last)
         generation = self._view.generation
         try:
             async with asyncio.timeout(FOLDED_SECONDS_MAX):

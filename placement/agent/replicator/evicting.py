@@ -230,7 +230,7 @@ class Evictor:
                 continue
             if claimed is not None:
                 log.error(
-                    "blob_descriptor_cache_trap",
+                    "descriptor_cache_trapped",
                     repository=removed.repository,
                     digest=blob.digest,
                     remedy="the registry says that it has what it collected, and the "

@@ -13,20 +13,8 @@ LOGGERS: Final = frozenset({"log", "log_events"})
 CHOSEN: Final = frozenset({"write", "level"})
 """What a call is named whose level was chosen just before."""
 LEVELS: Final = ("debug", "info", "warning", "error", "exception", "critical")
-HEAD: Final = """# What the log says
-
-One line an event on standard error: JSON, or words in colours on a terminal (`log_format`). `event` names what happened, a
-thing and what became of it; `level` and `timestamp` (UTC) are on every line, and what follows are its own fields. A value in
-bytes is told by its length, and a text of more than 1,024 characters is cut. `trace_id` and `span_id` are there where a span is
-current (`[trace]`, [metrics.md](metrics.md#traces)); `exception` where something broke that nobody expected. At `info` nothing
-is written for each call, event or content that is told: one call in a thousand has a line, and those that were slow. Lines about
-single contents name their digest: copies, removals and refusals, which are few.
-
-This page is made from the source: `python -m tests.logs_page` writes it, and a test holds it true.
-
-| event | level | fields | in |
-|---|---|---|---|
-"""
+BEGINS: Final = "<!-- events: written by tests/logs_page.py -->"
+ENDS: Final = "<!-- end -->"
 
 
 @dataclass
@@ -87,14 +75,16 @@ def _level(node: ast.expr) -> str:
 
 
 def page() -> str:
-    """Return the page as it should be."""
-    rows = []
+    """Return the page as it should be: what people wrote, around the events."""
+    rows = ["| event | level | fields | in |", "|---|---|---|---|"]
     for name, line in lines().items():
         levels = ", ".join(level for level in LEVELS if level in line.levels)
         told = ", ".join(f"`{each}`" for each in sorted(line.fields)) or " "
         modules = ", ".join(f"`{each}`" for each in sorted(line.modules))
         rows.append(f"| `{name}` | {levels} | {told} | {modules} |")
-    return HEAD + "\n".join(rows) + "\n"
+    before, _, rest = PAGE.read_text().partition(BEGINS)
+    _, _, after = rest.partition(ENDS)
+    return "".join([before, "\n".join([BEGINS, *rows, ENDS]), after])
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class _CallsCollector(Collector):
         self._calls = calls
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every family; a method's codes beside OK once calls ended with them."""
+        """Yield every family; most of a method's codes once calls ended with them."""
         seconds = HistogramMetricFamily(
             "placement_rpc_seconds",
             "How long calls took, by their method and how they ended.",

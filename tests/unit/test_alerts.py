@@ -58,6 +58,8 @@ def serving(state: str) -> dict[str, str]:
     return {f'placement_serving_state{{state="{state}",instance="a"}}': "0+0x3 1+0x90"}
 
 
+RANK = 'method="PlacementService/RankSources",code="OK",instance="a"'
+
 CASES = {
     "PlacementDown": Case(
         {UP: "1+0x5 0+0x10"}, 7, 9, "a does not answer its metrics", SERVICE
@@ -226,6 +228,27 @@ CASES = {
         "a folded the same log to another state than others",
         A,
     ),
+    "PlacementAnswersFailing": Case(
+        counted(
+            "placement_rpc_seconds_count",
+            'method="ReportService/GetReport",code="INTERNAL"',
+        ),
+        5,
+        6,
+        "a: calls of ReportService/GetReport failed by a fault of the service",
+        A | {"method": "ReportService/GetReport"},
+    ),
+    "PlacementAnswersSlow": Case(
+        {
+            f'placement_rpc_seconds_bucket{{le="0.05",{RANK}}}': "0+0x40",
+            f'placement_rpc_seconds_bucket{{le="0.1",{RANK}}}': "0+60x40",
+            f'placement_rpc_seconds_bucket{{le="+Inf",{RANK}}}': "0+60x40",
+        },
+        8,
+        20,
+        "a: one in a hundred RankSources takes 99.5ms",
+        A,
+    ),
     "PlacementDecisionsFailing": Case(
         {'placement_decisions{status="failed",instance="a"}': "4+0x30 4+1x60"},
         30,
@@ -267,6 +290,26 @@ CASES = {
         390,
         395,
         "syd was last inventoried 6h 34m 0s ago",
+        {"region": "syd"},
+    ),
+    "PlacementCopiesWasted": Case(
+        {
+            'placement_copies{outcome="wasted",instance="a"}': "60+0x100",
+            'placement_copies{outcome="paid_off",instance="a"}': "30+0x100",
+            'placement_copies{outcome="late",instance="a"}': "10+0x100",
+        },
+        59,
+        62,
+        "60% of the last seven days' copies were used by nobody",
+    ),
+    "PlacementEstimatesOff": Case(
+        {
+            'placement_estimates_scored_total{region="syd"}': "0+2x200",
+            'placement_estimates_held_total{region="syd",quantile="0.9"}': "0+1x200",
+        },
+        60,
+        100,
+        "Only 50% of the starts in syd were as quick as nine in ten should be",
         {"region": "syd"},
     ),
     "PlacementAgentDown": Case(
@@ -311,6 +354,20 @@ CASES = {
         6,
         "a turned 22 requests away",  # Prometheus extrapolates to the whole range
         A | {"outcome": "refused"},
+    ),
+    "PlacementReplicaStale": Case(
+        {'placement_replica_staleness_seconds{instance="a"}': "0+30x30"},
+        7,
+        10,
+        "a has not heard of the service for 5m 0s",
+        A,
+    ),
+    "PlacementContentCorrupted": Case(
+        counted("placement_router_troubles_total", 'trouble="corrupted"'),
+        5,
+        6,
+        "a was given other bytes than those of the digest it asked for",
+        A | {"trouble": "corrupted"},
     ),
 }
 """For each alert what it is tried on; interval and evaluation are a minute."""

@@ -1,4 +1,4 @@
-"""docs/logs.md is true, each event is a thing and what became of it, and none floods."""
+"""docs/logs.md is true, each event says what became of a thing, and none floods."""
 
 import re
 

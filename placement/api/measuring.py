@@ -22,12 +22,13 @@ def measured(method: str, behaviour: Behaviour, calls: MethodCalls) -> Behaviour
 
     However a call ends it is counted, by the code that its caller sees.
     """
-    ended, name = calls.ended, method.removeprefix("/")
+    ended, answered = calls.ended, calls.took[OK].add
+    name, active = method.removeprefix("/"), tracing.active
 
     async def answer(body: bytes, context: Context) -> Any:  # noqa: ANN401 - of its method
         began_ns = perf_counter_ns()
         try:
-            if not tracing.active():
+            if not active():
                 response = await behaviour(body, context)
             else:
                 with tracing.span(name, parent=trace_of(context)):
@@ -35,7 +36,7 @@ def measured(method: str, behaviour: Behaviour, calls: MethodCalls) -> Behaviour
         except BaseException as error:
             ended(code_of(error, context), perf_counter_ns() - began_ns)
             raise
-        ended(OK, perf_counter_ns() - began_ns)
+        answered(perf_counter_ns() - began_ns)
         return response
 
     return answer

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -25,12 +26,16 @@ from placement.agent.receiver import (
     ReceiverSettings,
     receiver_app,
 )
-from placement.agent.replicator.duties import Copy
+from placement.agent.replicator.account import Account
+from placement.agent.replicator.duties import Copy, NothingKnown
+from placement.agent.replicator.flights import Crew, Flight, Request
 from placement.agent.replicator.queue_decisions import QueueDecisions
+from placement.agent.replicator.telling import Teller
 from placement.agent.sender import Sender
+from placement.agent.spooled import spooled_report
 from placement.agent.translators import at_once
-from placement.core.event import Name
-from placement.core.oci import Repository
+from placement.core.event import Identifier, Name, ReplicationSubject
+from placement.core.oci import Digest, Repository
 from placement.runtime.planner import Planner
 from placement.runtime.publisher import Publisher
 from placement.spooling import SpoolLimits
@@ -176,6 +181,57 @@ async def test_webhook_is_followed_to_the_copy(
     ids = tracing.ids_of(copy.trace)
     assert ids is not None
     assert ids.trace_id == trace_of(decide)
+
+
+class Handed:
+    """One duty in the hands of a replicator."""
+
+    def __init__(self, duty: Copy) -> None:
+        """Hand *duty* out."""
+        self.duty = duty
+        self.settled = False
+
+    async def done(self) -> None:
+        """Note that it is settled."""
+        self.settled = True
+
+    async def again(self, delay_seconds: float) -> None:
+        """Fail: nothing goes wrong here."""
+        raise AssertionError(delay_seconds)
+
+
+class NothingToMove:
+    """A copier that finds everything in place."""
+
+    async def copy(self, wanted: object) -> tuple[()]:
+        """Return no manifest."""
+        del wanted
+        return ()
+
+
+async def test_copy_goes_on_with_the_decisions_trace(
+    exporter: InMemorySpanExporter,
+) -> None:
+    """Its span is the decision's child, and what it reports comes with its context."""
+    spool = MemorySpool(time.time_ns, SpoolLimits())
+    report = spooled_report(spool, time.time_ns)
+    copier: Any = NothingToMove()
+    teller = Teller(SYD, report, time.time_ns)
+    crew = Crew(SYD, {}, NothingKnown(), copier, teller, random.random, Account())
+    subject = ReplicationSubject(Identifier("copy-1"), REPOSITORY, Digest(LAYER), SYD)
+    handed = Handed(Copy(subject, IAD, trace=TRACEPARENT))
+
+    await Flight(crew, (REPOSITORY, Digest(LAYER)), 1, [Request(handed)]).fly()
+    notes = [entry.note for entry in await spool.waiting(10, 0)]
+
+    (span,) = named(exporter, "copy")
+    assert span.parent is not None
+    assert f"{span.parent.span_id:016x}" == TRACEPARENT[36:52]
+    assert handed.settled
+    assert len(notes) == 2
+    for note in notes:
+        ids = tracing.ids_of(note.headers["traceparent"])
+        assert ids == (TRACE_ID, f"{span.context.span_id:016x}")
 
 
 async def test_call_is_traced_by_its_metadata(exporter: InMemorySpanExporter) -> None:

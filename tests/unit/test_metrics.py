@@ -50,8 +50,8 @@ from placement.telemetry.outcomes import register_outcomes
 from placement.telemetry.past import register_past
 from placement.telemetry.planning import register_planning
 from placement.telemetry.refusals import register_refusals
-from placement.telemetry.spooling import build_agent_registry
 from placement.telemetry.waits import register_waits
+from tests.agent_figures import whole_agent
 from tests.builders import (
     IAD,
     LHR,
@@ -216,9 +216,8 @@ def test_every_metric_of_an_agent_is_documented_and_back() -> None:
         sent_count=9,
         set_aside_count=1,
     )
-    registry = build_agent_registry(
-        lambda: figures, {"received": 4}, {"events_published": 5}, lambda: START_NS
-    )
+    sent = {"events_published": 5, "entries_resent": 6}
+    registry = whole_agent(figures, {"received": 4}, sent)
 
     exposed = own(scraped(registry))
 
@@ -228,6 +227,14 @@ def test_every_metric_of_an_agent_is_documented_and_back() -> None:
     assert value(registry, "placement_spool_set_aside_total") == 1
     assert value(registry, "placement_agent_requests_total", outcome="received") == 4
     assert value(registry, "placement_agent_events_total", outcome="published") == 5
+    assert value(registry, "placement_spool_resent_total") == 6
+    feed = {"feed": "harbor", "outcome": "spooled"}
+    assert value(registry, "placement_agent_feed_requests_total", **feed) == 3
+    assert value(registry, "placement_scans_total", outcome="complete") == 2
+    assert value(registry, "placement_replicator_waiting") == 4
+    assert value(registry, "placement_router_contents_total", source="far") == 2
+    assert value(registry, "placement_router_sent_bytes_total", source="here") == 30
+    assert value(registry, "placement_replica_staleness_seconds") == 2
 
 
 def documented(heading: str, *, before: bool) -> dict[str, str]:
@@ -242,7 +249,7 @@ def test_labels_are_as_documented(view: View) -> None:
     registry, _ = measured(view)
     listed = {name: text for name, _, text in ROW.findall(DOCUMENT.read_text())}
 
-    for family in scraped(registry):
+    for family in [*scraped(registry), *scraped(whole_agent(SpoolFigures()))]:
         if exposed_name(family) not in listed:
             continue
         text = listed[exposed_name(family)]

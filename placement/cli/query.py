@@ -80,9 +80,7 @@ def query(
     _print(wanted, found.columns, found.rows)
 
 
-def _print(
-    shown: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]
-) -> None:
+def _print(shown: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
     if shown == CSV:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
@@ -102,7 +100,9 @@ def _table(
         any(isinstance(row[place], int | float) for row in rows)
         for place in range(len(columns))
     ]
-    heads = [f"{name}>" if n else name for name, n in zip(columns, numeric, strict=True)]
+    heads = [
+        f"{name}>" if n else name for name, n in zip(columns, numeric, strict=True)
+    ]
     yield output.table(heads, [[_cell(value) for value in row] for row in rows])
 
 

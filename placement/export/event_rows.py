@@ -74,7 +74,9 @@ def descriptor_row(content: Descriptor) -> Row:
         "media_type": content.media_type or None,
         "digest": content.digest,
         "size_bytes": content.size_bytes,
-        "platform": None if content.platform is None else platform_text(content.platform),
+        "platform": None
+        if content.platform is None
+        else platform_text(content.platform),
     }
 
 

@@ -49,7 +49,10 @@ def answer(directory: Path, name: str, *, with_known_bad: bool = False) -> Table
         raise InputError("--directory", str(directory), remedy)
     root = f"{directory.resolve()}/"
     views = view_statements(manifest, root, with_known_bad=with_known_bad)
-    settings = {"autoinstall_known_extensions": False, "allow_community_extensions": False}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "allow_community_extensions": False,
+    }
     with duckdb.connect(":memory:", config=settings) as connection:
         try:
             connection.execute(views)

@@ -71,7 +71,9 @@ EVENTS: Final = Table(
         _c("event_id", Kind.NAME, "its publisher's id; null where it cannot be read"),
         _c("fact", Kind.TEXT, "which fact, such as `content_pulled`"),
         _c("status", Kind.TEXT, "`folded`, `duplicate`, or `set_aside`"),
-        _c("set_aside_reason", Kind.TEXT, "why it was set aside, such as `TAG_INVALID`"),
+        _c(
+            "set_aside_reason", Kind.TEXT, "why it was set aside, such as `TAG_INVALID`"
+        ),
         _c("region", Kind.TEXT, "where it happened"),
         *_TIMES,
         _LATE,

@@ -7,6 +7,7 @@ So an export that was killed anywhere goes on from the last cut, and ends with t
 files; nothing of it depends on a clock.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,6 +97,8 @@ class _Export:
         status = await self._log.status()
         self._manifest = await self._begun()
         clear_strays(self._directory, self._manifest.files)
+        if self._known is None:
+            self._publish(self._manifest)
         epoch = await self._epoch(status.epoch, status.last_sequence)
         last = status.last_sequence
         if self._wanted.until is not None:
@@ -162,6 +165,7 @@ class _Export:
                 wanted = [one for one in batch if one.sequence <= last]
                 for message, count, rows in teller.told(wanted):
                     self._write(segment, epoch, message, rows)
+                    await asyncio.sleep(0)  # the connection has to be kept alive
                     epoch = _advanced(epoch, message)
                     events += count
                     if events >= self._manifest.events_per_file:

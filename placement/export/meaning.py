@@ -82,20 +82,28 @@ class Meanings:
 
     def rows(self, item: Recorded, status: str, *, refused: bool) -> Iterator[Told]:
         """Yield the rows of an event; *refused*: a decision that changed nothing."""
-        event = item.event
         row = self._event_row(item, status)
+        meant = (
+            self._meant(item, row, accepted=not refused) if status == FOLDED else None
+        )
         yield "events", row
-        if status != FOLDED:
-            return
+        if meant is not None:
+            yield meant
+
+    def _meant(
+        self, item: Recorded, row: dict[str, Any], *, accepted: bool
+    ) -> Told | None:
+        """Return what an event is in a table of its own, by its *row* of all events."""
+        event = item.event
         match event.fact:
-            case ContentPulled():
-                yield "pulls", self._pull_row(item, event.fact, row)
-            case MachineStarted():
-                yield "starts", self._start_row(item, event.fact, row)
+            case ContentPulled() as fact:
+                return "pulls", self._pull_row(item, fact, row)
+            case MachineStarted() as fact:
+                return "starts", self._start_row(item, fact, row)
             case ReplicationPlanned() | ReplicationWithheld() | EvictionPlanned():
-                yield "decisions", _decision_row(event, row, accepted=not refused)
+                return "decisions", _decision_row(event, row, accepted=accepted)
             case _:
-                pass
+                return None
 
     def is_set_aside(self, item: Recorded) -> bool:
         """Say whether the fold set an event aside that can be read."""

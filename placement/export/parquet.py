@@ -46,6 +46,7 @@ TYPES: Final = {
     Kind.DURATION: pa.int64(),
     Kind.TEXT: pa.string(),
     Kind.NAME: pa.string(),
+    Kind.MEDIA: pa.string(),
     Kind.WORDS: pa.string(),
     Kind.TEXTS: _TEXTS,
     Kind.DESCRIPTORS: pa.list_(pa.struct(_DESCRIPTOR)),

@@ -111,6 +111,8 @@ class Teller:
                 return False
 
     def _run(self, run: list[Of]) -> Iterator[tuple[Message, int, Iterator[Told]]]:
+        if not run:
+            return
         size = sum(len(one.message.body) for one in run)
         if size < RUN_BYTES_MIN or not self._new(run):
             for one in run:

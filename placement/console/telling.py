@@ -149,6 +149,11 @@ def figures(factors: Iterable[Factor]) -> tuple[Figure, ...]:
     return tuple(_figure(factor.name, factor.value) for factor in factors)
 
 
+def telling_figures(factors: Iterable[Factor]) -> tuple[Figure, ...]:
+    """Return those numbers for people that are not 0, which tells nothing."""
+    return figures(factor for factor in factors if factor.value)
+
+
 def _figure(name: str, value: float) -> Figure:
     if name.endswith(_RATE):
         plain = name.removesuffix(_RATE) + "rate"

@@ -20,6 +20,7 @@ from tests.builders import (
     folded,
     pushed,
 )
+from tests.steps import taken
 
 OTHER = Repository("globex/web")
 LONG = Digest("sha512:" + "c0ffee12" * 16)
@@ -40,13 +41,7 @@ def found(
     state: State, text: str, after: Hit | None = None, count: int = 10
 ) -> HitPage:
     """What a search comes to, all of its steps taken."""
-    steps = search(state, parse_sought(text), after, count)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            page: HitPage = end.value
-            return page
+    return taken(search(state, parse_sought(text), after, count))
 
 
 def hits(state: State, text: str) -> list[tuple[str, str, str]]:

@@ -75,8 +75,8 @@ class ConsoleService:
         with grpc.insecure_channel(self.target) as channel:
             stub: Any = event_service_pb2_grpc.EventServiceStub(channel)
             answer = stub.PublishEvents(request, timeout=WAIT_SECONDS_MAX)
-            stored = event_service_pb2.PUBLISH_OUTCOME_STORED
-            refused = [one for one in answer.results if one.outcome != stored]
+            rejected = event_service_pb2.PUBLISH_OUTCOME_REJECTED
+            refused = [one for one in answer.results if one.outcome == rejected]
             assert not refused, refused
             asked = replications.ListReplicationsRequest(page_size=1)
             asked.consistency.token = answer.token
@@ -92,7 +92,9 @@ class ConsoleService:
             answer = stub.ListReplications(request, timeout=WAIT_SECONDS_MAX)
         return list(answer.replications)
 
-    def decided(self, count: int, **wanted: Any) -> list[replications.ReplicationDecision]:  # noqa: ANN401
+    def decided(
+        self, count: int, **wanted: Any
+    ) -> list[replications.ReplicationDecision]:  # noqa: ANN401
         """Return at least *count* decisions, once there are so many."""
         ends = time.monotonic() + WAIT_SECONDS_MAX
         while time.monotonic() < ends:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from placement.console import comparing
 from placement.console.asked import Asked
 from placement.console.comparing import (
     LESS,
@@ -485,6 +486,15 @@ def test_copies_that_only_one_plan_makes_are_told() -> None:
     same = compared(told, NO_CONTROL_GROUP)
     assert (same.changes, same.same) == ((), 2)
     assert same.in_force == same.supposed
+
+
+def test_images_beyond_the_limit_are_counted_and_not_planned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The page says how many there are."""
+    monkeypatch.setattr(comparing, "IMAGES_MAX", 1)
+    found = compared(office(), NO_CONTROL_GROUP)
+    assert (found.considered, found.unseen, found.in_force.copies) == (1, 1, 1)
 
 
 def test_a_rule_that_tells_no_chances_tells_no_seconds() -> None:

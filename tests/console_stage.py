@@ -36,7 +36,7 @@ class Answered:
         return " ".join(unescape(re.sub(r"<[^>]*>", " ", self.html)).split())
 
     def table(self, caption: str) -> list[list[str]]:
-        """The rows of the table whose caption begins so, each cell as people read it."""
+        """Rows of the table whose caption begins so, each cell as people read it."""
         for found in re.findall(r"<table.*?</table>", self.html, re.DOTALL):
             if Answered(0, found.partition("</caption>")[0]).text.startswith(caption):
                 body = found.partition("<tbody>")[2]

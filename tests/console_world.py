@@ -57,7 +57,7 @@ def image(repository: str, tag: str = "v1") -> Line:
 def start(
     region: str, repository: str, machine: str, wait_s: float, tag: str = "v1"
 ) -> Line:
-    """Return the start of a machine that waited for its image; a second is not local."""
+    """Return the start of a machine that waited so long; a second is not local."""
     cache = "CACHE_KIND_REGION" if wait_s < 1 else "CACHE_KIND_REMOTE"
     return fact(
         region,

@@ -25,7 +25,16 @@ LINE: Final = 14.0
 GAP: Final = 9.0
 REACHES: Final = (1.0, 1.9, 3.1, 4.4)
 """How far off a label may be, in gaps, before it covers others."""
-DIRECTIONS: Final = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (-1, -1), (1, 1), (-1, 1))
+DIRECTIONS: Final = (
+    (1, 0),
+    (-1, 0),
+    (0, -1),
+    (0, 1),
+    (1, -1),
+    (-1, -1),
+    (1, 1),
+    (-1, 1),
+)
 LEADER_FROM: Final = 2
 """From which of the reaches on a line leads from the region to its label."""
 RADIUS: Final = 4.5

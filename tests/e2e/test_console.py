@@ -8,16 +8,18 @@ Figures: ``pytest -rP tests/e2e/test_console.py``.
 import os
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
+from placement.v1 import events_pb2, report_service_pb2, report_service_pb2_grpc
 from placement.v1 import operations_service_pb2 as operations
 from placement.v1 import operations_service_pb2_grpc as operations_grpc
-from placement.v1 import events_pb2, report_service_pb2, report_service_pb2_grpc
 from tests.console_browser import (
     MIDDLE,
     NARROW,
@@ -55,6 +57,7 @@ LIVE_ROUNDS = 20 if LONG else 2
 STALE_SECONDS_MAX = 20.0
 PICTURE_BYTES_MAX = 150_000
 PICTURE_WIDTH = 1280
+PICTURE_COLOURS = 96
 OVERVIEW, IMAGE = "console-overview-light.png", "console-image-dark.png"
 
 
@@ -198,7 +201,7 @@ def test_page_can_be_used_by_keyboard(
         page.keyboard.press("Tab")
         assert focused(page) == "Skip to the content"
         assert page.locator(".skip").is_visible()
-        steps = []
+        steps: list[str] = []
         while focused(page) != "q" and len(steps) < 12:
             page.keyboard.press("Tab")
             steps.append(focused(page))
@@ -282,7 +285,9 @@ def test_pictures_of_the_readme_are_taken(browser: Browser, tmp_path: Path) -> N
         for path, scheme, name in looks:
             with opened(browser, console.url(path), scheme, PICTURE_WIDTH) as looked:
                 looked.check()
-                looked.page.screenshot(path=PICTURES / name, animations="disabled")
+                taken = looked.page.screenshot(animations="disabled")
+                few = Image.open(BytesIO(taken)).quantize(PICTURE_COLOURS)
+                few.save(PICTURES / name, optimize=True)
 
 
 def test_pictures_of_the_readme_are_small() -> None:

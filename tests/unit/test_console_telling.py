@@ -96,16 +96,25 @@ def regretted(log: Decided) -> None:
     log.start("a", wait_s=3)
 
 
+def superseded(log: Decided) -> ReplicationSubject:
+    """A newer version is pushed, and the copied one never started."""
+    log.release("a")
+    subject = wasted(log)
+    log.release("b")
+    return subject
+
+
 def judged(
     story: Callable[[Decided], ReplicationSubject | None], after_ns: int = 0
-) -> Judged:
-    """The story's decision, judged so long after it ended."""
+) -> tuple[Judged, int]:
+    """The story's decision, judged so long after it ended, and when that is."""
     log = Decided()
     subject = story(log)
     state = log.state
     record = find_decision(state, subject.replication_id if subject else REMOVAL)
     assert record is not None
-    return Judge(state, log.now_ns + after_ns).judged(record)
+    now_ns = log.now_ns + after_ns
+    return Judge(state, now_ns).judged(record), now_ns
 
 
 @pytest.mark.parametrize(
@@ -113,7 +122,8 @@ def judged(
     [
         (paid_off, 0, GOOD, "complete before 2 machines started in syd", None),
         (wasted, 0, WAITS, "No machine started it there yet", None),
-        (wasted, MONTH, BAD, "1.00 GB moved, and nobody started it in syd", None),
+        (wasted, MONTH, BAD, "nobody started it in syd in 30 days.", None),
+        (superseded, 0, BAD, "in syd before a newer version was pushed.", None),
         (late, 0, BAD, "1 machine started in syd before the copy", 3 - 1 / 3),
         (missed, 0, BAD, "No copy was made, and 2 machines started", 5 - 2 / 3),
         (spared, MONTH, GOOD, "No copy was made, and nobody started it", None),
@@ -131,7 +141,8 @@ def test_an_outcome_is_one_sentence_with_its_regret(
     regret: float | None,
 ) -> None:
     """What came of it, how good that is, and the seconds waited in vain."""
-    found = told(judged(story, after_ns), LOCAL_NS)
+    decision, now_ns = judged(story, after_ns)
+    found = told(decision, LOCAL_NS, now_ns)
     assert found.mark.kind == kind
     assert found.sentence.startswith(said) or said in found.sentence
     assert found.sentence.endswith(".")
@@ -140,13 +151,15 @@ def test_an_outcome_is_one_sentence_with_its_regret(
 
 def test_a_row_names_what_was_decided_and_why() -> None:
     """A withheld copy with its cause, its trigger, and the rule."""
-    row = row_of(judged(missed), LOCAL_NS)
+    decision, now_ns = judged(missed)
+    row = row_of(decision, LOCAL_NS, now_ns)
     assert (row.repository, row.digest, row.target) == (WEB, A, SYD)
     assert row.status == STATUSES[DecisionStatus.WITHHELD]
     assert row.cause == "by lot, to measure what copies save"
     assert row.trigger == "a push"
     assert row.reason == "start-forecast"
-    removal = row_of(judged(removed), LOCAL_NS)
+    decision, now_ns = judged(removed)
+    removal = row_of(decision, LOCAL_NS, now_ns)
     assert (removal.removal, removal.trigger) == (True, "a look at what may leave")
 
 

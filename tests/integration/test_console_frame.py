@@ -131,6 +131,16 @@ async def test_question_beyond_a_bound_is_refused(
     assert "give " in answer.text
 
 
+@pytest.mark.parametrize("page", ["//[x", "/?q=1&q=2", "/nothing", "x" * 2_000])
+async def test_stream_of_no_page_is_refused(stage: ConsoleStage, page: str) -> None:
+    """Before anything is streamed; and HEAD takes nobody's place."""
+    answer = await stage.client.get("/live", params={"page": page})
+    head = await stage.client.head("/live")
+
+    assert answer.status_code in {400, 404}
+    assert (head.status_code, head.content) == (200, b"")
+
+
 async def test_what_is_not_there_is_said(stage: ConsoleStage) -> None:
     """An address without a page is a page of its own, with what was asked escaped."""
     answer = await stage.get("/<script>alert(1)</script>")

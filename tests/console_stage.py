@@ -94,7 +94,14 @@ async def console_stage(
     async with serving(settings) as service:
         view = service.stage.view
         site = site_of(view, TOPOLOGY, Prices(), stored=service.server.stored)
-        console = Console(site, PAGES, Rules(loopback=True))
-        transport = httpx.ASGITransport(console.app)
-        async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        async with console_client(site) as client:
             yield ConsoleStage(service, site, client)
+
+
+@asynccontextmanager
+async def console_client(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    """Give what asks a console of *site*, as a browser of this machine does."""
+    console = Console(site, PAGES, Rules(loopback=True))
+    transport = httpx.ASGITransport(console.app)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        yield client

@@ -1,6 +1,7 @@
 """The console's pages about one thing: the figures of gRPC, bounded, and escaped."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from html import escape
 
@@ -28,6 +29,7 @@ from placement.core.listing import PageSize
 from placement.core.oci import Repository
 from placement.core.state import State
 from placement.ports import LogUnavailableError
+from placement.runtime.view import View
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1 import replication_service_pb2 as replication_pb
 from tests.builders import (
@@ -35,17 +37,19 @@ from tests.builders import (
     IAD,
     LHR,
     SCL,
+    START_NS,
     SYD,
     TOPOLOGY,
     WEB,
     announced,
     digest,
     event,
+    folded,
     pushed,
     seconds,
     started,
 )
-from tests.console_stage import ConsoleStage, console_stage
+from tests.console_stage import ConsoleStage, console_client, console_stage
 from tests.deciding import LAYER_BYTES, arrived, release
 
 HOSTILE = '<script>alert("x")</script>\'"&'
@@ -484,3 +488,37 @@ async def test_the_past_is_refused_where_the_service_keeps_none(
     assert page.status == 400
     assert "answers about now alone" in page.text
     assert 'name="as_of"' not in (await shown.get("/estimate")).html
+
+
+async def test_a_page_about_the_past_shows_what_was_then(shown: ConsoleStage) -> None:
+    """The state of the message that was asked for, and that it is not now."""
+    asked_for: list[str] = []
+    then = View(lambda: START_NS)
+    then.replace(folded(*release("v1")), "memory-1", restored=False)
+
+    @asynccontextmanager
+    async def past(text: str) -> AsyncIterator[View]:
+        asked_for.append(text)
+        yield then
+
+    async with console_client(replace(shown.site, past=past)) as client:
+        console = replace(shown, client=client)
+        query = {"reference": "v1", "region": "syd", "as_of": "2"}
+        page = await console.get(f"/images/{WEB}", **query)
+        assert page.status == 200
+        assert "This is how it was after message 2" in page.text
+        assert [row[0] for row in page.table("By region")] == ["iad"]
+        assert "data-live" not in page.html
+        links = page.links()
+        assert f"/images/{WEB}?reference=v1&region=syd" in links  # how it is now
+        assert "/estimate?image=acme%2Fweb%3Av1&as_of=2" in links
+        estimate = {"image": "acme/web:v1", "in": "syd", "as_of": "2h ago"}
+        page = await console.get("/estimate", **estimate)
+        assert "This is how it was after message 2" in page.text
+        assert page.table("Waits for acme/web:v1")
+        tags = await console.get(f"/images/{WEB}", as_of="2")
+        assert [row[0] for row in tags.table("Tags")] == ["v1"]
+        newer = await console.get(f"/images/{WEB}", reference="v2", as_of="2")
+        assert newer.status == 404
+        assert 'name="as_of"' in (await console.get("/estimate")).html
+    assert asked_for == ["2", "2h ago", "2", "2"]

@@ -131,10 +131,11 @@ def test_each_part_of_a_filter_binds_the_page_token() -> None:
     ]
 
     filters = {
-        decode_decisions(pb.ListReplicationsRequest(**part)).filter for part in parts
+        decode_decisions(pb.ListReplicationsRequest(**part)).wanted.parts
+        for part in parts
     }
 
-    assert len(filters | {plain.filter}) == len(parts) + 1
+    assert len(filters | {plain.wanted.parts}) == len(parts) + 1
 
 
 def test_past_can_be_asked_about() -> None:

@@ -89,7 +89,7 @@ class Puller:
     ) -> bool:
         """Say whether an image came with all of its parts."""
         began, known = self._world.loop.now_seconds, site.known(repository, reference)
-        asked = {Digest(reference)} if is_digest(reference) else set(DIGESTS)
+        asked = [Digest(reference)] if is_digest(reference) else DIGESTS
         for one in asked:
             self._world.history.asked[site.region, (repository, one)] += 1
         path = f"/v2/{repository}/manifests/{reference}"

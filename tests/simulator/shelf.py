@@ -47,7 +47,8 @@ class Shelf:
     copied: set[Place] = field(default_factory=set)
     """What our own copies brought, and nobody has removed since."""
     collected_seconds: float = 0.0
-    """When garbage left last, of which nobody hears before the next scan."""
+    """When garbage left last, of which nobody hears before the next scan; or what we
+    removed: a scan that saw it before, by a clock that is ahead, says it is there."""
     _pointed: dict[tuple[Repository, Tag], list[tuple[float, Digest | None]]] = field(
         default_factory=dict
     )
@@ -134,6 +135,8 @@ class Shelf:
         self.manifests.pop(place, None)
         self.layers.pop(place, None)
         self.copied.discard(place)
+        if there and agent == OWN:
+            self.collected_seconds = self.world.loop.now_seconds
         for key in [key for key, at in self.tags.items() if (key[0], at) == place]:
             self._point(key, None)
         if there:

@@ -32,6 +32,7 @@ class Templates:
             loader=PackageLoader("placement.console"),
             autoescape=True,
             undefined=StrictUndefined,
+            auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
         )

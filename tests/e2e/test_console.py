@@ -166,6 +166,7 @@ def test_page_follows_the_log(console: ConsoleService, browser: Browser) -> None
         page = looked.page
         page.wait_for_selector("body[data-connected=yes]")
         page.evaluate("() => { window.notReloaded = true; }")
+        arcs = page.locator(".world .arc").count()
         for number in range(LIVE_ROUNDS):
             repository = f"live/app-{number}"
             console.publish(push("iad", repository))
@@ -175,6 +176,7 @@ def test_page_follows_the_log(console: ConsoleService, browser: Browser) -> None
             shown.wait_for(timeout=PATIENCE_SECONDS * 1_000)
             slowest_s = max(slowest_s, time.monotonic() - began)
 
+        page.locator(".world .arc").nth(arcs).wait_for(timeout=WAIT_SECONDS_MAX * 1_000)
         assert page.evaluate("() => window.notReloaded")
         looked.check()
     tell("live updates of the front page", rounds=LIVE_ROUNDS, slowest_s=slowest_s)

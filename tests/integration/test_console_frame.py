@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog.testing
+from jinja2 import PackageLoader
 
 from placement.api.authority.caller import Denials
 from placement.client import ClientTls
@@ -167,6 +168,23 @@ async def test_bug_is_told_by_its_id_alone(stage: ConsoleStage) -> None:
     assert answer.status_code == 500
     assert line["error_id"] in answer.text
     assert "secret" not in answer.text
+
+
+async def test_pages_need_no_disk(
+    stage: ConsoleStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once loaded, everything is printed from memory."""
+    console = Console(stage.site, PAGES, Rules(loopback=True))
+    await asyncio.to_thread(console.load)
+
+    def gone(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(PackageLoader, "get_source", gone)
+    transport = httpx.ASGITransport(console.app)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        for path in (*PATHS, "/decisions", "/static/console.css"):
+            assert (await client.get(path)).status_code == 200
 
 
 async def test_pages_tell_of_orders_and_of_a_silent_log(stage: ConsoleStage) -> None:

@@ -1,5 +1,6 @@
 """Composition root of the console: builds it from the configuration, and serves it."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
@@ -64,10 +65,12 @@ async def serve_console(
         site, PAGES, Rules(loopback, settings.trust_domain, server.denials)
     )
     async with serving(console.app, settings) as port:
+        loading = asyncio.create_task(asyncio.to_thread(console.load))
         try:
             yield port
         finally:
             console.live.stop()
+            await loading
 
 
 def _checkpoint(registry: CollectorRegistry) -> Checkpoint:

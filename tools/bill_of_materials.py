@@ -52,6 +52,7 @@ CLASSIFIERS: Final = {
 READ: Final = {
     "contourpy": "BSD-3-Clause",
     "cycler": "BSD-3-Clause",
+    "jinja2": "BSD-3-Clause",
     "kiwisolver": "BSD-3-Clause",
     "numba": "BSD-2-Clause",
     "protobuf": "BSD-3-Clause",

@@ -28,6 +28,7 @@ from placement.core.oci import (
 )
 from placement.core.topology import Region, parse_region
 from placement.runtime.evidence import evidence_of
+from placement.runtime.slices import in_slices
 
 REFERENCE_LENGTH_MAX: Final = TAG_LENGTH_MAX + len("sha512:")
 TAGS_SHOWN_MAX: Final = 24
@@ -81,14 +82,17 @@ async def image(site: Site, asked: Asked) -> Page:
     text = asked.text("reference", length_max=REFERENCE_LENGTH_MAX)
     async with moment(site, asked) as now:
         if not text:
-            return repository_page(now, asked, repository)
+            return await repository_page(now, asked, repository)
         question = ImageQuestion(
             repository,
             parse_reference(text),
             asked.text("region"),
             asked.text("platform"),
         )
-        model = image_model(now, question)
+        where = await in_slices(
+            whereabouts_of(now.network, repository, question.reference)
+        )
+        model = image_model(now, question, where)
         if model.why is not None:
             model = await _with_evidence(site, now, model)
     status = 200 if model.problem is None else 400
@@ -97,12 +101,8 @@ async def image(site: Site, asked: Asked) -> Page:
     return Page("image.html", title, {"model": model}, status=status, live=live)
 
 
-def image_model(now: Moment, question: ImageQuestion) -> ImageModel:
-    """Return all that is printed of an image, but for evidence from the log.
-
-    Raises NameUnknownError, ManifestUnknownError or ContentUnknownError.
-    """
-    where = whereabouts_of(now.network, question.repository, question.reference)
+def image_model(now: Moment, question: ImageQuestion, where: Whereabouts) -> ImageModel:
+    """Return all that is printed of an image, but for evidence from the log."""
     record = where.record
     placement = now.state.find_placement(record.repository, record.content.digest)
     why, problem = None, None

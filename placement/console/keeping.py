@@ -9,7 +9,7 @@ LEAST_SECONDS: Final = 1.0
 EASE: Final = 50
 """It is made anew after so many times as long as it took, however much has moved."""
 MOST_SECONDS: Final = 60.0
-"""And after so long even if nothing has."""
+"""And after so long even if nothing has, unless that is less."""
 
 Made = TypeVar("Made")
 
@@ -39,7 +39,8 @@ class Keeper:
             if kept is not None:
                 age_s = clock() - kept.at_s
                 least_s = max(LEAST_SECONDS, EASE * kept.took_s)
-                if age_s < (MOST_SECONDS if kept.of == of else least_s):
+                most_s = max(MOST_SECONDS, least_s)
+                if age_s < (most_s if kept.of == of else least_s):
                     return cast("Made", kept.value)
             began_s = clock()
             value = await make()

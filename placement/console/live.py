@@ -22,8 +22,8 @@ AGE_SECONDS: Final = 15.0
 """What did not move is shown anew so often: ages and staleness grow by themselves."""
 SEND_SECONDS_MAX: Final = 10.0
 """Who takes nothing for so long has gone."""
-EASE: Final = 20
-"""After a rendering, so many times as long as it took are left to others."""
+EASE: Final = 4
+"""After a rendering, of whichever page, so many times as long are left to others."""
 RETRY_MS: Final = 2_000
 HEARTBEAT: Final = b": still here\n\n"
 MEDIA_TYPE: Final = "text/event-stream"
@@ -48,6 +48,7 @@ class LiveHub:
         self._streams_max = streams_max
         self._stopped = asyncio.Event()
         self._shared: dict[str, _Shared] = {}
+        self._turns = _Turns()
         self.stream_count = 0
 
     def stop(self) -> None:
@@ -69,7 +70,7 @@ class LiveHub:
             await busy(_NO_SCOPE, receive, send)
             return
         self.stream_count += 1
-        shared = self._shared.setdefault(address, _Shared(render))
+        shared = self._shared.setdefault(address, _Shared(self._turns, render))
         shared.readers += 1
         gone = asyncio.create_task(_disconnected(receive))
         telling = asyncio.create_task(self._tell(shared, send))
@@ -114,19 +115,39 @@ class LiveHub:
             position = self.position()
             began_s = loop.time()
             yield await shared.look(position)
-            eased_s = EASE * (loop.time() - began_s)
-            await asyncio.sleep(max(INTERVAL_SECONDS, eased_s))
+            await asyncio.sleep(INTERVAL_SECONDS)
             while self.position() == position and loop.time() - began_s < AGE_SECONDS:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(INTERVAL_SECONDS):
                         await self._view.changed(self._view.position)
 
 
+class _Turns:
+    """Lets one page be rendered at a time, and others work after it."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._free_s = 0.0
+
+    async def render(self, render: Render) -> Mapping[str, str]:
+        """Return what *render* gives, when it is its turn."""
+        clock = asyncio.get_running_loop().time
+        async with self._lock:
+            await asyncio.sleep(max(0.0, self._free_s - clock()))
+            began_s = clock()
+            try:
+                return await render()
+            finally:
+                ended_s = clock()
+                self._free_s = ended_s + EASE * (ended_s - began_s)
+
+
 class _Shared:
     """One page's fragments, rendered once for all who read it."""
 
-    def __init__(self, render: Render) -> None:
+    def __init__(self, turns: _Turns, render: Render) -> None:
         self.readers = 0
+        self._turns = turns
         self._render = render
         self._lock = asyncio.Lock()
         self._found: Mapping[str, str] = {}
@@ -139,7 +160,7 @@ class _Shared:
         async with self._lock:
             old = loop.time() - self._at_s >= AGE_SECONDS / 2
             if position != self._of or old:
-                self._found = await self._render()
+                self._found = await self._turns.render(self._render)
                 self._of, self._at_s = position, loop.time()
         return self._found
 

@@ -1,5 +1,6 @@
 """The page of a repository: its tags, and in how many regions each of them is."""
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ from placement.core.state import State
 from placement.core.tables.records import TagPointer
 from placement.core.tables.table import Row
 from placement.core.topology import Region
+from placement.runtime.slices import in_slices
 
 TAGS_SHOWN: Final = 50
 
@@ -48,35 +50,38 @@ class RepositoryModel:
     when: When
 
 
-def repository_page(now: Moment, asked: Asked, repository: Repository) -> Page:
+async def repository_page(now: Moment, asked: Asked, repository: Repository) -> Page:
     """Return a page of tags; raises NameUnknownError and InputError."""
     most = 1 + len(now.state.tags) // TAGS_SHOWN
     number = asked.number("page", 1, max(1, most), 1)
-    model = repository_model(now, repository, number, asked)
+    model = await in_slices(repository_model(now, repository, number, asked))
     return Page("repository.html", repository, {"model": model}, live=not now.as_of)
 
 
 def repository_model(
     now: Moment, repository: Repository, number: int, asked: Asked
-) -> RepositoryModel:
-    """Return page *number* of the tags, from 1; raises NameUnknownError."""
+) -> Generator[None, None, RepositoryModel]:
+    """Return page *number* of the tags, from 1; let others run at each step.
+
+    Raises NameUnknownError.
+    """
     state = now.state
     owner = known_repository(state, repository)
     found = sorted(state.tags_in(owner), key=lambda tag: (-tag[1].time_ns, tag[0]))
     begin = (number - 1) * TAGS_SHOWN
     app = state.app_of(owner)
     organization, app_name = state.app_name(app) if app >= 0 else ("", "")
-    rows = tuple(
-        _row(state, owner, tag, pointer, now.as_of)
-        for tag, pointer in found[begin : begin + TAGS_SHOWN]
-    )
+    rows = []
+    for tag, pointer in found[begin : begin + TAGS_SHOWN]:
+        rows.append(_row(state, owner, tag, pointer, now.as_of))
+        yield
     return RepositoryModel(
         repository,
         organization,
         app_name,
         len(found),
         len(state.indexes.placements_in(owner)),
-        rows,
+        tuple(rows),
         begin + 1 if rows else 0,
         asked.link(page=str(number - 1)) if number > 1 else "",
         asked.link(page=str(number + 1)) if begin + TAGS_SHOWN < len(found) else "",

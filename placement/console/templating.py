@@ -32,6 +32,7 @@ class Templates:
             loader=PackageLoader("placement.console"),
             autoescape=True,
             undefined=StrictUndefined,
+            auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -51,6 +52,11 @@ class Templates:
         }
         self._environment.globals |= {"asset": assets.address, "navigation": NAVIGATION}
         self._environment.globals["ui"] = self._parts("ui.html", "map.html")
+
+    def load(self) -> None:
+        """Read every template now, on any thread: later there may be no disk."""
+        for name in self._environment.list_templates():
+            self._template(name)
 
     def whole(self, page: Page, frame: Mapping[str, object]) -> str:
         """Return the whole page; *frame* is what the page around it prints."""

@@ -48,6 +48,10 @@ class Console:
         ]
         self.app: ASGIApp = Guarded(Starlette(routes=routes), rules)
 
+    def load(self) -> None:
+        """Read all that pages are printed with, on any thread."""
+        self._templates.load()
+
     async def _page(self, request: Request) -> Response:
         page, frame = await self._made(request.scope)
         return HTMLResponse(self._templates.whole(page, frame), page.status)

@@ -1,6 +1,6 @@
 """Where an image is, by region and platform: what of it, since when, and what comes."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -95,8 +95,11 @@ class Whereabouts:
 
 def whereabouts_of(
     network: Network, repository: Repository, reference: Digest | Tag
-) -> Whereabouts:
-    """Return where an image is; raises as ``lookup.resolve`` does."""
+) -> Generator[None, None, Whereabouts]:
+    """Return where an image is; let others run at each step.
+
+    Raises as ``lookup.resolve`` does.
+    """
     state, topology = network.state, network.topology
     record = placement_of(network, repository, reference)
     owner = state.find_repository(repository)
@@ -107,10 +110,11 @@ def whereabouts_of(
         if platform is not None
     ]
     shown = variants_of[:PLATFORMS_SHOWN_MAX]
-    places = tuple(
-        _place(network, (owner, digest), standing, shown)
-        for standing in _standings(network, record, owner, digest)
-    )
+    yield
+    places = []
+    for standing in _standings(network, record, owner, digest):
+        places.append(_place(network, (owner, digest), standing, shown))
+        yield
     there = {place.region for place in places}
     storing = sorted(filter(topology.stores, topology.regions))
     return Whereabouts(
@@ -119,7 +123,7 @@ def whereabouts_of(
         _kind(state.kind(digest)),
         tuple(platform for platform, _ in shown),
         len(variants_of) - len(shown),
-        places,
+        tuple(places),
         tuple(region for region in storing if region not in there),
     )
 

@@ -166,6 +166,7 @@ def test_page_follows_the_log(console: ConsoleService, browser: Browser) -> None
         page = looked.page
         page.wait_for_selector("body[data-connected=yes]")
         page.evaluate("() => { window.notReloaded = true; }")
+        arcs = page.locator(".world .arc").count()
         for number in range(LIVE_ROUNDS):
             repository = f"live/app-{number}"
             console.publish(push("iad", repository))
@@ -175,6 +176,7 @@ def test_page_follows_the_log(console: ConsoleService, browser: Browser) -> None
             shown.wait_for(timeout=PATIENCE_SECONDS * 1_000)
             slowest_s = max(slowest_s, time.monotonic() - began)
 
+        page.locator(".world .arc").nth(arcs).wait_for(timeout=WAIT_SECONDS_MAX * 1_000)
         assert page.evaluate("() => window.notReloaded")
         looked.check()
     tell("live updates of the front page", rounds=LIVE_ROUNDS, slowest_s=slowest_s)
@@ -238,7 +240,8 @@ def test_console_answers_when_the_broker_is_gone(
 ) -> None:
     """An open page says by itself that the log is out of reach; a new one says so too.
 
-    And both say that all is well again, once it is.
+    And both say that all is well again, once it is. Without the service itself, an
+    open page says that it tells of the past.
     """
     broker = NatsServer(newest_server(), tmp_path / "nats")
     broker.start()
@@ -250,7 +253,7 @@ def test_console_answers_when_the_broker_is_gone(
             opened(browser, console.url("/")) as looked,
         ):
             console.publish(push("iad", "acme/web"))
-            standing = looked.page.locator(".standing")
+            standing = looked.page.locator("#live_standing .standing")
             looked.page.wait_for_selector("body[data-connected=yes]")
             assert standing.count() == 0
 
@@ -267,6 +270,11 @@ def test_console_answers_when_the_broker_is_gone(
 
             broker.start()
             standing.wait_for(state="detached", timeout=WAIT_SECONDS_MAX * 1_000)
+            lost = looked.page.locator("#lost")
+            assert not lost.is_visible()
+            console.service.kill()
+            lost.wait_for(timeout=WAIT_SECONDS_MAX * 1_000)
+            assert "the service does not answer" in lost.inner_text()
     finally:
         broker.kill()
     tell("a page that hears of a lost broker", seconds=told_s)

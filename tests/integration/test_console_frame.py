@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog.testing
+from jinja2 import PackageLoader
 
 from placement.api.authority.caller import Denials
 from placement.client import ClientTls
@@ -75,38 +76,36 @@ async def test_file_is_asked_for_once(stage: ConsoleStage) -> None:
     assert (await stage.client.get("/static/../web.py")).status_code == 404
 
 
-@pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS"])
-async def test_console_changes_nothing(stage: ConsoleStage, method: str) -> None:
+async def test_console_changes_nothing(stage: ConsoleStage) -> None:
     """Every method but GET and HEAD is refused before anything is read."""
-    answer = await stage.client.request(method, "/")
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        answer = await stage.client.request(method, "/")
 
-    assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, HEAD"
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "GET, HEAD"
     assert (await stage.client.head("/")).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("127.0.0.1:7480", 200),
-        ("localhost:8080", 200),
-        ("[::1]:7480", 200),
-        ("127.0.0.2", 200),
-        ("evil.example", 421),
-        ("localhost.evil.example:7480", 421),
-        ("127.0.0.1.evil.example", 421),
-        ("10.0.0.7:7480", 421),
-        ("", 421),
-    ],
-)
-async def test_foreign_name_is_not_answered(
-    stage: ConsoleStage, host: str, status: int
-) -> None:
-    """On loopback, a page whose name was made to lead here learns nothing."""
-    answer = await stage.client.get("/", headers={"host": host})
+HOSTS = {
+    "127.0.0.1:7480": 200,
+    "localhost:8080": 200,
+    "[::1]:7480": 200,
+    "127.0.0.2": 200,
+    "evil.example": 421,
+    "localhost.evil.example:7480": 421,
+    "127.0.0.1.evil.example": 421,
+    "10.0.0.7:7480": 421,
+    "": 421,
+}
 
-    assert answer.status_code == status
-    assert ("Waiting saved" in answer.text) == (status == 200)
+
+async def test_foreign_name_is_not_answered(stage: ConsoleStage) -> None:
+    """On loopback, a page whose name was made to lead here learns nothing."""
+    for host, status in HOSTS.items():
+        answer = await stage.client.get("/", headers={"host": host})
+
+        assert (host, answer.status_code) == (host, status)
+        assert ("Waiting saved" in answer.text) == (status == 200)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +166,23 @@ async def test_bug_is_told_by_its_id_alone(stage: ConsoleStage) -> None:
     assert answer.status_code == 500
     assert line["error_id"] in answer.text
     assert "secret" not in answer.text
+
+
+async def test_pages_need_no_disk(
+    stage: ConsoleStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once loaded, everything is printed from memory."""
+    console = Console(stage.site, PAGES, Rules(loopback=True))
+    await asyncio.to_thread(console.load)
+
+    def gone(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(PackageLoader, "get_source", gone)
+    transport = httpx.ASGITransport(console.app)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        for path in (*PATHS, "/decisions", "/static/console.css"):
+            assert (await client.get(path)).status_code == 200
 
 
 async def test_pages_tell_of_orders_and_of_a_silent_log(stage: ConsoleStage) -> None:

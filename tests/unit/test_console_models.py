@@ -107,7 +107,7 @@ def office(*told: Event, policy: str = NO_CONTROL_GROUP) -> Office:
 
 def places(office: Office, name: str = "v2") -> dict[Region, Place]:
     """Where an image is, by region."""
-    found = whereabouts_of(moment(office).network, WEB, Tag(name))
+    found = taken(whereabouts_of(moment(office).network, WEB, Tag(name)))
     return {place.region: place for place in found.places}
 
 
@@ -138,7 +138,7 @@ def test_each_region_has_one_word_for_what_it_has() -> None:
     assert found[FRA].missing_bytes == 10_000
     assert found[IAD].ready_p50_ns is None
     assert (found[LHR].ready_p50_ns or 0) > 0
-    where = whereabouts_of(moment(told).network, WEB, Tag("v2"))
+    where = taken(whereabouts_of(moment(told).network, WEB, Tag("v2")))
     assert where.elsewhere == (SYD,)
     assert (where.complete_count, where.coming_count) == (1, 1)
 
@@ -207,7 +207,7 @@ def test_platforms_have_columns_of_their_own() -> None:
         replicated("amd", FRA, size_bytes=100),
         replicated("amd-layer", FRA, size_bytes=10_000),
     )
-    where = whereabouts_of(moment(told).network, WEB, Tag("v9"))
+    where = taken(whereabouts_of(moment(told).network, WEB, Tag("v9")))
     assert where.platforms == ("linux/amd64", "linux/arm64/v8")
     [there] = [place for place in where.places if place.region == FRA]
     assert [(part.whole, part.missing_bytes) for part in there.parts] == [
@@ -332,7 +332,7 @@ def test_a_repositorys_tags_are_paged_the_last_one_first() -> None:
     """Each with the regions that have all of it."""
     told = office(arrived("v2", FRA))
     now = moment(told)
-    model = repository_model(now, WEB, 1, Asked("/images/acme/web"))
+    model = taken(repository_model(now, WEB, 1, Asked("/images/acme/web")))
     assert [(row.tag, row.regions) for row in model.rows] == [
         ("v2", (FRA, IAD)),
         ("v1", (IAD,)),
@@ -340,8 +340,8 @@ def test_a_repositorys_tags_are_paged_the_last_one_first() -> None:
     assert (model.previous_link, model.next_link) == ("", "")
     many = [tagged(f"t{number:03}", "v1", IAD) for number in range(TAGS_SHOWN)]
     told.tell(*many)
-    first = repository_model(moment(told), WEB, 1, Asked("/images/acme/web"))
-    last = repository_model(moment(told), WEB, 2, Asked("/images/acme/web"))
+    first = taken(repository_model(moment(told), WEB, 1, Asked("/images/acme/web")))
+    last = taken(repository_model(moment(told), WEB, 2, Asked("/images/acme/web")))
     assert first.next_link == "/images/acme/web?page=2"
     assert [row.tag for row in last.rows] == ["v2", "v1"]
     assert last.next_link == ""

@@ -6,7 +6,11 @@
 (() => {
   const address = document.body.dataset.live;
   if (!address || !window.EventSource) return;
+  const RETRY_MS = 10000;
+  const LOST_MS = 3000;
+  const lost = document.getElementById("lost");
   let source = null;
+  let late = null;
 
   // A reader who selects text, or whose focus is inside, keeps what is there in place.
   const selectsIn = (element) => {
@@ -38,8 +42,21 @@
       const element = document.getElementById(told.id);
       if (element && element.innerHTML !== told.html && !selectsIn(element)) place(element, told.html);
     });
-    source.addEventListener("open", () => { document.body.dataset.connected = "yes"; });
-    source.addEventListener("error", () => { document.body.dataset.connected = "no"; });
+    source.addEventListener("open", () => {
+      document.body.dataset.connected = "yes";
+      clearTimeout(late);
+      late = null;
+      lost.hidden = true;
+    });
+    source.addEventListener("error", () => {
+      document.body.dataset.connected = "no";
+      late = late || setTimeout(() => { lost.hidden = false; }, LOST_MS);
+      // Where the server refuses, browsers try no more by themselves.
+      if (source && source.readyState === EventSource.CLOSED) {
+        end();
+        setTimeout(() => { if (!document.hidden) begin(); }, RETRY_MS);
+      }
+    });
   };
 
   const end = () => {

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -15,15 +18,20 @@ from placement.console.pages import PAGES
 from placement.console.serving import serving
 from placement.console.settings import ConsoleSettings
 from placement.console.site import Checkpoint, Workings, site_of
+from placement.console.site import Past as PastViews
 from placement.console.web import Console
+from placement.runtime.past import Past
 from placement.runtime.planner import Planner
 from placement.runtime.view import View
+from placement.wire.as_of import parse_as_of
 
 CHECKPOINT: Final = (
     "placement_checkpoint_sequence",
     "placement_checkpoint_timestamp_seconds",
 )
 NS_PER_SECOND: Final = 1_000_000_000
+PAST_SECONDS: Final = 5.0
+"""A page about the past waits so long for its state; the fold goes on after that."""
 
 
 def console_settings(config: Config) -> ConsoleSettings:
@@ -59,6 +67,7 @@ async def serve_console(
     )
     prices = load_prices(config, topology)
     site = site_of(view, topology, prices, workings, server.stored)
+    site = replace(site, past=past_of(server.past))
     settings = console_settings(config)
     loopback = is_loopback(config.console_listen)
     console = Console(
@@ -71,6 +80,18 @@ async def serve_console(
         finally:
             console.live.stop()
             await loading
+
+
+def past_of(past: Past | None) -> PastViews | None:
+    """Return what gives pages the state of a point of the log; None: nothing does."""
+    if past is None or not past.settings.states_max:
+        return None
+
+    def at(text: str) -> AbstractAsyncContextManager[View]:
+        as_of = parse_as_of(text, time.time_ns())
+        return past.view_at(as_of, PAST_SECONDS, "console")
+
+    return at
 
 
 def _checkpoint(registry: CollectorRegistry) -> Checkpoint:

@@ -43,6 +43,7 @@ from placement.core.topology import Topology
 from placement.ports import Clock
 from placement.runtime.calls import Calls
 from placement.runtime.evidence import ReadMessage
+from placement.runtime.past import Past
 from placement.runtime.pressure import Pressure, PressureSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
@@ -128,6 +129,11 @@ class PlacementServer:
     def stored(self) -> ReadMessage:
         """Return what reads a message of the log that the answers rest on."""
         return self._publisher.stored
+
+    @property
+    def past(self) -> Past | None:
+        """Return what answers about the past are made from, if there are any."""
+        return self._settings.past
 
     async def start(self) -> int:
         """Listen, and return the port; raises InputError naming the setting."""

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from placement.agent.replicator.account import Account
 from placement.agent.router.meter import Meter
+from placement.runtime.calls import Calls
 from placement.runtime.view import ServingState
 from placement.spooling import SpoolFigures
 from placement.telemetry.agents import (
@@ -17,6 +18,7 @@ from placement.telemetry.agents import (
     register_replicator,
     register_router,
 )
+from placement.telemetry.calls import register_calls
 from placement.telemetry.spooling import (
     Delivery,
     build_agent_registry,
@@ -58,6 +60,9 @@ def whole_agent(
     meter.sent_bytes = 100
     router: Any = SimpleNamespace(counts=counts, meter=meter)
     register_router(registry, router)
+    calls = Calls()
+    calls.method("/placement.v1.PlacementService/RankSources")
+    register_calls(registry, calls)
     basis = SimpleNamespace(state=ServingState.LIVE, staleness_ns=2 * 10**9, sequence=9)
     local: Any = SimpleNamespace(basis=basis)
     register_replica(registry, local)

@@ -24,6 +24,7 @@ ANY_PORT = ("127.0.0.1", 0)
 class OpenDoor:
     """A door that serves, and who asks it."""
 
+    door: Door
     local: LocalPlacements
     ports: dict[str, int]
     channel: grpc.aio.Channel
@@ -98,7 +99,7 @@ async def door_to(local: LocalPlacements, target: str) -> AsyncIterator[OpenDoor
             grpc.aio.insecure_channel(address) as channel,
             httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as http,
         ):
-            yield OpenDoor(local, ports, channel, http)
+            yield OpenDoor(door, local, ports, channel, http)
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):

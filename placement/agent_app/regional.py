@@ -39,6 +39,7 @@ from placement.telemetry.agents import (
     register_replicator,
     register_router,
 )
+from placement.telemetry.calls import register_calls
 
 Reader = KubernetesReader | NomadReader
 
@@ -147,6 +148,7 @@ def door(around: Around) -> list[Part]:
     assert around.local is not None, "a door asks locally"
     service = around.service
     part = Door(settings, around.local, service.target, service.tls)
+    register_calls(around.registry, part.calls)
     return [Part("door", part.run)]
 
 

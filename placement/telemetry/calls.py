@@ -51,7 +51,10 @@ class _CallsCollector(Collector):
         self._calls = calls
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every family; most of a method's codes once calls ended with them."""
+        """Yield every family, those of streams where there are any.
+
+        Most of a method's codes are there once calls ended with them.
+        """
         seconds = HistogramMetricFamily(
             "placement_rpc_seconds",
             "How long calls took, by their method and how they ended.",
@@ -75,5 +78,6 @@ class _CallsCollector(Collector):
                 streams.add_metric([method], calls.open_streams)
                 messages.add_metric([method], calls.messages)
         yield seconds
-        yield streams
-        yield messages
+        if streams.samples:
+            yield streams
+            yield messages

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -76,6 +77,29 @@ def wanted(request: Any, **consistency: Any) -> Any:  # noqa: ANN401 - any reque
     copy.CopyFrom(request)
     copy.consistency.CopyFrom(basis_pb.Consistency(**consistency))
     return copy
+
+
+async def test_calls_are_counted_by_how_they_ended(door: OpenDoor) -> None:
+    """Answered here, refused here; what is no method of ours has no series."""
+    await door.placement.RankSources(RANK)
+    nonsense = pb.RankSourcesRequest(repository="NO", digest=A, region=SYD)
+    with suppress(grpc.aio.AioRpcError):
+        await door.placement.RankSources(nonsense)
+    ask: Any = door.channel.unary_unary("/placement.v1.Anything/AtAll")
+    with suppress(grpc.aio.AioRpcError):
+        await ask(b"")
+
+    counted = {
+        name: {code: took.counts[-1] for code, took in calls.took.items()}
+        for name, calls in door.door.calls
+    }
+    invalid = grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert counted["/placement.v1.PlacementService/RankSources"] == {
+        0: 1,
+        13: 0,
+        invalid: 1,
+    }
+    assert "/placement.v1.Anything/AtAll" not in counted
 
 
 async def test_answers_go_on_when_the_service_is_gone(

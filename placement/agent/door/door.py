@@ -10,12 +10,14 @@ import structlog
 from placement.agent.door.desk import Desk
 from placement.agent.door.grpc_door import GrpcDoor
 from placement.agent.door.json_door import json_app, serve_json
+from placement.agent.door.methods import METHODS
 from placement.agent.door.service import Service
 from placement.api.listener import is_loopback
 from placement.client.channels import Channels
 from placement.client.local import LocalPlacements
 from placement.client.tls import ClientTls
 from placement.core.errors import InputError
+from placement.runtime.calls import Calls
 
 GRPC_KEY: Final = "agent.door.listen"
 HTTP_KEY: Final = "agent.door.http_listen"
@@ -69,6 +71,10 @@ class Door:
         that it came to. Raises InputError naming a key that may not be as it is.
         """
         check_door(settings)
+        self.calls = Calls()
+        """How the calls of each method went that were asked by gRPC."""
+        for method in METHODS.values():
+            self.calls.method(method.path)
         self._settings = settings
         self._local = local
         self._target = service_target
@@ -93,7 +99,7 @@ class Door:
             await channels.close()
 
     async def _serve_grpc(self, desk: Desk, host: str, port: int) -> None:
-        door = GrpcDoor(desk)
+        door = GrpcDoor(desk, self.calls)
         self._listening(GRPC_KEY, host, await door.start(host, port))
         try:
             await asyncio.Event().wait()

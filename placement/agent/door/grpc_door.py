@@ -16,10 +16,12 @@ from placement.agent.door.service import end, passed_on
 from placement.api.answering import Handler, Unregistered, failed
 from placement.api.health import Health
 from placement.api.listener import ServerSettings, listen
+from placement.api.measuring import Behaviour, measured
 from placement.api.reading import Context
 from placement.api.server import OPTIONS
 from placement.api.status import crash_status, status_of
 from placement.core.errors import InputError, PlacementError
+from placement.runtime.calls import Calls as Counted
 from placement.runtime.view import ServingState
 from placement.wire.service_answers import SERVICE_NAMES
 
@@ -32,11 +34,11 @@ log = structlog.get_logger(__name__)
 class GrpcDoor:
     """One gRPC server on this machine; it starts once and stops once."""
 
-    def __init__(self, desk: Desk) -> None:
-        """Let *desk* answer."""
+    def __init__(self, desk: Desk, counted: Counted | None = None) -> None:
+        """Let *desk* answer; calls of methods that *counted* knows are counted."""
         self._health = Health(Replica(desk))
         self._server = grpc.aio.server(options=(*OPTIONS, ("grpc.so_reuseport", 0)))
-        self._server.add_generic_rpc_handlers((Calls(desk),))
+        self._server.add_generic_rpc_handlers((Calls(desk, counted or Counted()),))
         plain: Any = Unregistered(self._server)
         add_HealthServicer_to_server(self._health, plain)
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -74,9 +76,10 @@ class Replica:
 class Calls(grpc.GenericRpcHandler):
     """Finds for every call of the contract who answers it."""
 
-    def __init__(self, desk: Desk) -> None:
-        """Let *desk* answer."""
+    def __init__(self, desk: Desk, counted: Counted) -> None:
+        """Let *desk* answer; *counted* knows whose calls are counted."""
         self._desk = desk
+        self._counted = dict(counted)
         self._known: dict[str, Handler] = {}
 
     def service(
@@ -98,7 +101,7 @@ class Calls(grpc.GenericRpcHandler):
             remaining_s = context.time_remaining()
             return await desk.answer(path, body, remaining_s, metadata)
 
-        return grpc.unary_unary_rpc_method_handler(refusing(path, answer))
+        return grpc.unary_unary_rpc_method_handler(self._measured(path, answer))
 
     def _passed_on(self, path: str) -> Handler:
         service = self._desk.service
@@ -106,7 +109,16 @@ class Calls(grpc.GenericRpcHandler):
         async def answer(requests: Any, context: Context) -> None:  # noqa: ANN401 - an iterator of bytes
             await service.pass_on(path, requests, context)
 
-        return grpc.stream_stream_rpc_method_handler(refusing(path, answer))
+        return grpc.stream_stream_rpc_method_handler(self._measured(path, answer))
+
+    def _measured(self, path: str, answer: Behaviour) -> Behaviour:
+        """Return what answers or refuses, counted where the method is known.
+
+        Anybody may ask for a method of any name; a metric must not take it over.
+        """
+        behaviour: Behaviour = refusing(path, answer)
+        calls = self._counted.get(path)
+        return behaviour if calls is None else measured(path, behaviour, calls)
 
 
 def refusing(path: str, answer: Callable[[Any, Context], Awaitable[Any]]) -> Any:  # noqa: ANN401 - a behaviour

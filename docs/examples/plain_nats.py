@@ -39,8 +39,8 @@ CONSUMER = {
 # reply subject that you subscribe to:
 NEXT = {"batch": 100, "expires": 2 * SECOND}
 # A message's reply subject is where its acknowledgement goes: publish "+ACK" there. Its
-# tokens tell, among others, the sequence in the stream. Without a reply subject, or with
-# a Status header, it is no message but the end of what there is.
+# tokens tell, among others, the sequence in the stream. With a Status header it is no
+# message but the end of what there is.
 ACK = b"+ACK"
 SEQUENCE_FROM_THE_END = 4
 
@@ -55,7 +55,7 @@ async def asked(client: Client, subject: str, body: object) -> dict[str, object]
     answer = await client.request(subject, json.dumps(body).encode(), timeout=5)
     told: dict[str, object] = json.loads(answer.data)
     if "error" in told:
-        raise SystemExit(f"{subject}: {told['error']}")
+        sys.exit(f"{subject}: {told['error']}")
     return told
 
 

@@ -276,7 +276,7 @@ def _headers() -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """No anchors: whoever reads it need not look elsewhere."""
 
     def ignore_aliases(self, data: object) -> bool:

@@ -130,9 +130,9 @@ async def main(url: str, file: str, *, follow: bool = True) -> None:
                 told = [(m.metadata.sequence.stream, m.subject, m.data) for m in batch]
                 kept.take(told)
         except NothingNewError:
-            pass  # ask anew whether the log is still the same
+            left = (await reader.consumer_info()).num_pending
         await reader.unsubscribe()
-        if not follow:
+        if not left and not follow:
             break
     for region, count in kept.database.execute("SELECT * FROM starts ORDER BY region"):
         print(region, count)

@@ -78,7 +78,9 @@ async def main(url: str, *, follow: bool = True) -> None:
         while waiting:
             message = await answers.next_msg(timeout=30)
             if message.headers and "Status" in message.headers:
-                more = follow  # 404 or 408: there is nothing newer now
+                # 404 or 408: nothing came in time, and this says how much there is
+                left = message.headers.get("Nats-Pending-Messages", "0")
+                more = follow or left != "0"
                 break
             print(sequence_of(message), message.subject, len(message.data), flush=True)
             await client.publish(message.reply, ACK)

@@ -61,7 +61,7 @@ EXPORT = {
     "query_regret_by_miss_class": None,
     "query_saved_by_organization": None,
     "query_starts_local": None,
-    "figures_that_differ": None,
+    "figures_that_agree": None,
 }
 WATCH = {
     "raw_bytes": None,

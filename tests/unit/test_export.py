@@ -146,7 +146,7 @@ async def test_runs_tell_what_single_events_tell(
     assert told[0] == told[1]
 
 
-@pytest.mark.parametrize("lives", [0, 1, 57, 120, 201])
+@pytest.mark.parametrize("lives", [0, 57, 201])
 async def test_export_goes_on_where_it_died(lives: int, tmp_path: Path) -> None:
     """It ends with the same files as one that never died."""
     messages = golden_messages()[:220]
@@ -187,7 +187,7 @@ async def test_strays_of_a_kill_are_removed(tmp_path: Path) -> None:
 
 async def test_export_adds_what_is_new(tmp_path: Path) -> None:
     """Old files stay as they are, and all rows together are those of one export."""
-    log = await log_of_messages(golden_messages())
+    log = await log_of_messages(golden_messages()[:200])
     await exported(log, tmp_path / "once")
     await exported(log, tmp_path / "twice", until=(100, 0))
     before = files_of(tmp_path / "twice")
@@ -281,7 +281,7 @@ def _ordinary(name: str) -> bool:
 async def test_hashed_names_still_join(tmp_path: Path) -> None:
     """A repository, an app or an organization has one hash, in every table and run."""
     plain, hashed = tmp_path / "plain", tmp_path / "hashed"
-    log = await log_of_messages(golden_messages())
+    log = await log_of_messages(golden_messages()[:200])
     await exported(log, plain)
     await exported(log, hashed, key=TEST_KEY, until=(100, 0))
     await exported(log, hashed, key=TEST_KEY)

@@ -78,9 +78,10 @@ async def main(url: str, *, follow: bool = True) -> None:
         while waiting:
             message = await answers.next_msg(timeout=30)
             if message.headers and "Status" in message.headers:
-                # 404 or 408: nothing came in time, and this says how much there is
-                left = message.headers.get("Nats-Pending-Messages", "0")
-                more = follow or left != "0"
+                # 404 or 408: nothing more came in time; this says how much there is
+                subject = f"$JS.API.CONSUMER.INFO.{STREAM}.{NAME}"
+                told = await asked(client, subject, {})
+                more = follow or told["num_pending"] != 0
                 break
             print(sequence_of(message), message.subject, len(message.data), flush=True)
             await client.publish(message.reply, ACK)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import rich_click as click
@@ -19,6 +18,7 @@ from rich.progress import (
 
 from placement import stores
 from placement.cli import output
+from placement.cli.extras import check_extra
 from placement.cli.output import Answer
 from placement.cli.progress_lines import ProgressLines
 from placement.cli.session import (
@@ -43,13 +43,6 @@ class _Said:
     hash_names: bool
     hash_key_file: Path | None
     events_per_file: int | None
-
-
-def check_extra(package: str, command: str) -> None:
-    """Raise InputError where what the extra ``analytics`` brings is not installed."""
-    if find_spec(package) is None:
-        remedy = "install the extra: pip install 'placement[analytics]'"
-        raise InputError(command, f"{package} is not installed", remedy)
 
 
 @click.command()
@@ -82,12 +75,14 @@ def check_extra(package: str, command: str) -> None:
 @output_option
 @pass_session
 def export(session: Session, /, **options: object) -> None:
-    """Write events, decisions and outcomes to DIRECTORY as partitioned Parquet.
+    """Write the log and what came of it as Parquet.
 
-    Beside a running service it reads the same log; when none runs, it starts the broker
-    on the data directory for as long as it reads. Run again, it adds what is new and
-    tells anew what came of decisions; killed, it goes on where it was. Ask it questions
-    with `placement query`; docs/analytics.md says what the columns mean.
+    Events, pulls, starts, decisions, outcomes and known-bad intervals go to DIRECTORY,
+    partitioned by day. Beside a running service it reads the same log; when none runs,
+    it starts the broker on the data directory for as long as it reads. Run again, it
+    adds what is new and tells anew what came of decisions; killed, it goes on where it
+    was. Ask it questions with `placement query`; docs/analytics.md says what the
+    columns mean.
     """
     check_extra("pyarrow", "placement export")
     from placement.export.bounds import parse_bound  # noqa: PLC0415 - costs 0.3 s

@@ -12,6 +12,7 @@ import rich_click as click
 from rich.console import RenderableType
 
 from placement.cli import output
+from placement.cli.extras import check_extra
 from placement.cli.session import JSON, TABLE, Session, pass_session
 from placement.core.errors import InputError
 
@@ -56,13 +57,11 @@ class _Said:
 )
 @pass_session
 def query(session: Session, /, **options: object) -> None:
-    """Ask an export the question NAME.
+    """Ask an export one of the ready questions.
 
     Each query says what it answers, its columns and its units: --sql prints it.
     docs/analytics.md shows what each answers.
     """
-    from placement.cli.export import check_extra  # noqa: PLC0415 - costs 0.3 s
-
     check_extra("duckdb", "placement query")
     from placement.export.querying import (  # noqa: PLC0415 - costs 0.3 s
         answer,

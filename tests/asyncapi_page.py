@@ -1,4 +1,4 @@
-"""docs/asyncapi.yaml: the event log as AsyncAPI describes one, from the code's own words.
+"""docs/asyncapi.yaml: the event log as AsyncAPI describes one, from the code itself.
 
 ``python -m tests.asyncapi_page`` writes it anew: channels from the table of subjects,
 messages from the protos with their comments, the stream from what the service makes.
@@ -154,9 +154,9 @@ def document() -> dict[str, Any]:
             "description": (
                 "What happened to container images in every region, as facts in one "
                 "JetStream stream. Bodies are protobuf (protos/placement/v1/"
-                "events.proto); the schemas here are protobuf's own mapping to JSON, in "
-                "which `placement tail -o json` prints them. docs/analytics.md says how "
-                "to read it durably."
+                "events.proto); the schemas are protobuf's mapping to JSON, in which "
+                "`placement tail -o json` prints them. docs/analytics.md says how to "
+                "read it durably."
             ),
             "license": {"name": "Apache-2.0"},
         },
@@ -276,7 +276,7 @@ def _headers() -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """No anchors: whoever reads it need not look elsewhere."""
 
     def ignore_aliases(self, data: object) -> bool:

@@ -54,7 +54,8 @@ class Kept:
         self.database = sqlite3.connect(file)
         self.database.executescript(SCHEMA)
         row = self.database.execute("SELECT * FROM position").fetchone()
-        self.created, self.sequence, self.body = row or ("", 0, b"")
+        kept: tuple[str, int, bytes] = row or ("", 0, b"")
+        self.created, self.sequence, self.body = kept
 
     def begin(self, created: str) -> None:
         """Go on with another log, from its beginning; ids are still remembered."""
@@ -93,7 +94,7 @@ async def stream_info(client: Client) -> dict[str, Any]:
     answer = await client.request(f"$JS.API.STREAM.INFO.{STREAM}", b"", timeout=5)
     told: dict[str, Any] = json.loads(answer.data)
     if "error" in told:
-        raise SystemExit(f"stream {STREAM}: {told['error']['description']}")
+        sys.exit(f"stream {STREAM}: {told['error']['description']}")
     return told
 
 
@@ -129,9 +130,9 @@ async def main(url: str, file: str, *, follow: bool = True) -> None:
                 told = [(m.metadata.sequence.stream, m.subject, m.data) for m in batch]
                 kept.take(told)
         except NothingNewError:
-            pass  # ask anew whether the log is still the same
+            left = (await reader.consumer_info()).num_pending
         await reader.unsubscribe()
-        if not follow:
+        if not left and not follow:
             break
     for region, count in kept.database.execute("SELECT * FROM starts ORDER BY region"):
         print(region, count)

@@ -39,8 +39,8 @@ CONSUMER = {
 # reply subject that you subscribe to:
 NEXT = {"batch": 100, "expires": 2 * SECOND}
 # A message's reply subject is where its acknowledgement goes: publish "+ACK" there. Its
-# tokens tell, among others, the sequence in the stream. Without a reply subject, or with
-# a Status header, it is no message but the end of what there is.
+# tokens tell, among others, the sequence in the stream. With a Status header it is no
+# message but the end of what there is.
 ACK = b"+ACK"
 SEQUENCE_FROM_THE_END = 4
 
@@ -55,7 +55,7 @@ async def asked(client: Client, subject: str, body: object) -> dict[str, object]
     answer = await client.request(subject, json.dumps(body).encode(), timeout=5)
     told: dict[str, object] = json.loads(answer.data)
     if "error" in told:
-        raise SystemExit(f"{subject}: {told['error']}")
+        sys.exit(f"{subject}: {told['error']}")
     return told
 
 
@@ -78,7 +78,10 @@ async def main(url: str, *, follow: bool = True) -> None:
         while waiting:
             message = await answers.next_msg(timeout=30)
             if message.headers and "Status" in message.headers:
-                more = follow  # 404 or 408: there is nothing newer now
+                # 404 or 408: nothing more came in time; this says how much there is
+                subject = f"$JS.API.CONSUMER.INFO.{STREAM}.{NAME}"
+                told = await asked(client, subject, {})
+                more = follow or told["num_pending"] != 0
                 break
             print(sequence_of(message), message.subject, len(message.data), flush=True)
             await client.publish(message.reply, ACK)

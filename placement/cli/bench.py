@@ -80,20 +80,18 @@ def _suite(name: str, sentence: str) -> click.Command:
     @pass_session
     def command(
         session: Session,
+        /,
         quick: bool,  # noqa: FBT001 - a flag
         directory: Path | None,
         json_file: Path | None,
-        digests: int | None = None,
-        events: int | None = None,
+        **sizes: int | None,
     ) -> None:
         from placement.cli.bench_settings import (  # noqa: PLC0415 - all of the service
             bench_settings,
         )
 
         configure_logs(session.config.log_format, "warning")
-        given = bench_settings(
-            session.config, directory, quick=quick, digests=digests, events=events
-        )
+        given = bench_settings(session.config, directory, quick=quick, **sizes)
         with given as settings:
             figures = load_suite(name)(settings)
         told = [figure.plain() for figure in figures]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 
 import rich_click as click
@@ -18,6 +18,7 @@ from rich.progress import (
 
 from placement import stores
 from placement.cli import output
+from placement.cli.extras import check_extra
 from placement.cli.output import Answer
 from placement.cli.progress_lines import ProgressLines
 from placement.cli.session import (
@@ -32,11 +33,16 @@ from placement.core.errors import InputError
 from placement.telemetry.logs import configure_logs
 
 
-def check_extra(package: str, command: str) -> None:
-    """Raise InputError where what the extra ``analytics`` brings is not installed."""
-    if find_spec(package) is None:
-        remedy = "install the extra: pip install 'placement[analytics]'"
-        raise InputError(command, f"{package} is not installed", remedy)
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the command line asks for, as it was said."""
+
+    directory: Path
+    since: str | None
+    until: str | None
+    hash_names: bool
+    hash_key_file: Path | None
+    events_per_file: int | None
 
 
 @click.command()
@@ -68,37 +74,32 @@ def check_extra(package: str, command: str) -> None:
 @log_options
 @output_option
 @pass_session
-def export(
-    session: Session,
-    directory: Path,
-    since: str | None,
-    until: str | None,
-    hash_names: bool,  # noqa: FBT001 - a flag
-    hash_key_file: Path | None,
-    events_per_file: int | None,
-) -> None:
-    """Write events, decisions and outcomes to DIRECTORY as partitioned Parquet.
+def export(session: Session, /, **options: object) -> None:
+    """Write the log and what came of it as Parquet.
 
-    Beside a running service it reads the same log; when none runs, it starts the broker
-    on the data directory for as long as it reads. Run again, it adds what is new and
-    tells anew what came of decisions; killed, it goes on where it was. docs/analytics.md
-    says what the columns mean, and `placement query` asks about them.
+    Events, pulls, starts, decisions, outcomes and known-bad intervals go to DIRECTORY,
+    partitioned by day. Beside a running service it reads the same log; when none runs,
+    it starts the broker on the data directory for as long as it reads. Run again, it
+    adds what is new and tells anew what came of decisions; killed, it goes on where it
+    was. Ask it questions with `placement query`; docs/analytics.md says what the
+    columns mean.
     """
     check_extra("pyarrow", "placement export")
     from placement.export.bounds import parse_bound  # noqa: PLC0415 - costs 0.3 s
     from placement.export.exporting import Wanted  # noqa: PLC0415 - costs 0.3 s
     from placement.export.hidden_names import read_name_key  # noqa: PLC0415 - as above
 
-    if hash_names != (hash_key_file is not None):
-        given = "--hash-names" if hash_names else "--hash-key-file"
+    said = _Said(**options)  # type: ignore[arg-type]  # click has checked the kinds
+    if said.hash_names != (said.hash_key_file is not None):
+        given = "--hash-names" if said.hash_names else "--hash-key-file"
         remedy = "give --hash-names and --hash-key-file FILE together, or neither"
         raise InputError(given, "alone", remedy)
     wanted = Wanted(
-        directory,
-        None if since is None else parse_bound(since, "--since"),
-        None if until is None else parse_bound(until, "--until"),
-        None if hash_key_file is None else read_name_key(hash_key_file),
-        events_per_file,
+        said.directory,
+        None if said.since is None else parse_bound(said.since, "--since"),
+        None if said.until is None else parse_bound(said.until, "--until"),
+        None if said.hash_key_file is None else read_name_key(said.hash_key_file),
+        said.events_per_file,
     )
     config = session.config
     if not config.nats.url and not config.data_dir.is_dir():

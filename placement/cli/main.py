@@ -45,7 +45,7 @@ COMMANDS: Final = {
     "tail": ("tail:tail", "Print the events of the log as they come."),
     "replay": ("replay:replay", "Fold the log again and print the fingerprint."),
     "export": ("export:export", "Write the log and what came of it as Parquet."),
-    "query": ("query:query", "Ask an export: starts, bytes, regret, calibration."),
+    "query": ("query:query", "Ask an export one of the ready questions."),
     "simulate": ("simulate:simulate", "Score policies on recorded deployments."),
     "rehearse": ("rehearse:rehearse", "Live recorded deployments through."),
     "orders": ("orders:orders", "Show which orders of operators are in force."),

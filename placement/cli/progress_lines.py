@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, else a line now and then, with what is left."""
+"""How far long work is: a bar on a terminal, else a line now and then."""
 
 import time
 from typing import Final

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +12,25 @@ import rich_click as click
 from rich.console import RenderableType
 
 from placement.cli import output
+from placement.cli.extras import check_extra
 from placement.cli.session import JSON, TABLE, Session, pass_session
 from placement.core.errors import InputError
 
 CSV: Final = "csv"
 PIPED_COLUMNS: Final = 400
 """As wide as an answer may be where no terminal folds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the command line asks, as it was said."""
+
+    name: str | None
+    directory: Path | None
+    listed: bool
+    sql: bool
+    with_known_bad: bool
+    shown: str | None
 
 
 @click.command()
@@ -42,22 +56,12 @@ PIPED_COLUMNS: Final = 400
     help="How to print the answer [default: table].",
 )
 @pass_session
-def query(
-    session: Session,
-    name: str | None,
-    directory: Path | None,
-    listed: bool,  # noqa: FBT001 - a flag
-    sql: bool,  # noqa: FBT001 - a flag
-    with_known_bad: bool,  # noqa: FBT001 - a flag
-    shown: str | None,
-) -> None:
-    """Ask an export the question NAME.
+def query(session: Session, /, **options: object) -> None:
+    """Ask an export one of the ready questions.
 
     Each query says what it answers, its columns and its units: --sql prints it.
     docs/analytics.md shows what each answers.
     """
-    from placement.cli.export import check_extra  # noqa: PLC0415 - costs 0.3 s
-
     check_extra("duckdb", "placement query")
     from placement.export.querying import (  # noqa: PLC0415 - costs 0.3 s
         answer,
@@ -65,20 +69,21 @@ def query(
         question,
     )
 
-    ready, wanted = queries(), shown or session.output
-    if listed:
+    said = _Said(**options)  # type: ignore[arg-type]  # click has checked the kinds
+    ready, wanted, name = queries(), said.shown or session.output, said.name
+    if said.listed:
         rows = [(each, question(text)) for each, text in ready.items()]
         _print(wanted, ("name", "question"), rows)
         return
     if name is None:
         raise InputError("NAME", "", f"give one of {', '.join(ready)}")
-    if sql and name in ready:
+    if said.sql and name in ready:
         click.echo(ready[name], nl=False)
         return
-    if directory is None:
+    if said.directory is None:
         remedy = "name the directory that `placement export` wrote"
         raise InputError("--directory", "", remedy)
-    found = answer(directory, name, with_known_bad=with_known_bad)
+    found = answer(said.directory, name, with_known_bad=said.with_known_bad)
     _print(wanted, found.columns, found.rows)
 
 

@@ -22,7 +22,7 @@ _SCHEMAS: Final = {table.name: arrow_schema(table) for table in TABLES}
 
 @contextmanager
 def taken(directory: Path) -> Iterator[None]:
-    """Let nobody else export into *directory*; raises InputError while somebody does."""
+    """Let nobody else export into *directory*; InputError while somebody does."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / LOCK).open("ab")

@@ -170,8 +170,7 @@ def _readers(fact: type) -> tuple[tuple[str, Read, Read | None], ...]:
         parts = () if whole else _PARTS.get(field.name, ())
         if not parts:
             found.append(_reader(fact, field.name, field.name))
-        for part in parts:
-            found.append(_reader(fact, part, f"{field.name}.{part}"))
+        found += [_reader(fact, part, f"{field.name}.{part}") for part in parts]
         if field.name == "content" and not whole:
             found.append(("platform", attrgetter("content.platform"), _platform))
     return tuple(found)

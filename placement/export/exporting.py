@@ -30,8 +30,8 @@ from placement.export.manifest import (
     save_manifest,
     save_text,
 )
-from placement.export.outcomes import Version, outcome_rows
 from placement.export.meaning import Told
+from placement.export.outcomes import Version, outcome_rows
 from placement.export.telling import Teller
 from placement.export.views import VIEWS, view_statements
 from placement.ports import EventLog, Message

@@ -32,7 +32,7 @@ CONTENT: Final = "content"
 MACHINES: Final = "machines"
 
 
-def interval(
+def interval(  # noqa: PLR0913 - the columns of a row
     kind: str,
     place: tuple[int, int],
     span_ns: tuple[int, int],

@@ -19,7 +19,7 @@ FORMAT: Final = "placement-export"
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One log, as far as it was exported; numbered from 1 in the order of the export."""
+    """One log, as far as it was exported; numbered from 1 in the order of exporting."""
 
     number: int
     name: str

@@ -1,4 +1,4 @@
-"""What an event meant, as rows of the tables, by the state right after it was folded."""
+"""What an event meant, as rows of the tables, by the state after it was folded."""
 
 from collections.abc import Iterator
 from typing import Any, Final

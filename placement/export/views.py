@@ -50,7 +50,7 @@ def _view(table: Table, manifest: Manifest, root: str, *, several: bool) -> str:
     paths = ",\n  ".join(_quoted(f"{root}{path}") for path in files)
     columns = ", ".join(f'"{each.name}"' for each in table.columns)
     said = (
-        f"{head} SELECT {columns} FROM read_parquet([\n  {paths}],"
+        f"{head} SELECT {columns} FROM read_parquet([\n  {paths}],"  # noqa: S608 - quoted
         " hive_partitioning = false)"
     )
     if several and name in _ONCE:
@@ -60,7 +60,7 @@ def _view(table: Table, manifest: Manifest, root: str, *, several: bool) -> str:
 
 
 _LATEST: Final = (
-    f"CREATE OR REPLACE VIEW outcomes AS SELECT * FROM {OUTCOME_VERSIONS} QUALIFY "
+    f"CREATE OR REPLACE VIEW outcomes AS SELECT * FROM {OUTCOME_VERSIONS} QUALIFY "  # noqa: S608 - names of ours
     "row_number() OVER (PARTITION BY replication_id ORDER BY version DESC) = 1;"
 )
 
@@ -81,11 +81,11 @@ def _parameters(manifest: Manifest) -> str:
 
 
 def _usable(name: str, table: str, region: str, *, with_known_bad: bool) -> str:
-    said = f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {table} AS each"
+    said = f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {table} AS each"  # noqa: S608 - names of ours
     if with_known_bad:
         return f"{said};"
     return (
-        f"{said} WHERE NOT EXISTS (SELECT 1 FROM intervals AS bad WHERE "
+        f"{said} WHERE NOT EXISTS (SELECT 1 FROM intervals AS bad WHERE "  # noqa: S608 - names of ours
         f"(bad.region IS NULL OR bad.region = each.{region}) AND "
         "(bad.start_time IS NULL OR each.time >= bad.start_time) AND "
         "each.time < bad.end_time);"

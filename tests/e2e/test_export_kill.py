@@ -16,9 +16,8 @@ from placement.export.manifest import NAME, load_manifest
 from tests.builders import TOPOLOGY
 from tests.exporting import files_of
 
-LONG = bool(os.environ.get("PLACEMENT_LONG"))
-KILLS = 20 if LONG else 1
-ROUNDS = 4 if LONG else 1
+KILLS = 12
+ROUNDS = 3
 EVENTS_PER_FILE = 500
 ENOUGH_SECONDS = 100.0
 
@@ -63,7 +62,8 @@ async def killed(data: Path, directory: Path, random: Random) -> None:
     await process.communicate()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.long  # each run takes seconds; tests/unit/test_export.py has the logic
+@pytest.mark.timeout(900)
 async def test_killed_exports_end_with_the_same_files(tmp_path: Path) -> None:
     """Whatever was half written is gone, and what was whole stays as it is."""
     data, whole, resumed = (tmp_path / name for name in ("data", "whole", "resumed"))

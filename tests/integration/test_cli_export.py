@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from placement.cli import extras
 from placement.cli.main import main
 from placement.export.querying import queries
 from tests.builders import A
@@ -119,3 +120,16 @@ def test_a_foreign_manifest_is_refused(tmp_path: Path) -> None:
 
     assert told.exit_code == 2
     assert "manifest" in told.stderr
+
+
+@pytest.mark.parametrize("arguments", [("export", "out"), ("query", "--list")])
+def test_the_extra_is_named_where_it_is_missing(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who installed the program alone is told what to install."""
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+
+    told = run(*arguments)
+
+    assert told.exit_code == 2
+    assert "placement[analytics]" in told.stderr

@@ -47,6 +47,22 @@ REPLAY = {
     "envelopes_received": None,
     "envelopes_decoded": "envelopes_received",
 }
+EXPORT = {
+    "events": None,
+    "log_read_only": None,
+    "exported": "log_read_only",
+    "peak_memory_of_a_tenth": None,
+    "peak_memory": "peak_memory_of_a_tenth",
+    "bytes_per_event": None,
+    "query_apps": None,
+    "query_bytes_per_link": None,
+    "query_decisions_by_reason": None,
+    "query_estimate_calibration": None,
+    "query_regret_by_miss_class": None,
+    "query_saved_by_organization": None,
+    "query_starts_local": None,
+    "figures_that_agree": None,
+}
 WATCH = {
     "raw_bytes": None,
     "bootstrap_stream": "raw_bytes",
@@ -88,6 +104,7 @@ def test_every_suite_can_be_loaded(name: str) -> None:
     [
         ("ingest", INGEST),
         ("memory", MEMORY),
+        ("export", EXPORT),
         pytest.param("replay", REPLAY, marks=pytest.mark.long),
         pytest.param("watch", WATCH, marks=pytest.mark.long),
     ],

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from placement.core.errors import InputError
 from placement.core.event import (
     Document,
     Event,
@@ -24,7 +25,6 @@ from placement.core.event import (
     Text,
     TimeNs,
 )
-from placement.core.errors import InputError
 from placement.core.oci import Repository, Tag
 from placement.export import telling
 from placement.export.event_rows import COLUMNS
@@ -47,8 +47,8 @@ from tests.builders import (
     B,
     C,
     descriptor,
-    evicted,
     event,
+    evicted,
     pulled,
     pushed,
 )
@@ -146,7 +146,7 @@ async def test_runs_tell_what_single_events_tell(
     assert told[0] == told[1]
 
 
-@pytest.mark.parametrize("lives", [0, 1, 57, 120, 201])
+@pytest.mark.parametrize("lives", [0, 57, 201])
 async def test_export_goes_on_where_it_died(lives: int, tmp_path: Path) -> None:
     """It ends with the same files as one that never died."""
     messages = golden_messages()[:220]
@@ -187,7 +187,7 @@ async def test_strays_of_a_kill_are_removed(tmp_path: Path) -> None:
 
 async def test_export_adds_what_is_new(tmp_path: Path) -> None:
     """Old files stay as they are, and all rows together are those of one export."""
-    log = await log_of_messages(golden_messages())
+    log = await log_of_messages(golden_messages()[:200])
     await exported(log, tmp_path / "once")
     await exported(log, tmp_path / "twice", until=(100, 0))
     before = files_of(tmp_path / "twice")
@@ -281,7 +281,7 @@ def _ordinary(name: str) -> bool:
 async def test_hashed_names_still_join(tmp_path: Path) -> None:
     """A repository, an app or an organization has one hash, in every table and run."""
     plain, hashed = tmp_path / "plain", tmp_path / "hashed"
-    log = await log_of_messages(golden_messages())
+    log = await log_of_messages(golden_messages()[:200])
     await exported(log, plain)
     await exported(log, hashed, key=TEST_KEY, until=(100, 0))
     await exported(log, hashed, key=TEST_KEY)
@@ -334,12 +334,12 @@ def _at(seconds: float, one: Event) -> tuple[int, Event]:
 
 async def test_an_inventory_proves_that_a_feed_was_down(tmp_path: Path) -> None:
     """What it finds though no push was told, or not though no removal was."""
-    first = InventoryTaken(TimeNs(START_NS + 10 * SECOND_NS), True)
+    first = InventoryTaken(TimeNs(START_NS + 10 * SECOND_NS), complete=True)
     second = InventoryTaken(
         TimeNs(START_NS + 100 * SECOND_NS),
-        True,
-        (InventoryContent(descriptor("b"), WEB),),
-        (InventoryAbsence(A, WEB), InventoryAbsence(C, WEB)),
+        complete=True,
+        contents=(InventoryContent(descriptor("b"), WEB),),
+        absences=(InventoryAbsence(A, WEB), InventoryAbsence(C, WEB)),
     )
     log = await TimedLog().tell(
         [
@@ -376,9 +376,8 @@ def _minute(after: int) -> int:
 
 async def test_a_first_inventory_proves_nothing(tmp_path: Path) -> None:
     """It imports what was there before the service."""
-    page = InventoryTaken(
-        TimeNs(START_NS), True, (InventoryContent(descriptor("b"), WEB),)
-    )
+    contents = (InventoryContent(descriptor("b"), WEB),)
+    page = InventoryTaken(TimeNs(START_NS), complete=True, contents=contents)
     await exported(await TimedLog().tell([_at(1, event(IAD, page))]), tmp_path)
 
     assert rows_of(tmp_path, "intervals") == []
@@ -389,8 +388,12 @@ async def test_a_count_proves_that_starts_were_lost(tmp_path: Path) -> None:
     before, after = START_NS + 10 * SECOND_NS, START_NS + 100 * SECOND_NS
     known, lost = Identifier("known"), Identifier("lost")
     start = MachineStarted(A, WEB, known)
-    first = MachinesCounted(TimeNs(before), True, (MachineGroup(WEB, A, (known,)),))
-    second = MachinesCounted(TimeNs(after), True, (MachineGroup(WEB, A, (lost,)),))
+    first, second = (
+        MachinesCounted(
+            TimeNs(at_ns), complete=True, groups=(MachineGroup(WEB, A, (machine,)),)
+        )
+        for at_ns, machine in ((before, known), (after, lost))
+    )
     log = await TimedLog().tell(
         [
             _at(1, event(SYD, start)),

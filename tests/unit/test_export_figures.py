@@ -1,11 +1,14 @@
 """An export's figures are the service's own: over made logs, and golden ones."""
 
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from placement.core.counts import DAY_NS
 from placement.core.deciding.ruling import ruling_in_force
+from placement.core.decisions import decision_at
 from placement.core.event import (
     CacheKind,
     ClientKind,
@@ -16,16 +19,15 @@ from placement.core.event import (
     WithholdReason,
 )
 from placement.core.payoff import outcome_of
-from placement.core.decisions import decision_at
 from placement.core.reporting.figures import Group, GroupBy, Report
 from placement.core.reporting.periods import Period
 from placement.core.reporting.prices import Prices
 from placement.core.reporting.report import Question, app_key, report
 from placement.core.state import State
 from placement.core.tables.cells import StartOutcome
+from placement.core.tables.keys import PAIR
 from placement.core.tables.table import Row
 from placement.ports import EventLog
-from placement.core.tables.keys import PAIR
 from tests.builders import API, FRA, IAD, LHR, SECOND_NS, SYD, TOPOLOGY, WEB, digest
 from tests.decided import Decided
 from tests.exporting import (
@@ -80,6 +82,8 @@ async def made_log() -> TimedLog:
             case 3:
                 log.start(f"a{number}", LHR, API, wait_s=9.0)
                 log.complete(copy)
+            case _:
+                pass
         if number % 5 != 3:
             log.start(f"a{number}", LHR, API, wait_s=5.0)
     log.withhold("w1", FRA, cause=WithholdReason.OBSERVE_ONLY)
@@ -147,12 +151,20 @@ async def test_figures_are_those_of_the_report(log: EventLog, tmp_path: Path) ->
     _check_outcomes(tmp_path, state)
 
 
+def _app_of(row: dict[str, Any]) -> str:
+    return app_key(_organization_of(row), row["app"] or "")
+
+
+def _organization_of(row: dict[str, Any]) -> str:
+    return row["organization"] or ""
+
+
 def _check_starts(directory: Path, state: State) -> None:
     found = asked(directory, "starts_local", with_known_bad=True)
     for by, key in (
-        (GroupBy.APP, lambda row: app_key(row["organization"] or "", row["app"])),
-        (GroupBy.ORGANIZATION, lambda row: row["organization"] or ""),
-        (GroupBy.WEEK, lambda row: row["week"]),
+        (GroupBy.APP, _app_of),
+        (GroupBy.ORGANIZATION, _organization_of),
+        (GroupBy.WEEK, itemgetter("week")),
     ):
         told: dict[str, tuple[int, int]] = {}
         for row in found:

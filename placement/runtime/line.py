@@ -77,8 +77,7 @@ class Line:
         """Why reading ended: the log says that the next message can never come."""
         self.tainted = ""
         """Why this state is not a fold of the log as it is now."""
-        self.pause = no_pause
-        """Lets others in after each slice."""
+        self.pause = no_pause  # lets others in after each slice
         self.witness: Witness | None = None
         """Who looks at the state of a shown line now and then."""
         self._log = log

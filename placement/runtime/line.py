@@ -35,6 +35,7 @@ from placement.runtime.quarantine import (
 from placement.runtime.reader import Reader
 from placement.runtime.refused import Refused
 from placement.runtime.runs import RUN_MESSAGES_MAX, Runs
+from placement.runtime.slices import no_pause
 from placement.runtime.tokens import Recent
 from placement.runtime.traced import tell_folded
 from placement.runtime.witness import Witness
@@ -78,8 +79,7 @@ class Line:
         """Why reading ended: the log says that the next message can never come."""
         self.tainted = ""
         """Why this state is not a fold of the log as it is now."""
-        self.pause_seconds = 0.0
-        """Others have so long after each slice, whether they need it or not."""
+        self.pause = no_pause  # lets others in after each slice
         self.traces: Traces | None = None
         """Where a shown line notes which messages are traced."""
         self.witness: Witness | None = None
@@ -200,7 +200,7 @@ class Line:
             raise LogReplacedError(message, epoch=own.epoch, sequence=str(own.sequence))
 
     async def _let_others_in(self) -> None:
-        await asyncio.sleep(self.pause_seconds)
+        await self.pause()
         self._slice_ends = asyncio.get_running_loop().time() + SLICE_SECONDS
 
     def _fold_at_once(self, message: Message) -> None:

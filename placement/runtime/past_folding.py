@@ -1,17 +1,14 @@
 """One past state: made of an older checkpoint and of what the log holds after it.
 
 Nothing of it is seen before it is whole, and it never holds the loop for longer than a
-slice: after each one, others have PAUSE_SECONDS. So a past state costs the service a
-third of one processor at the most, however long it takes.
+slice, after which it is patient: it can wait, and who asks about now cannot.
 """
 
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, cast
-
-import structlog
+from typing import cast
 
 from placement.core.fold import FOLD_VERSION
 from placement.core.state import State
@@ -30,13 +27,8 @@ from placement.runtime.checkpoint import Restored
 from placement.runtime.line import Line
 from placement.runtime.past_bases import Bases, OlderCheckpoints, bases
 from placement.runtime.quarantine import read_quarantine
-from placement.runtime.slices import in_slices
+from placement.runtime.slices import Patience, in_slices
 from placement.wire.events import message_hash
-
-PAUSE_SECONDS: Final = 0.002
-"""After each millisecond of work."""
-
-log_events = structlog.get_logger(__name__)
 
 Reading = AsyncGenerator[Sequence[Message], None]
 
@@ -61,6 +53,7 @@ class PastFold:
         self._sources = sources
         self._epoch = epoch
         self._sequence = sequence
+        self._patience = Patience()
         self._state: State | None = None
 
     @property
@@ -108,7 +101,7 @@ class PastFold:
 
     async def _loaded(self, header: CheckpointHeader) -> State:
         """Return the state of a checkpoint; raises CheckpointDamagedError."""
-        restored = Restored(FOLD_VERSION)
+        restored, pause = Restored(FOLD_VERSION), self._patience.pause
         take = restored.begin(header)
 
         def taken(chunks: Sequence[Chunk]) -> Generator[None, None, None]:
@@ -118,8 +111,8 @@ class PastFold:
 
         async with aclosing(self._sources.checkpoints.read(header)) as reading:
             async for chunks in reading:
-                await in_slices(taken(chunks), PAUSE_SECONDS)
-        state = await in_slices(restored.state_steps(), PAUSE_SECONDS)
+                await in_slices(taken(chunks), pause)
+        state = await in_slices(restored.state_steps(), pause)
         self._sources.counts["loaded"] += 1
         return state
 
@@ -129,7 +122,7 @@ class PastFold:
             return
         log = LogUntil(self._sources.log, self._sequence)
         line = Line(log, state, self._epoch, shown=False)
-        line.pause_seconds = PAUSE_SECONDS
+        line.pause = self._patience.pause
         await line.prepare()
         await line.follow(status.first_sequence, _note_nothing)
         if line.lost or line.tainted or state.sequence != self._sequence:

@@ -1,22 +1,31 @@
 """Long work in slices, so that it holds nobody up."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from typing import Final, TypeVar
 
 SLICE_SECONDS: Final = 0.001
+PAUSE_SECONDS: Final = 0.002
+"""What can wait lets others have so long after each slice."""
+LATE_SECONDS: Final = 0.003
+"""Whoever comes back so much later than it wanted has met others who are busy."""
+LATE_TIMES: Final = 8
+"""And leaves them so many times as long after its next slice."""
+PAUSE_SECONDS_MAX: Final = 0.05
+"""But comes on, whatever they do."""
 
 Result = TypeVar("Result")
+Pause = Callable[[], Awaitable[None]]
+"""Lets others in."""
+
+no_pause: Final[Pause] = partial(asyncio.sleep, 0)
 
 
 async def in_slices(
-    steps: Generator[None, None, Result], pause_seconds: float = 0.0
+    steps: Generator[None, None, Result], pause: Pause = no_pause
 ) -> Result:
-    """Return what *steps* come to, letting others in after each SLICE_SECONDS.
-
-    With *pause_seconds* nothing is done for so long then, whether others need it or
-    not.
-    """
+    """Return what *steps* come to, letting others in after each SLICE_SECONDS."""
     time = asyncio.get_running_loop().time
     ends = time() + SLICE_SECONDS
     while True:
@@ -26,5 +35,26 @@ async def in_slices(
             result: Result = end.value
             return result
         if time() > ends:
-            await asyncio.sleep(pause_seconds)
+            await pause()
             ends = time() + SLICE_SECONDS
+
+
+class Patience:
+    """Pauses of work that can wait: a third of the loop's time at most is its own.
+
+    Where the loop, or the machine, is late, others need more of it, and get more.
+    """
+
+    def __init__(self) -> None:
+        """Expect nobody to be busy."""
+        self._seconds = PAUSE_SECONDS
+
+    async def pause(self) -> None:
+        """Let others have the loop for as long as they seem to need it."""
+        time = asyncio.get_running_loop().time
+        wanted = time() + self._seconds
+        await asyncio.sleep(self._seconds)
+        late = time() - wanted
+        self._seconds = PAUSE_SECONDS
+        if late > LATE_SECONDS:
+            self._seconds = min(PAUSE_SECONDS_MAX, LATE_TIMES * late)

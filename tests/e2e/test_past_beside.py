@@ -35,6 +35,8 @@ BATCH: Final = 500
 TURNS: Final = 4
 SECONDS: Final = 8.0
 CALLERS: Final = 2
+POINTS_MAX: Final = 200
+"""Up to 100,000 events are folded for one: so that some folds end in a turn."""
 MARK: Final = "@@@@@@@@"
 RANK: Final = "/placement.v1.PlacementService/RankSources"
 SETTINGS: Final = {
@@ -77,7 +79,7 @@ async def ask_about_the_past(client: PlacementClient, folds: list[int]) -> None:
     chance = Random(11)
     while True:
         last = (await client.get_service_info()).basis.sequence
-        point = chance.randrange(last // 2, last)
+        point = chance.randrange(1, min(last, POINTS_MAX))
         with suppress(PlacementCallError):  # its time was over: the fold goes on
             await client.list_routes(as_of=point)
             folds.append(point)

@@ -240,9 +240,15 @@ async def test_renewed_certificate_is_used_without_a_restart(tmp_path: Path) -> 
         await asyncio.sleep(LOOK_AGAIN_S + 0.1)
         await client.get_service_info()
 
+        told = client.watch_placements()
+        first = await anext(told)
         renewed(tls, papers.authority, "operator")
         await asyncio.sleep(LOOK_AGAIN_S + 0.1)
         await client.check_policy(name="default")
+        assert first is not None  # over the old connection, which has not ended
+        began_s = monotonic()
+        await told.aclose()
+    assert monotonic() - began_s < PATIENCE_S, "nobody waits for an old connection"
 
 
 @pytest.mark.long

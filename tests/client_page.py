@@ -123,7 +123,7 @@ def signature(function: Any) -> str:  # noqa: ANN401 - a function
 def annotation(kind: Any) -> str:  # noqa: ANN401 - an annotation
     """Return a type as people write it."""
     text = kind if isinstance(kind, str) else inspect.formatannotation(kind)
-    return _MODULES.sub("", text).replace("*<class 'Freshness'>", "Freshness")
+    return re.sub(r"\*<class '(\w+)'>", r"\1", _MODULES.sub("", text))
 
 
 def plain(default: object) -> str:

@@ -30,7 +30,7 @@ from placement.bench.rounds import (
 from placement.bench.servers import serving
 from placement.bench.settings import Settings
 from placement.client import PlacementClient
-from placement.client.client import packed_request
+from placement.client.requests import packed_request
 from placement.core.oci import Digest
 from placement.core.topology import Region
 

@@ -27,7 +27,7 @@ from placement.bench.rounds import (
 from placement.bench.servers import Server, echoing, serving, serving_by
 from placement.bench.settings import Service, Settings
 from placement.client import PlacementClient
-from placement.client.client import rank_request
+from placement.client.requests import rank_request
 
 RPC: Final = "rpc"
 CALLS: Final = 4_000

@@ -54,6 +54,7 @@ _WITHOUT_A_CALL: Final[Mapping[str, tuple[str, ...]]] = {
     ENDS: ("-c", "pass"),
     "import_rich_click": ("-c", "import rich_click"),
     "help": ("-m", "placement", "--help"),
+    "completion": ("-m", "placement", "completion", "bash"),
     "import_client": ("-c", "import placement.client"),
     "import_local_placements": ("-c", "import placement.client.local"),
     "import_serve": ("-c", "import placement.cli.serve"),
@@ -63,7 +64,11 @@ _WITHOUT_A_CALL: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Starter:
-    """Starts Python in a directory where no configuration lies."""
+    """Starts Python in a directory where no configuration lies.
+
+    Modules are compiled once there, as they are wherever nobody forbids it: the first
+    round, which is not counted, does that.
+    """
 
     directory: Path
     listener: socket
@@ -92,8 +97,9 @@ class _Starter:
         return 1_000 * taken
 
     def _started(self, arguments: tuple[str, ...]) -> "subprocess.Popen[bytes]":
+        compiled = f"pycache_prefix={self.directory / 'compiled'}"
         return subprocess.Popen(  # noqa: S603 - this very program
-            (sys.executable, *arguments),
+            (sys.executable, "-E", "-X", compiled, *arguments),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from placement.client.client import PlacementClient
 from placement.client.errors import PlacementCallError
-from placement.client.freshness import Freshness
+from placement.client.freshness import Freshness, Question
 from placement.client.operations import Operation
 from placement.client.outbox import Outbox
 from placement.client.tls import ClientTls
@@ -38,6 +38,7 @@ __all__ = [
     "PlacementCallError",
     "PlacementClient",
     "PlacementError",
+    "Question",
 ]
 
 _LATER: Final = {

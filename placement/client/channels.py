@@ -36,6 +36,7 @@ OPTIONS: Final = (
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # of gRPC's other pings, too
 )
 
 
@@ -67,7 +68,7 @@ class Channels:
         self._open: dict[int, grpc.aio.Channel] = {}
         self._stamp: Stamp | None = None
         self._look_s = float("-inf")
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], grpc.aio.Channel] = {}
         self._closed = False
 
     @property
@@ -112,17 +113,19 @@ class Channels:
         self._stamp = found
         for old in self._open.values():
             task = asyncio.create_task(old.close(OLD_CHANNEL_S))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._closing[task] = old
+            task.add_done_callback(self._closing.pop)
         self._open.clear()
 
     async def close(self) -> None:
         """Cancel what is under way, and close every channel."""
         self._closed = True
-        for task in self._closing:
+        channels = [*self._closing.values(), *self._open.values()]
+        tasks = [*self._closing]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
-        for channel in self._open.values():
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for channel in channels:
             await channel.close()
         self._open.clear()
 

@@ -15,6 +15,7 @@ from placement.client.freshness import Question, asked, consistency
 from placement.client.operations import OperationCalls
 from placement.client.replications import ReplicationCalls
 from placement.client.reports import ReportCalls
+from placement.client.requests import packed_request, rank_request
 from placement.client.tls import ClientTls
 from placement.client.watching import WatchCalls
 from placement.v1 import event_service_pb2 as event_pb
@@ -266,39 +267,3 @@ class PlacementClient(
                 return False
             raise
         return True
-
-
-def rank_request(
-    repository: str,
-    digest: str,
-    region: str,
-    max_source_count: int = 0,
-    **freshness: Unpack[Question],
-) -> pb.RankSourcesRequest:
-    """Return what ``PlacementClient.rank_sources`` asks."""
-    return pb.RankSourcesRequest(
-        repository=repository,
-        digest=digest,
-        region=region,
-        max_source_count=max_source_count,
-        **asked(**freshness),
-    )
-
-
-def packed_request(
-    repository: str,
-    digests: Sequence[str],
-    region: str,
-    max_source_count: int = 0,
-    **freshness: Unpack[Question],
-) -> pb.BatchRankSourcesPackedRequest:
-    """Return what ``PlacementClient.batch_rank_sources_packed`` asks."""
-    from placement.client.packed import pack_digests  # noqa: PLC0415 - numpy, 0.1 s
-
-    return pb.BatchRankSourcesPackedRequest(
-        repository=repository,
-        sha256_digests=pack_digests(digests),
-        region=region,
-        max_source_count=max_source_count,
-        **asked(**freshness),
-    )

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -25,6 +25,8 @@ from placement.runtime.tokens import make_token
 from tests.authorized import guarded
 from tests.builders import AMS, FRA, IAD, WEB, A, B, pushed, replicated
 from tests.certificates import Authority, Papers, uri
+from tests.figures import tell
+from tests.freezing_link import FreezingLink
 from tests.link_proxy import LinkProxy
 from tests.ports import free_port
 from tests.serving import EPOCH, Service, serving
@@ -238,6 +240,32 @@ async def test_renewed_certificate_is_used_without_a_restart(tmp_path: Path) -> 
         await asyncio.sleep(LOOK_AGAIN_S + 0.1)
         await client.get_service_info()
 
+        told = client.watch_placements()
+        first = await anext(told)
         renewed(tls, papers.authority, "operator")
         await asyncio.sleep(LOOK_AGAIN_S + 0.1)
         await client.check_policy(name="default")
+        assert first is not None  # over the old connection, which has not ended
+        began_s = monotonic()
+        await told.aclose()
+    assert monotonic() - began_s < PATIENCE_S, "nobody waits for an old connection"
+
+
+@pytest.mark.long
+async def test_connection_that_died_without_a_word_is_given_up(pair: Pair) -> None:
+    """Within half a minute: calls until then run out of time, later ones do not."""
+    async with (
+        FreezingLink(pair.first.target) as link,
+        PlacementClient(link.target, timeout_s=1.0) as client,
+    ):
+        await client.rank_sources(WEB, A, AMS)
+        link.frozen = True
+        began_s, answered = monotonic(), False
+        while not answered and monotonic() - began_s < 2 * PATIENCE_S:
+            with suppress(PlacementCallError):
+                await client.rank_sources(WEB, A, AMS)
+                answered = True
+
+        tell("dead connection given up", seconds=round(monotonic() - began_s, 1))
+        assert answered
+        assert link.connections == 2

@@ -61,6 +61,10 @@ COMMANDS: Final = {
     "agent": ("agent:agent", "Receive a registry's notifications and publish them."),
     "backup": ("backup:backup", "Write the whole log to a directory."),
     "restore": ("backup:restore", "Make the log anew from a backup."),
+    "quarantine": (
+        "quarantine:quarantine",
+        "Look at what nobody folds, and publish it again.",
+    ),
     "spool": ("spool:spool", "Look at what an agent set aside, and send it again."),
     "inventory": (
         "inventory:inventory",

@@ -57,8 +57,9 @@ async def filled(log: JetStreamLog) -> None:
     for number in range(1, 4):
         event = pushed(f"layer-{number}", IAD)
         event = replace(event, event_id=Identifier(f"e-{number}"))
-        subject, body, message_id = encode_message([event])
-        await log.append(subject, body, message_id)
+        subject, body, _ = encode_message([event])
+        long_ago = f"id-{number}"  # which the stream has forgotten
+        await log.append(subject, body, long_ago)
     await put_in_quarantine(log, 2, "it ended three runs", IAD)
 
 

@@ -53,11 +53,11 @@ STYLES: Final = {
 @output_option
 @pass_session
 def doctor(session: Session, *, agent: bool) -> None:
-    """Look at all that placement needs here, and say what is wrong and what to do.
+    """Say what is wrong here, and what to do about it.
 
-    Run it on the machine and as the user of the service, or of the agent, with its
-    configuration. It changes nothing, and answers within 10 s whatever is down. Exit
-    code 0: nothing is FAIL; 1: something is.
+    It looks at all that placement needs. Run it on the machine and as the user of the
+    service, or of the agent, with its configuration. It changes nothing, and answers
+    within 10 s whatever is down. Exit code 0: nothing is FAIL; 1: something is.
     """
     configure_logs("auto", "error")
     found = _found(session, agent=agent)

@@ -63,9 +63,12 @@ COMMANDS: Final = {
     "restore": ("backup:restore", "Make the log anew from a backup."),
     "quarantine": (
         "quarantine:quarantine",
-        "Look at what nobody folds, and publish it again.",
+        "Look at what no service folds, and publish it again.",
     ),
-    "spool": ("spool:spool", "Look at what an agent set aside, and send it again."),
+    "spool": (
+        "spool:spool",
+        "Look at what an agent set aside, send it again, or drop it.",
+    ),
     "inventory": (
         "inventory:inventory",
         "Read a registry as a whole, once, and publish what it holds.",

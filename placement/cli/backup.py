@@ -35,10 +35,11 @@ DIRECTORY = click.Path(path_type=Path, file_okay=False)
 @output_option
 @pass_session
 def backup(session: Session, directory: Path) -> None:
-    """Write the whole log to DIRECTORY, which must be empty or not there.
+    """Write the whole log to a directory.
 
-    A service may run meanwhile. The log is all there is to keep: checkpoints are made
-    from it. With nats.url it takes an operator's credentials.
+    DIRECTORY must be empty or not there. A service may run meanwhile. The log is all
+    there is to keep: checkpoints are made from it. With nats.url it takes an operator's
+    credentials.
     """
     configure_logs(session.config.log_format, "warning")
     manifest = asyncio.run(_backed_up(session.config, directory))
@@ -53,12 +54,12 @@ def backup(session: Session, directory: Path) -> None:
 @output_option
 @pass_session
 def restore(session: Session, directory: Path) -> None:
-    """Make the log anew from a backup in DIRECTORY, where there is none.
+    """Make the log anew from a backup.
 
-    Every message keeps its sequence and time, so it folds to the same fingerprint; but
-    to the broker it is a new log, so it is another epoch: docs/operations.md says what
-    that means. Without nats.url that is the log of data_dir, which no service may use
-    meanwhile.
+    The backup is in DIRECTORY, and the broker must have no such log. Every message
+    keeps its sequence and time, so it folds to the same fingerprint; but to the broker
+    it is a new log, so it is another epoch: docs/operations.md says what that means.
+    Without nats.url that is the log of data_dir, which no service may use meanwhile.
     """
     configure_logs(session.config.log_format, "warning")
     manifest = read_backup(directory)

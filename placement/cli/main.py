@@ -63,7 +63,14 @@ COMMANDS: Final = {
     "agent": ("agent:agent", "Receive a registry's notifications and publish them."),
     "backup": ("backup:backup", "Write the whole log to a directory."),
     "restore": ("backup:restore", "Make the log anew from a backup."),
-    "spool": ("spool:spool", "Look at what an agent set aside, and send it again."),
+    "quarantine": (
+        "quarantine:quarantine",
+        "Look at what no service folds, and publish it again.",
+    ),
+    "spool": (
+        "spool:spool",
+        "Look at what an agent set aside, send it again, or drop it.",
+    ),
     "inventory": (
         "inventory:inventory",
         "Read a registry as a whole, once, and publish what it holds.",

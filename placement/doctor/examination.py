@@ -14,7 +14,7 @@ from placement.core.errors import PlacementError
 from placement.doctor.finding import Finding, Verdict, fail
 from placement.doctor.site import Site
 
-CHECK_SECONDS: Final = 7.0
+CHECK_SECONDS: Final = 6.5
 """For one check; together they take little longer, since they run at once."""
 SECRET_LENGTH_MIN: Final = 3
 """What is shorter would be found in any text."""

@@ -12,6 +12,7 @@ from placement.agent.registry.errors import (
     RegistryUnreachableError,
 )
 from placement.agent.registry.opening import opened
+from placement.agent.registry.settings import RegistrySettings
 from placement.agent_app.settings import registries
 from placement.core.oci import Digest, Repository
 from placement.core.topology import parse_region
@@ -34,14 +35,9 @@ CREDENTIALS: Final = (
 
 async def registry(site: Site) -> Sequence[Finding]:
     """Look whether it answers, lets us in, and lets us delete where we are to."""
-    agent = site.config.agent
-    region = parse_region(agent.region, "agent.region")
-    known = [
-        one for one in registries(agent, region, site.topology) if one.region == region
-    ]
-    if not known:
+    agent, settings = site.config.agent, _own(site)
+    if settings is None:
         return [skipped("neither agent.registry.url nor the catalogue names one")]
-    settings = known[0]
     async with AsyncExitStack() as stack:
         asked = await stack.enter_async_context(opened(settings))
         try:
@@ -67,7 +63,7 @@ async def inventory(site: Site) -> Sequence[Finding]:
     """Look how old the newest scan of the whole registry is."""
     agent = site.config.agent
     interval_s = agent.inventory.interval_seconds
-    if not interval_s or agent.receiver.proxy:
+    if not interval_s or agent.receiver.proxy or _own(site) is None:
         return [skipped("no scans are wanted")]
     file = PositionFile(agent.state_dir / "inventory.json", agent.region)
     position = await asyncio.to_thread(file.read)
@@ -106,6 +102,16 @@ async def router(site: Site) -> Sequence[Finding]:
     return found or [
         skipped("agent.router.listen and agent.door.http_listen are empty")
     ]
+
+
+def _own(site: Site) -> RegistrySettings | None:
+    """Return how the region's own registry is reached; None: nobody names one."""
+    agent = site.config.agent
+    region = parse_region(agent.region, "agent.region")
+    for one in registries(agent, region, site.topology):
+        if one.region == region:
+            return one
+    return None
 
 
 async def _deletes(removal: object) -> Finding:

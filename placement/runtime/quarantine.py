@@ -17,7 +17,7 @@ only those that come after what they name.
 """
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Final
@@ -125,11 +125,17 @@ def is_quarantine(message: Message) -> bool:
 async def read_quarantine(log: EventLog) -> Quarantine:
     """Return what is quarantined in *log* as it is now; raises LogUnavailableError."""
     quarantine = Quarantine()
+    async for message in quarantine_facts(log):
+        quarantine.learn(message)
+    return quarantine
+
+
+async def quarantine_facts(log: EventLog) -> AsyncIterator[Message]:
+    """Yield each message that may quarantine others; raises LogUnavailableError."""
     message = await log.message(1, _EVERY)
     while message is not None:
-        quarantine.learn(message)
+        yield message
         message = await log.message(message.sequence + 1, _EVERY)
-    return quarantine
 
 
 async def put_in_quarantine(

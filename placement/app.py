@@ -7,14 +7,11 @@ import platform
 import secrets
 import signal
 import time
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-)
-from functools import partial
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Protocol
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from placement import faults
 from placement.adapters.broker.ownership import own_broker_on
@@ -23,9 +20,7 @@ from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.jetstream.peers import NatsPeers
 from placement.adapters.jetstream.settings import JetStreamSettings
 from placement.adapters.run_file import RunFile
-from placement.adapters.sqlite.generations import (
-    CheckpointGenerations,
-)
+from placement.adapters.sqlite.generations import CheckpointGenerations
 from placement.adapters.sqlite.sharing import CheckpointCopies
 from placement.adapters.sqlite.staging import CheckpointStaging
 from placement.api.server import (
@@ -38,30 +33,30 @@ from placement.client import ClientTls
 from placement.client.peers import GrpcPeer
 from placement.config import Config, load_prices, load_topology, split_address
 from placement.config.limits import limit_settings, watch_settings
-from placement.core.topology import Topology
 from placement.event_loop import loop_factory
+from placement.guarding import guarded
+from placement.instruments import (
+    build_registry,
+    measure_server,
+    measure_state,
+)
 from placement.nats_authority.names import Role
+from placement.pages import console_pages, metrics_pages
 from placement.ports import EventLog
 from placement.runtime.bootstrap import Bootstrap, BootstrapSettings
 from placement.runtime.exchange import Exchange
-from placement.runtime.limits import LimitSettings
+from placement.runtime.figures import FigureKeeper
+from placement.runtime.past import Past
 from placement.runtime.planner import Planner, PlannerSettings
 from placement.runtime.pressure import Pressure
 from placement.runtime.projector import Projector, ProjectorSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.sharing import Sharing, SharingSettings
 from placement.runtime.view import View
-from placement.runtime.watchdog import watchdog
 from placement.runtime.witness import Witness
 from placement.stores import checkpoint_path, open_broker, open_generations
-from placement.telemetry.admission import register_admission
-from placement.telemetry.authority import AuthorityFigures, register_authority
-from placement.telemetry.bootstrapping import register_bootstrapping
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
-from placement.telemetry.inventories import register_inventories
-from placement.telemetry.metrics import build_registry
-from placement.telemetry.planning import register_planning
-from placement.telemetry.refusals import register_refusals
+from placement.time_travel import open_past
 
 GARBAGE_THRESHOLDS = (20_000, 20, 100)
 """What is new is looked at after so many objects, what is older after so many looks."""
@@ -70,6 +65,13 @@ STOP_GRACE_SECONDS = 5.0
 """Calls that are under way when the service is told to stop may take so long."""
 
 log_events = structlog.get_logger(__name__)
+
+
+class Runs(Protocol):
+    """A part of the service that works beside the fold, for ever."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
 
 
 def run(config: Config) -> None:
@@ -83,10 +85,7 @@ async def serve(config: Config) -> None:
     if config.fault_points:
         faults.arm(faults.Plan(config.fault_points))
     async with AsyncExitStack() as stack:
-        lock = lock_data_directory(config.data_dir, config.data_dir / "lock")
-        stack.callback(os.close, lock)
-        if config.reuse_port and not config.nats.url:
-            stack.enter_context(own_broker_on(config.listen))
+        _own(config, stack)
         broker = await open_broker(config, stack, Role.SERVICE)
         log = JetStreamLog(broker)
         stack.push_async_callback(log.close)
@@ -98,58 +97,39 @@ async def serve(config: Config) -> None:
         view.witness = _witness(config, broker, stack)
         registry = build_registry(view, generations.counts)
         store = MeasuredCheckpointStore(generations, registry)
-        if config.metrics_listen:
-            await stack.enter_async_context(_pages(config, registry, view))
+        await stack.enter_async_context(metrics_pages(config, registry, view))
         settings = _projector_settings(config)
         projector = Projector(log, store, view, time.time_ns, settings, records)
         publisher = Publisher(log, view)
         exchange = await _exchange(config, (projector, log, generations), stack)
-        limits = limit_settings(config.limits)
-        pressure = new_pressure(limits.pressure)
-        server = _server(config, view, publisher, (limits, pressure, exchange))
+        pressure = new_pressure(limit_settings(config.limits).pressure)
+        past = open_past(config, (log, view, generations.older), registry, stack)
+        server = _server(config, view, publisher, (pressure, exchange, past))
         planner = _planner(config, view, publisher, pressure)
-        _register_server(registry, server, pressure, exchange)
-        _register_by_region(registry, view, load_topology(config), planner)
+        topology = load_topology(config)
+        figures = FigureKeeper(view, topology, load_prices(config, topology))
+        measure_server(registry, server, pressure, exchange)
+        measure_state(registry, view, topology, planner, figures)
+        await stack.enter_async_context(
+            console_pages(config, view, (server, planner, registry))
+        )
         await projector.restore()
         _leave_alone_what_is_loaded()
         port = await server.start()
         stack.push_async_callback(server.stop, STOP_GRACE_SECONDS)
-        blocked = partial(projector.note_blocked, "the event loop stood still")
-        stack.enter_context(watchdog(config.watchdog_seconds, blocked))
+        guard = guarded(config.watchdog_seconds, view, projector.note_blocked)
+        await stack.enter_async_context(guard)
         log_events.info("service_started", port=port, data_dir=str(config.data_dir))
-        await _run(projector, planner, view.witness)
+        await _run(projector, (planner, view.witness, figures))
         log_events.info("service_stopping", sequence=view.state.sequence)
 
 
-def _register_by_region(
-    registry: CollectorRegistry,
-    view: View,
-    topology: Topology,
-    planner: Planner | None,
-) -> None:
-    """Measure what is told of each region of *topology*."""
-    register_planning(registry, view, topology, planner)
-    register_inventories(registry, view, topology)
-    register_refusals(registry, view, topology)
-
-
-def _register_server(
-    registry: CollectorRegistry,
-    server: PlacementServer,
-    pressure: Pressure,
-    exchange: Exchange,
-) -> None:
-    """Measure who is let in, who is not, and who gives or takes a checkpoint."""
-    register_bootstrapping(registry, exchange)
-    register_admission(registry, pressure, server)
-    denials = server.denials
-    figures = AuthorityFigures(
-        denials.by_role,
-        denials.cross_region,
-        server.certificate_expiry,
-        server.certificate_reloads,
-    )
-    register_authority(registry, figures)
+def _own(config: Config, stack: AsyncExitStack) -> None:
+    """Own the data directory, and the broker of our own where we may share a port."""
+    lock = lock_data_directory(config.data_dir, config.data_dir / "lock")
+    stack.callback(os.close, lock)
+    if config.reuse_port and not config.nats.url:
+        stack.enter_context(own_broker_on(config.listen))
 
 
 def _leave_alone_what_is_loaded() -> None:
@@ -160,17 +140,6 @@ def _leave_alone_what_is_loaded() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-
-
-def _pages(
-    config: Config, registry: CollectorRegistry, view: View
-) -> AbstractAsyncContextManager[int]:
-    from placement.telemetry.listener import (  # noqa: PLC0415 - costs 0.15 s
-        listening,
-        metrics_app,
-    )
-
-    return listening(metrics_app(registry, view), *split_address(config.metrics_listen))
 
 
 def _projector_settings(config: Config) -> ProjectorSettings:
@@ -243,9 +212,9 @@ def _server(
     config: Config,
     view: View,
     publisher: Publisher,
-    parts: tuple[LimitSettings, Pressure, Exchange],
+    parts: tuple[Pressure, Exchange, Past],
 ) -> PlacementServer:
-    limits, pressure, exchange = parts
+    pressure, exchange, past = parts
     host, port = split_address(config.listen)
     topology = load_topology(config)
     settings = ServerSettings(
@@ -262,29 +231,24 @@ def _server(
         look_interval_s=config.tls.reload_seconds,
         allow_anonymous=config.allow_anonymous,
         watch=watch_settings(config.limits),
-        limits=limits,
+        limits=limit_settings(config.limits),
         prices=load_prices(config, topology),
         exchange=exchange,
+        past=past,
     )
     return build_server(
         settings, view, topology, publisher, time.time_ns, pressure=pressure
     )
 
 
-async def _run(
-    projector: Projector, planner: Planner | None, witness: Witness | None
-) -> None:
-    """Fold, decide and compare, until a signal says stop; then save what is folded."""
+async def _run(projector: Projector, parts: Sequence[Runs | None]) -> None:
+    """Fold, with *parts* beside it, until a signal says stop; then save the state."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     folding = asyncio.create_task(projector.run())
-    beside = {
-        asyncio.create_task(part.run())
-        for part in (planner, witness)
-        if part is not None
-    }
+    beside = {asyncio.create_task(part.run()) for part in parts if part is not None}
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({folding, stopping}, return_when="FIRST_COMPLETED")

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 STOP_SECONDS_MAX: Final = 5
@@ -18,16 +19,20 @@ HEAD_SECONDS_MAX: Final = 15.0
 """From a connection's beginning, or a request's first byte, to the end of its head;
 and for what is still sent of a request that was answered."""
 BACKLOG: Final = 1024
+CERTIFICATE: Final = "placement.certificate"
+"""Where a request's scope holds its client's certificate, as ``ssl`` gives it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hosting:
-    """How an app is served; both files, or no TLS."""
+    """How an app is served; both files, or *tls*, or no TLS."""
 
     connections_max: int
     """More are answered 503."""
     cert_file: Path | None = None
     key_file: Path | None = None
+    tls: ssl.SSLContext | None = None
+    """What handshakes are made with; requests then tell who was known by them."""
     log_level: str | None = None
     """Of the server's own words; None: its default."""
 
@@ -70,6 +75,22 @@ class PatientProtocol(H11Protocol):
             self._late = None
 
 
+class KnowingProtocol(PatientProtocol):
+    """The same, where a request's scope holds what its client's certificate says."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Note who the other side has proved to be."""
+        secured = transport.get_extra_info("ssl_object")
+        certificate = (secured and secured.getpeercert()) or {}
+        inner = self.app
+
+        async def knowing(scope: Scope, receive: Receive, send: Send) -> None:
+            await inner({**scope, CERTIFICATE: certificate}, receive, send)
+
+        self.app = knowing
+        super().connection_made(transport)
+
+
 class _Server(uvicorn.Server):
     """A server that leaves the process's signals to the process."""
 
@@ -103,10 +124,11 @@ async def host_app(app: ASGIApp, listener: socket.socket, hosting: Hosting) -> N
 
     The listener is closed at the end. No header says who a client is but the socket.
     """
+    tls = hosting.tls
     config = uvicorn.Config(
         app,
         access_log=False,
-        http=PatientProtocol,
+        http=PatientProtocol if tls is None else KnowingProtocol,
         lifespan="off",
         limit_concurrency=hosting.connections_max,
         log_config=None,
@@ -114,6 +136,7 @@ async def host_app(app: ASGIApp, listener: socket.socket, hosting: Hosting) -> N
         proxy_headers=False,
         server_header=False,
         ssl_certfile=hosting.cert_file,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         ssl_keyfile=hosting.key_file,
         timeout_graceful_shutdown=STOP_SECONDS_MAX,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -6,17 +6,48 @@ from dataclasses import replace
 from pathlib import Path
 
 from placement.adapters.broker.child import NatsChild, attach
+from placement.adapters.data_directory import lock_data_directory, lock_holder
+from placement.adapters.jetstream.inspection import inspecting
 from placement.adapters.jetstream.log import JetStreamLog
 from placement.adapters.jetstream.settings import JetStreamSettings
+from placement.adapters.jetstream.snapshots import StreamSnapshots
+from placement.adapters.sqlite.asides import (
+    drop_asides,
+    list_asides,
+    resend_asides,
+)
 from placement.adapters.sqlite.generations import (
     CheckpointGenerations,
     GenerationSettings,
 )
+from placement.adapters.sqlite.inspection import read_header, read_spool
+from placement.backups import Snapshots
 from placement.bench.settings import BrokerAddress
 from placement.config import Config
+from placement.inspections import Inspection
 from placement.nats_authority.names import Role, role_inbox
 from placement.nats_settings import nats_settings
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
+
+__all__ = [
+    "broker_address",
+    "checkpoint_path",
+    "drop_asides",
+    "inspecting_broker",
+    "list_asides",
+    "lock_data_directory",
+    "lock_holder",
+    "open_broker",
+    "open_generations",
+    "open_log",
+    "open_scratch",
+    "open_snapshots",
+    "read_header",
+    "read_spool",
+    "resend_asides",
+    "scratch_store",
+    "spool_path",
+]
 
 
 @asynccontextmanager
@@ -89,6 +120,7 @@ def open_generations(config: Config) -> CheckpointGenerations:
     settings = GenerationSettings(
         copies=config.checkpoint.generation_count - 1,
         interval_seconds=config.checkpoint.generation_interval_seconds,
+        older_bytes_max=config.past.checkpoint_bytes_max,
     )
     return CheckpointGenerations(checkpoint_path(config), settings)
 
@@ -96,3 +128,44 @@ def open_generations(config: Config) -> CheckpointGenerations:
 def checkpoint_path(config: Config) -> Path:
     """Return where the checkpoint is."""
     return config.data_dir / "checkpoint.sqlite"
+
+
+@asynccontextmanager
+async def open_snapshots(config: Config) -> AsyncIterator[Snapshots]:
+    """Give what takes the log that *config* names as a file, and makes it anew.
+
+    Where no service runs on the data directory, its broker is started meanwhile.
+    """
+    async with AsyncExitStack() as stack:
+        settings = attach(config.data_dir) if not config.nats.url else None
+        if settings is None:
+            settings = await open_broker(config, stack, Role.OPERATOR)
+        snapshots = StreamSnapshots(settings)
+        stack.push_async_callback(snapshots.close)
+        yield snapshots
+
+
+def spool_path(config: Config) -> Path:
+    """Return where the agent's spool is."""
+    return config.agent.state_dir / "spool.sqlite"
+
+
+@asynccontextmanager
+async def inspecting_broker(config: Config, inbox: str) -> AsyncIterator[Inspection]:
+    """Give what looks at the broker that *config* names, as the user it names.
+
+    *inbox* is where that user is answered. Raises LogUnavailableError where no service
+    runs that would bring its own, and InputError for secrets that are not there.
+    """
+    if config.nats.url:
+        settings = nats_settings(config.nats, inbox)
+    else:
+        found = attach(config.data_dir)
+        if found is None:
+            message = (
+                f"no service runs its own broker on data directory {config.data_dir}"
+            )
+            raise LogUnavailableError(message)
+        settings = replace(found, max_bytes=config.nats.max_bytes or None)
+    async with inspecting(settings) as inspection:
+        yield inspection

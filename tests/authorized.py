@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import grpc
 
 from placement.api.server import PlacementServer, ServerSettings
-from placement.client.calls import open_channel
+from placement.client.channels import open_channel
 from tests.certificates import DOMAIN, Papers
 from tests.serving import Stage
 

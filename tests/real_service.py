@@ -21,6 +21,7 @@ POLL_SECONDS = 0.02
 
 PLANS = "PLACEMENT_PLANNER__ENABLED"
 QUEUE = "PLACEMENT_LIMITS__QUEUE_MS"
+CONSOLE = "PLACEMENT_CONSOLE_LISTEN"
 
 
 @dataclass
@@ -80,7 +81,7 @@ class RealService:
 
     @property
     def _told(self) -> dict[str, str]:
-        told = {PLANS: str(self.plans).lower()}
+        told = {PLANS: str(self.plans).lower(), CONSOLE: "off"}
         return told if self.sheds else told | {QUEUE: "0"}
 
     def wait_until_serving(self) -> None:

@@ -103,7 +103,11 @@ def test_only_the_configuration_reads_the_environment() -> None:
         if re.search(r"os\.environ|os\.getenv", path.read_text())
     }
 
-    assert readers == {"placement/config/loading.py", "placement/cli/main.py"}
+    assert readers == {
+        "placement/config/loading.py",
+        "placement/cli/main.py",
+        "placement/unconfigured.py",
+    }
 
 
 def test_only_the_composition_root_names_concrete_adapters() -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import grpc
 
-from placement.client.calls import OPTIONS
+from placement.client.channels import OPTIONS
 from placement.client.watching import kept_up
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1.placement_service_pb2_grpc import PlacementServiceStub

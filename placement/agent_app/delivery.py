@@ -27,7 +27,8 @@ from placement.core.errors import InputError
 from placement.hosting import open_listener
 from placement.nats_authority.names import agent_inbox
 from placement.nats_settings import nats_settings
-from placement.telemetry.spooling import build_agent_registry, metrics_page
+from placement.telemetry.exposition import metrics_page
+from placement.telemetry.spooling import build_agent_registry
 
 ZOT: Final = "zot"
 

@@ -39,12 +39,13 @@ from placement.agent_app.settings import (
 )
 from placement.agent_app.starts import start_settings
 from placement.client import LocalPlacements, PlacementClient
-from placement.config import Config, load_topology
+from placement.config import Config, load_topology, supervisor
 from placement.core.errors import InputError
 from placement.core.topology import Region, Topology, parse_region
 from placement.nats_authority.names import agent_inbox
 from placement.nats_settings import nats_settings
 from placement.ports import LogConfigurationError
+from placement.supervised import supervised
 
 CONNECTIONS_MAX: Final = 1_024
 """To each registry: the mirror has one for each client that it reads for."""
@@ -80,7 +81,8 @@ async def run_agent(config: Config, service: ServiceAddress) -> None:
         log.info(
             "agent_started", region=around.region, parts=[part.name for part in parts]
         )
-        await _until_told(supervise(parts, random.random))
+        async with supervised(supervisor(), partial(_status, around)):
+            await _until_told(supervise(parts, random.random))
         figures = around.spool.figures
         log.info(
             "agent_stopped", sent=figures.sent_count, waiting=figures.waiting_count
@@ -133,6 +135,12 @@ async def _around(
         if agent.receiver.request_log
         else None,
     )
+
+
+def _status(around: Around) -> str:
+    """Return in one line how much waits to be sent."""
+    figures = around.spool.figures
+    return f"{around.region}: {figures.waiting_count} wait, {figures.sent_count} sent"
 
 
 def _own(directory: Path, stack: AsyncExitStack) -> None:

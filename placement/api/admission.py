@@ -37,6 +37,8 @@ BEGIN_SECONDS: Final = 0.001
 SHARES_TOGETHER: Final = 16
 """So many callers' shares may those take together who call from one address, and those
 who show one certificate wherever they are, unless an operator says how much that is."""
+PAST_WEIGHT: Final = 100
+"""What a question costs more that is about the past: a state is folded for it."""
 DENIED_WEIGHT: Final = 1
 """What it costs to be told that one is no operator."""
 
@@ -208,6 +210,15 @@ class Admission:
         if method in _WATCHES:
             for seats in self._seats:
                 seats.leave(seats.who(context))
+
+    def charge(self, context: Context) -> None:
+        """Let a call that was let in ask about the past, at PAST_WEIGHT more.
+
+        Raises CallerLimitError and OverloadedError.
+        """
+        for name, who, buckets in self._buckets:
+            self._take(name, buckets, who(context), PAST_WEIGHT)
+        self._shed(Rank.DECISION)
 
     def _pass_gates(self, method: str, kind: Kind, context: Context) -> None:
         """Let the call through all gates, at the cost of all at its address.

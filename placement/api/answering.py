@@ -6,6 +6,7 @@ costs, and so do methods that are registered by their names, as generated code d
 Cancellation passes through untouched: it is no Exception.
 """
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter_ns
@@ -20,6 +21,7 @@ from placement.api.reasons import REASONS
 from placement.api.status import crash_status, status_of
 from placement.api.streaming import send_all
 from placement.core.errors import InputError, PlacementError
+from placement.runtime.calls import OK, Calls, MethodCalls
 
 SLOW_CALL_MS: Final = 100.0
 COUNTED: Final = frozenset(
@@ -32,6 +34,9 @@ DENIAL_LINE_NS: Final = 1_000_000_000
 """So long after a line about a denial there is none about another of its reason."""
 SAMPLE_EVERY: Final = 1_000
 """A line for each call costs a tenth of the throughput, so one in so many gets one."""
+
+_UNKNOWN: Final = 2
+"""gRPC's code of a call that ended otherwise than we said."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Context], Awaitable[Any]]
@@ -70,13 +75,15 @@ class Answering:
         sample_every: int = SAMPLE_EVERY,
         kept: Mapping[str, Kept] | None = None,
         guards: Sequence[Guard] = (),
+        calls: Calls | None = None,
     ) -> None:
         """Add services to *server*; *kept* are answers by their method's whole name.
 
         A call passes all *guards*, in their order. One in *sample_every* of the calls
-        that are neither slow nor failed is logged.
+        that are neither slow nor failed is logged. *calls* counts all of them.
         """
         self._server = server
+        self._counted = Calls() if calls is None else calls
         self._sample_every = sample_every
         self._kept = kept or {}
         self._guards = guards
@@ -99,12 +106,16 @@ class Answering:
 
     def _around(self, method: str, handler: Any) -> Any:  # noqa: ANN401 - of any request
         # No deserializer: a request that cannot be read is answered like any other.
-        if handler.unary_stream is not None:
-            stream = self._guarded(method, self._streaming(method, handler))
+        streams = handler.unary_stream is not None
+        calls = self._counted.method(method, streams=streams)
+        if streams:
+            stream = self._guarded(method, self._streaming(method, handler, calls))
             encode = unless_written(handler.response_serializer)
-            return grpc.unary_stream_rpc_method_handler(stream, None, encode)
+            told = measured(stream, calls)
+            return grpc.unary_stream_rpc_method_handler(told, None, encode)
         unary = self._unary(method, handler, self._kept.get(method))
-        return grpc.unary_unary_rpc_method_handler(self._guarded(method, unary))
+        told = measured(self._guarded(method, unary), calls)
+        return grpc.unary_unary_rpc_method_handler(told)
 
     def _guarded(self, method: str, behaviour: Behaviour) -> Behaviour:
         if not self._guards:
@@ -149,15 +160,18 @@ class Answering:
 
         return answer
 
-    def _streaming(self, method: str, handler: Any) -> Behaviour:  # noqa: ANN401
+    def _streaming(self, method: str, handler: Any, calls: MethodCalls) -> Behaviour:  # noqa: ANN401
         parse, streams = handler.request_deserializer, handler.unary_stream
 
         async def answer(body: bytes, context: Context) -> None:
             began_ns = perf_counter_ns()
+            calls.open_streams += 1
             try:
-                await send_all(streams(parsed(parse, body), context), context)
+                await send_all(streams(parsed(parse, body), context), context, calls)
             except Exception as error:  # noqa: BLE001 - each becomes a status
                 await self._refuse(method, error, began_ns, context)
+            finally:
+                calls.open_streams -= 1
 
         return answer
 
@@ -200,6 +214,31 @@ class Answering:
                 slow=slow,
                 calls=self._calls,
             )
+
+
+def measured(behaviour: Behaviour, calls: MethodCalls) -> Behaviour:
+    """Return *behaviour* with each of its calls counted, however it ends."""
+    ended = calls.ended
+
+    async def answer(body: bytes, context: Context) -> Any:  # noqa: ANN401 - of its method
+        began_ns = perf_counter_ns()
+        try:
+            response = await behaviour(body, context)
+        except BaseException as error:
+            ended(code_of(error, context), perf_counter_ns() - began_ns)
+            raise
+        ended(OK, perf_counter_ns() - began_ns)
+        return response
+
+    return answer
+
+
+def code_of(error: BaseException, context: Context) -> int:
+    """Return the code with which a call ended that raised *error*."""
+    if isinstance(error, asyncio.CancelledError):
+        return int(grpc.StatusCode.CANCELLED.value[0])
+    told: Any = context.code()  # its stub says that it is a number
+    return int(told.value[0]) if isinstance(told, grpc.StatusCode) else _UNKNOWN
 
 
 class Unregistered:

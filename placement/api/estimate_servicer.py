@@ -12,8 +12,9 @@ from placement.core.images import select_image
 from placement.core.network import Network
 from placement.core.pushes import PushTarget, image_bytes, rank_push_targets
 from placement.core.ranking import Question, fallback_source
-from placement.core.starts import best_first, estimate_start
+from placement.core.starts import estimating
 from placement.core.topology import CatalogueRegion, Region, Topology, distance_km
+from placement.runtime.slices import in_slices
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1.placement_service_pb2_grpc import PlacementServiceServicer
 from placement.wire.estimate_answers import (
@@ -49,8 +50,8 @@ class EstimateAnswers(PlacementServiceServicer):
         """Return for each content of an image its sources, and how long all takes."""
         query = decode_image(request)
         self._reader.topology.known(query.region)
-        basis = await self._reader.settled(query.consistency, context)
-        network = self._reader.network(basis)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        network = reader.network(basis)
         image = select_image(network.state, query.selection)
         fetch = plan_fetch(network, [(image.owner, image.contents)], query.region)
         repository = query.selection.repository
@@ -64,14 +65,12 @@ class EstimateAnswers(PlacementServiceServicer):
         """Return how long a machine would wait in each candidate, best first."""
         query = decode_starts(request)
         candidates = parse_candidates(self._reader.topology, query.candidates)
-        basis = await self._reader.settled(query.consistency, context)
-        network = self._reader.network(basis)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        network = reader.network(basis)
         images = [select_image(network.state, each) for each in query.selections]
-        pace, found = Pace(), []
-        for region in candidates:
-            found.append(estimate_start(network, images, region))
-            await pace.step()
-        estimates = best_first(network, found, query.spread)
+        estimates = await in_slices(
+            estimating(network, images, candidates, query.spread)
+        )
         return encode_starts(estimates[: query.region_count_max], basis)
 
     async def RankPushTargets(  # noqa: N802 - gRPC's name
@@ -81,8 +80,8 @@ class EstimateAnswers(PlacementServiceServicer):
         query = decode_push(request)
         topology = self._reader.topology
         pusher = region_of(topology, query.pusher)
-        basis = await self._reader.settled(query.consistency, context)
-        network = self._reader.network(basis)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        network = reader.network(basis)
         size_bytes = query.size_bytes or image_bytes(network, query.repository)
         ranked = rank_push_targets(network, query.repository, pusher, size_bytes)
         targets = ranked[: query.target_count_max]
@@ -99,8 +98,8 @@ class EstimateAnswers(PlacementServiceServicer):
         for region in (query.source, query.target):
             if region is not None:
                 self._reader.topology.known(region)
-        basis = await self._reader.settled(query.consistency, context)
-        network, pace = self._reader.network(basis), Pace()
+        reader, basis = await self._reader.asked(query.consistency, context)
+        network, pace = reader.network(basis), Pace()
         routes = []
         for source, target in pairs(network, query):
             routes.append(encode_route(network, source, target))
@@ -113,8 +112,8 @@ class EstimateAnswers(PlacementServiceServicer):
         """Return the steps from the reference to the expected wait."""
         query = decode_image(request)
         self._reader.topology.known(query.region)
-        basis = await self._reader.settled(query.consistency, context)
-        network = self._reader.network(basis)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        network = reader.network(basis)
         image = select_image(network.state, query.selection)
         return encode_explanation(explain(network, image, query.region), basis)
 

@@ -67,12 +67,16 @@ class KeptAnswers:
     ) -> None:
         """Keep an answer of now, unless its request also asks for a freshness.
 
+        Of an answer about the past nothing is kept: it does not change with the state.
+
         What a request holds beyond its known fields is its sender's to choose, and is
         kept with it: so it is not for a longer one.
         """
         if len(body) > BODY_KEPT_MAX:
             return
-        if request.consistency.ByteSize() or self._view.position != self._position:
+        if request.consistency.ByteSize() or request.HasField("as_of"):
+            return
+        if self._view.position != self._position:
             return
         kept = pb.RankSourcesResponse()
         kept.CopyFrom(response)

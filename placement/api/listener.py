@@ -13,6 +13,7 @@ from placement.core.errors import InputError
 from placement.core.reporting.prices import Prices
 from placement.runtime.exchange import Exchange
 from placement.runtime.limits import LimitSettings
+from placement.runtime.past import Past
 from placement.runtime.watcher import WatchSettings
 
 
@@ -51,6 +52,8 @@ class ServerSettings:
     """What reports count money by; without any, nothing costs anything."""
     exchange: Exchange = field(default_factory=Exchange)
     """What gives and takes checkpoints; without, neither is done."""
+    past: Past | None = None
+    """What answers about the past are made from; without, there are none."""
 
 
 def check_settings(settings: ServerSettings) -> None:

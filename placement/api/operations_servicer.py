@@ -150,11 +150,11 @@ class OperationsServicer(CheckpointStreams):
     ) -> pb.ListOrdersResponse:
         """Return a page of the pins in force, and on the first one all other orders."""
         query = decode_orders(request)
-        basis = await self._reader.settled(query.consistency, context)
-        state, now_ns = self._reader.state, basis.answer_time_ns
+        reader, basis = await self._reader.asked(query.consistency, context)
+        state, now_ns = reader.state, basis.answer_time_ns
         binding = (basis.epoch, "orders", query.repository or "")
         after = parse_page_token(query.page_token, binding)
-        pins, last = await self._pins(query, after, now_ns)
+        pins, last = await pins_of(state, query, after, now_ns)
         page = OrdersPage(pins)
         if after == FIRST:
             page = OrdersPage(
@@ -165,23 +165,6 @@ class OperationsServicer(CheckpointStreams):
             )
         token = "" if last is None else make_page_token(binding, last)
         return encode_orders(page, token, basis)
-
-    async def _pins(
-        self, query: OrdersQuery, after: Key, now_ns: int
-    ) -> tuple[list[tuple[PinOrder, list[Tag]]], Key | None]:
-        """Return a page of pins with their tags, and where the next one begins."""
-        state = self._reader.state
-        owner: Row | None = None
-        if query.repository is not None:
-            owner = known_repository(state, query.repository)
-        found: list[tuple[PinOrder, list[Tag]]] = []
-        pace = Pace()
-        for pin in listed_pins(state, owner, after, now_ns):
-            if len(found) == query.page_size:
-                return found, found[-1][0].key
-            found.append((pin, tags_of(state, pin)))
-            await pace.step()
-        return found, None
 
     def _ruling(self, query: PolicyQuery) -> Ruling:
         """Return the policy that is meant; raises PolicyInvalidError and its like."""
@@ -236,6 +219,23 @@ class OperationsServicer(CheckpointStreams):
         ):
             remedy = "another order was given with this id: choose a new one"
             raise InputError("operation.request_id", request_id, remedy)
+
+
+async def pins_of(
+    state: State, query: OrdersQuery, after: Key, now_ns: int
+) -> tuple[list[tuple[PinOrder, list[Tag]]], Key | None]:
+    """Return a page of pins with their tags, and where the next one begins."""
+    owner: Row | None = None
+    if query.repository is not None:
+        owner = known_repository(state, query.repository)
+    found: list[tuple[PinOrder, list[Tag]]] = []
+    pace = Pace()
+    for pin in listed_pins(state, owner, after, now_ns):
+        if len(found) == query.page_size:
+            return found, found[-1][0].key
+        found.append((pin, tags_of(state, pin)))
+        await pace.step()
+    return found, None
 
 
 def tags_of(state: State, pin: PinOrder) -> list[Tag]:

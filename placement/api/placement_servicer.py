@@ -10,6 +10,7 @@ from placement.api.reading import Context, Pace, Reader
 from placement.api.watch_servicer import WatchAnswers
 from placement.core.fold import FOLD_VERSION
 from placement.core.lookup import ListedReplica, list_replicas, placement_of, resolve
+from placement.core.state import State
 from placement.core.tables.table import ABSENT
 from placement.core.topology import Region
 from placement.runtime.exchange import Exchange
@@ -53,8 +54,8 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
     ) -> pb.ResolveReferenceResponse:
         """Return what a tag points to, who set it and when."""
         query = decode_reference(request)
-        basis = await self._reader.settled(query.consistency, context)
-        resolved = resolve(self._reader.state, query.repository, query.reference)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        resolved = resolve(reader.state, query.repository, query.reference)
         return encode_resolved(resolved, basis)
 
     async def GetPlacement(  # noqa: N802 - gRPC's name
@@ -62,8 +63,8 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
     ) -> pb.GetPlacementResponse:
         """Return where an image or blob is, and who uses it."""
         query = decode_reference(request)
-        basis = await self._reader.settled(query.consistency, context)
-        network = self._reader.network(basis)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        network = reader.network(basis)
         record = placement_of(network, query.repository, query.reference)
         return encode_placement(record, basis)
 
@@ -72,37 +73,13 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
     ) -> pb.ListReplicasResponse:
         """Return one page of replicas, in the order of their keys."""
         query = decode_list(request)
-        basis = await self._reader.settled(query.consistency, context)
-        self._check_region(query.region)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        check_region(reader, query.region)
         binding = (basis.epoch, query.region or "", query.repository or "")
         after = parse_page_token(query.page_token, binding)
-        replicas, last = await self._page(query, after)
+        replicas, last = await page_of(reader.state, query, after)
         token = "" if last is None else make_page_token(binding, last)
         return encode_replicas(replicas, token, basis)
-
-    def _check_region(self, region: Region | None) -> None:
-        """Raise REGION_UNKNOWN for a region that neither catalogue nor log names."""
-        if region is None:
-            return
-        if self._reader.state.regions.find(region.encode()) == ABSENT:
-            self._reader.topology.known(region)
-
-    async def _page(
-        self, query: ReplicaQuery, after: Key
-    ) -> tuple[list[ListedReplica], Key | None]:
-        """Return a page and where the next one begins; None: there is no next one."""
-        found: list[ListedReplica] = []
-        pace = Pace()
-        listing = list_replicas(self._reader.state, query.repository, None, after)
-        for count, replica in enumerate(listing, start=1):
-            if query.region in {None, replica.record.region}:
-                if len(found) == query.page_size:
-                    return found, found[-1].key
-                found.append(replica)
-            if count == REPLICAS_READ_MAX:
-                return found, replica.key
-            await pace.step()
-        return found, None
 
     async def GetServiceInfo(  # noqa: N802 - gRPC's name
         self, request: pb.GetServiceInfoRequest, context: Context
@@ -137,6 +114,32 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
     def _bootstrap(self) -> tuple[str, int, int] | None:
         received = self._exchange.received
         return None if received is None else astuple(received)
+
+
+def check_region(reader: Reader, region: Region | None) -> None:
+    """Raise REGION_UNKNOWN for a region that neither catalogue nor log names."""
+    if region is None:
+        return
+    if reader.state.regions.find(region.encode()) == ABSENT:
+        reader.topology.known(region)
+
+
+async def page_of(
+    state: State, query: ReplicaQuery, after: Key
+) -> tuple[list[ListedReplica], Key | None]:
+    """Return a page and where the next one begins; None: there is no next one."""
+    found: list[ListedReplica] = []
+    pace = Pace()
+    listing = list_replicas(state, query.repository, None, after)
+    for count, replica in enumerate(listing, start=1):
+        if query.region in {None, replica.record.region}:
+            if len(found) == query.page_size:
+                return found, found[-1].key
+            found.append(replica)
+        if count == REPLICAS_READ_MAX:
+            return found, replica.key
+        await pace.step()
+    return found, None
 
 
 def pending_message_count(view: View) -> int | None:

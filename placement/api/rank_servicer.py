@@ -32,8 +32,8 @@ class RankAnswers(PlacementServiceServicer):
         """Return the sources of one content, best first, and the fallback."""
         query = decode_rank(request)
         self._reader.topology.known(query.region)
-        basis = await self._reader.settled(query.consistency, context)
-        network = self._reader.network(basis)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        network = reader.network(basis)
         question, digest = _question(query), query.digests[0]
         answer = rank_and_fall_back(network, question, digest)
         return self._writer.rank(answer, basis)
@@ -44,8 +44,8 @@ class RankAnswers(PlacementServiceServicer):
         """Return the sources of several contents, in the order of the request."""
         query = decode_batch_rank(request)
         self._reader.topology.known(query.region)
-        basis = await self._reader.settled(query.consistency, context)
-        network = self._reader.network(basis)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        network = reader.network(basis)
         question, pace = _question(query), Pace()
         rankings = []
         for digest in query.digests:
@@ -62,8 +62,8 @@ class RankAnswers(PlacementServiceServicer):
         query = decode_packed(request)
         topology = self._reader.topology
         topology.known(query.region)
-        basis = await self._reader.settled(query.consistency, context)
-        network = self._reader.network(basis)
+        reader, basis = await self._reader.asked(query.consistency, context)
+        network = reader.network(basis)
         question = Question(query.repository, query.region, query.source_count_max)
         many, parts, pace = RankMany(network, question), [], Pace()
         for first in range(0, len(query.keys), RANKED_AT_ONCE):

@@ -5,15 +5,17 @@ And what a long one does meanwhile: let others run.
 
 import asyncio
 from time import perf_counter_ns
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import grpc
 
+from placement.api.past_reading import PastReading
 from placement.core.errors import PlacementError
 from placement.core.network import Network
 from placement.core.state import State
 from placement.core.topology import Topology
 from placement.core.ways import Ways
+from placement.runtime.past_errors import AsOfUnsupportedError
 from placement.runtime.view import Basis, View
 from placement.wire.answers import Basis as AnyBasis
 from placement.wire.requests import ANY, Consistency
@@ -51,6 +53,8 @@ class Reader:
         self.view = view
         self.topology = topology
         self.default_deadline_s = default_deadline_s
+        self.past: PastReading | None = None
+        """What answers about the past are made from; None: there are none."""
         self._ways = Ways(view.state, topology)
 
     @property
@@ -64,6 +68,25 @@ class Reader:
         if self._ways.state is not whole:
             self._ways = Ways(whole, self.topology)
         return Network(self.state, self.topology, basis.answer_time_ns, self._ways)
+
+    async def asked(
+        self, consistency: Consistency, context: Context
+    ) -> tuple[Self, Basis]:
+        """Return what answers a question is made from, and what they rest on then.
+
+        That is this reader, once ``settled``; or, as of a point in the past, one of
+        the state of then, which stays for as long as the call's task runs. Raises what
+        ``settled`` and ``PastReading.held`` do.
+        """
+        as_of = consistency.as_of
+        if as_of is None:
+            return self, await self.settled(consistency, context)
+        if self.past is None:
+            why = "this service keeps no past states"
+            raise AsOfUnsupportedError(why)
+        held = await self.past.held(as_of, context)
+        reader = type(self)(held.view, self.topology, self.default_deadline_s)
+        return reader, held.view.basis()
 
     async def settled(self, consistency: Consistency, context: Context) -> Basis:
         """Wait until the state is as fresh as was asked, and return what it is then.

@@ -163,8 +163,35 @@ REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
         ),
         "AS_OF_UNSUPPORTED": Reason(
             _Code.UNIMPLEMENTED,
-            "this version cannot answer about the past",
-            "leave as_of out",
+            "who was asked cannot answer about the past, or was told not to",
+            "leave as_of out, or ask a service with past.states_max of 1 or more",
+        ),
+        "AS_OF_AHEAD": Reason(
+            _Code.OUT_OF_RANGE,
+            "the point of as_of is after all that is folded, or has not come yet",
+            "ask for an earlier point, or without as_of",
+        ),
+        "AS_OF_GONE": Reason(
+            _Code.OUT_OF_RANGE,
+            "the point of as_of is before the log's epoch, or what is left of it",
+            "ask for the earliest point that the error names, or a later one",
+        ),
+        "AS_OF_LIMIT": Reason(
+            _Code.FAILED_PRECONDITION,
+            "more messages would have to be folded than past.messages_max allows",
+            "have it raised, ask for an earlier point, or use placement replay --to",
+        ),
+        "AS_OF_FOLDING": Reason(
+            _Code.UNAVAILABLE,
+            "the state of that point is still being folded when the deadline comes",
+            "ask again: the fold goes on; or give the call more time",
+            1_000,
+        ),
+        "AS_OF_BUSY": Reason(
+            _Code.RESOURCE_EXHAUSTED,
+            "as many states of the past are waited for as may be",
+            "ask again after the delay, or for a point that others ask for",
+            5_000,
         ),
         "WATCH_LIMIT": Reason(
             _Code.RESOURCE_EXHAUSTED,

@@ -27,12 +27,12 @@ class ReportServicer(ReportServiceServicer):
         beginning of the period a moment before its end.
         """
         query = decode_report(request)
-        basis = await self._reader.settled(query.consistency, context)
-        state, now_ns = self._reader.state, basis.answer_time_ns
+        reader, basis = await self._reader.asked(query.consistency, context)
+        state, now_ns = reader.state, basis.answer_time_ns
         end_ns = now_ns if query.end_ns is None else query.end_ns
         check_span(query.start_ns, end_ns)
         policy = ruling_in_force(state, now_ns).policy
-        reporter = Reporter(state, self._reader.topology, self._prices, policy)
+        reporter = Reporter(state, reader.topology, self._prices, policy)
         period = period_of(query.start_ns, end_ns)
         pace = Pace()
         for _ in reporter.steps(Question(period, query.group_by, now_ns)):

@@ -31,6 +31,7 @@ from placement.api.listener import (
     open_certificates,
 )
 from placement.api.operations_servicer import OperationsServicer
+from placement.api.past_reading import PastReading
 from placement.api.placement_servicer import PlacementServicer
 from placement.api.reading import Reader
 from placement.api.reflecting import GuardedReflection
@@ -40,6 +41,8 @@ from placement.api.seeing import KeptForOthers, SeeingReader
 from placement.api.turns import Turns
 from placement.core.topology import Topology
 from placement.ports import Clock
+from placement.runtime.calls import Calls
+from placement.runtime.evidence import ReadMessage
 from placement.runtime.pressure import Pressure, PressureSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
@@ -99,6 +102,8 @@ class PlacementServer:
         self._clock = clock
         self.pressure = pressure
         """What is measured of the queue of calls, and how many came."""
+        self.calls = Calls()
+        """How the calls of each method went."""
         self._turns = Turns(pressure, time.perf_counter_ns)
         self._hub = WatchHub(reader.view, settings.watch)
         self.denials = Denials(reader.topology)
@@ -118,6 +123,11 @@ class PlacementServer:
     def snapshot_count(self) -> int:
         """How many of them are told a snapshot."""
         return self._hub.snapshot_count
+
+    @property
+    def stored(self) -> ReadMessage:
+        """Return what reads a message of the log that the answers rest on."""
+        return self._publisher.stored
 
     async def start(self) -> int:
         """Listen, and return the port; raises InputError naming the setting."""
@@ -160,8 +170,10 @@ class PlacementServer:
         admission = Admission(
             self.pressure, limits, clock, contents=contents, gates=self._gates()
         )
+        if self._settings.past is not None:
+            self._reader.past = PastReading(self._settings.past, admission.charge)
         every = self._settings.sample_every
-        answering: Any = Answering(server, every, kept, (admission,))
+        answering: Any = Answering(server, every, kept, (admission,), self.calls)
         placement_service_pb2_grpc.add_PlacementServiceServicer_to_server(
             PlacementServicer(self._reader, self._hub, self._settings.exchange),
             answering,

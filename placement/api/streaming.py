@@ -15,6 +15,7 @@ from typing import Any, Final
 import grpc
 
 from placement.api.reading import Context
+from placement.runtime.calls import MethodCalls
 
 SEND_SECONDS_MAX: Final = 10.0
 
@@ -23,8 +24,10 @@ class SendTimeoutError(Exception):
     """Raised at a generator's ``yield``: nobody took its response in time."""
 
 
-async def send_all(responses: AsyncGenerator[Any, None], context: Context) -> None:
-    """Send what *responses* yields, and close it.
+async def send_all(
+    responses: AsyncGenerator[Any, None], context: Context, calls: MethodCalls
+) -> None:
+    """Send what *responses* yields, counted in *calls*, and close it.
 
     Raises what it raises, and SendTimeoutError if it does not mind that one.
     """
@@ -38,3 +41,4 @@ async def send_all(responses: AsyncGenerator[Any, None], context: Context) -> No
                 raise SendTimeoutError from None
             except grpc.aio.InternalError:
                 return  # the connection broke while the response was held back
+            calls.messages += 1

@@ -19,6 +19,7 @@ SUITES: Final = {
     "restart": "From a start with a large checkpoint to the first answer.",
     "bootstrap": "A new service by a peer's checkpoint, beside a replay of the log.",
     "planner": "What deciding about a push costs, and how soon it is done.",
+    "startup": "From a command to its call, beside a Python that does nothing.",
 }
 """Each is a module of this package with a function ``measure``."""
 

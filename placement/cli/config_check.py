@@ -1,4 +1,4 @@
-"""``placement config check``: is what the operator chose possible, and what is it."""
+"""``placement config``: is what the operator chose possible, what is it, and whence."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +16,14 @@ from placement.config import (
     ConfigError,
     load_prices,
     load_topology,
+    origin_of,
     unknown_variables,
 )
+from placement.config.errors import SECRET
 from placement.core.errors import InputError
+
+MASKED = "**********"
+"""What pydantic shows of a secret that is not empty."""
 
 
 @click.group()
@@ -50,8 +55,53 @@ def check(session: Session, *, show: bool) -> None:
         "unknown_variables": unknown_variables(),
     }
     if show:
-        answer["config"] = found.model_dump(mode="json")
+        answer["config"] = _dumped(found)
     output.emit(session, answer, _lines)
+
+
+@config.command()
+@click.option("--origin", is_flag=True, help="Also say where each key was set.")
+@config_option
+@output_option
+@pass_session
+def show(session: Session, *, origin: bool) -> None:
+    """Print every key with its value.
+
+    With `--origin` also where that comes from: a line of the file, a variable of the
+    environment, the command line, or the default. Secrets are never printed.
+    """
+    found = session.config
+    told = origin_of(session.config_file, session.overrides)
+    rows = [
+        {"key": key, "value": value} | ({"origin": told(key)} if origin else {})
+        for key, value in _rows(_dumped(found))
+    ]
+    output.emit(session, {"keys": rows}, _keys)
+
+
+def _keys(answer: Answer) -> Iterator[RenderableType]:
+    columns = ("key", "value", "origin")
+    rows = answer["keys"]
+    shown = columns if rows and "origin" in rows[0] else columns[:2]
+    yield output.table(
+        shown,
+        (
+            [_shown(row[name]) if name == "value" else row[name] for name in shown]
+            for row in rows
+        ),
+    )
+
+
+def _dumped(found: Config) -> dict[str, object]:
+    """Return all keys, secrets as such, empty ones as nothing."""
+    dumped = found.model_dump(mode="json")
+    return {name: _masked(value) for name, value in dumped.items()}
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _masked(inner) for name, inner in value.items()}
+    return SECRET if value == MASKED else value
 
 
 def _check_files(found: Config) -> None:
@@ -75,15 +125,16 @@ def _lines(answer: Answer) -> Iterator[RenderableType]:
     for name in answer["unknown_variables"]:
         yield Text(f"warning: {name} is no key, and is ignored", style="yellow")
     if "config" in answer:
-        yield output.table(("key", "value"), _rows(answer["config"]))
+        rows = ((key, _shown(value)) for key, value in _rows(answer["config"]))
+        yield output.table(("key", "value"), rows)
 
 
-def _rows(values: Answer, prefix: str = "") -> Iterator[tuple[str, str]]:
+def _rows(values: Answer, prefix: str = "") -> Iterator[tuple[str, object]]:
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _rows(value, f"{prefix}{name}.")
         else:
-            yield prefix + name, _shown(value)
+            yield prefix + name, value
 
 
 def _shown(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 import rich_click as click
 
-from placement.cli.failures import EXIT_CODES, FAILED, failure
+from placement.cli.failures import EXIT_CODES, FAILED, INTERRUPTED, failure
 from placement.cli.session import session_options
 from placement.core.errors import PlacementError
 
@@ -38,10 +38,14 @@ COMMANDS: Final = {
         "report:report",
         "Show what copies saved and cost, and what was missed.",
     ),
+    "doctor": ("doctor:doctor", "Say what is wrong here, and what to do about it."),
+    "health": ("health:health", "Say whether the service, or the agent, is ready."),
     "status": ("status:status", "Show what the service is and how far it is."),
     "watch": ("watch:watch", "Print where content is, then every change as it comes."),
     "tail": ("tail:tail", "Print the events of the log as they come."),
     "replay": ("replay:replay", "Fold the log again and print the fingerprint."),
+    "export": ("export:export", "Write the log and what came of it as Parquet."),
+    "query": ("query:query", "Ask an export: starts, bytes, regret, calibration."),
     "simulate": ("simulate:simulate", "Score policies on recorded deployments."),
     "rehearse": ("rehearse:rehearse", "Live recorded deployments through."),
     "orders": ("orders:orders", "Show which orders of operators are in force."),
@@ -57,16 +61,22 @@ COMMANDS: Final = {
         "Write who may do what in NATS, for a server to include.",
     ),
     "agent": ("agent:agent", "Receive a registry's notifications and publish them."),
+    "backup": ("backup:backup", "Write the whole log to a directory."),
+    "restore": ("backup:restore", "Make the log anew from a backup."),
+    "spool": ("spool:spool", "Look at what an agent set aside, and send it again."),
     "inventory": (
         "inventory:inventory",
         "Read a registry as a whole, once, and publish what it holds.",
+    ),
+    "completion": (
+        "completion:completion",
+        "Print what completes commands in a shell.",
     ),
     "bench": ("bench:bench", "Measure placement itself."),
     "demo": ("demo:demo", "Show the main job on a service of its own."),
 }
 """Where each command is, and its first line, so that --help imports none of them."""
 
-INTERRUPTED: Final = 130
 NO_OLDER_TLS: Final = "ECDHE-PSK-CHACHA20-POLY1305"
 """The one cipher left for TLS 1.2: it needs a shared key, and there is none.
 
@@ -94,7 +104,15 @@ class LazyGroup(click.RichGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the real command, imported."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, load_command(name) if name in COMMANDS else command, rest
+        if name in COMMANDS:
+            command = load_command(name)
+        if ctx.resilient_parsing and command is not None:  # somebody pressed tab
+            from placement.cli.completion import (  # noqa: PLC0415 - seldom
+                complete_regions,
+            )
+
+            complete_regions(command)
+        return name, command, rest
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; an expected failure becomes one message and its exit code."""

@@ -71,6 +71,12 @@ _SUBJECT: Final = re.compile(r"(?!placement\.|_)[A-Za-z0-9][A-Za-z0-9_.{}*>-]{0,
     metavar="SUBJECT",
     help="Where zot registries publish, {region} for each one's own; agents hear it.",
 )
+@click.option(
+    "--domain",
+    default="",
+    metavar="NAME",
+    help="JetStream's domain of the servers, where leaf nodes reach them by it.",
+)
 @key_option("--regions", "regions_file")
 @key_option("--stream", "nats.stream")
 @config_option
@@ -84,6 +90,7 @@ def nats_config(  # noqa: PLR0913, PLR0917 - one for each option
     accounts: tuple[str, ...],
     trust_domain: str,
     zot_subject: str,
+    domain: str,
 ) -> None:
     """Write who may do what in NATS, for a server to include.
 
@@ -96,10 +103,12 @@ def nats_config(  # noqa: PLR0913, PLR0917 - one for each option
     it: docs/nats.md.
     """
     named = _checked(accounts or (ACCOUNT,), trust_domain, zot_subject)
+    if domain and not _ACCOUNT.fullmatch(domain.upper()):
+        raise InputError("--domain", domain, "give 1 to 64 of a-z 0-9 and _")
     _check_proof(Proof(auth), named)
     found = session.config
     topology = load_topology(found)
-    wanted = Wanted(topology, found.nats.stream, named, zot_subject)
+    wanted = Wanted(topology, found.nats.stream, named, zot_subject, domain)
     credentials = Credentials(Proof(auth), directory / SECRETS, trust_domain)
     everybody = list(users(wanted))
     written = configuration((user, credentials.entry(user)) for user in everybody)

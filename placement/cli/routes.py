@@ -11,7 +11,6 @@ from rich.text import Text
 from placement.cli import output
 from placement.cli.output import Answer
 from placement.cli.session import Session, pass_session, session_options
-from placement.core.tables.keys import TRANSFERS_PER_ROUTE
 from placement.core.topology import parse_region
 from placement.wire.json import plain
 
@@ -100,6 +99,10 @@ def matrix_width(found: Sequence[Answer]) -> int:
 def _cell(route: Answer) -> Text:
     expected = output.seconds(route["expected_duration"]["p50"])
     shown = f"{expected:.2f}" if expected < 10 else f"{expected:.1f}"  # noqa: PLR2004 - three digits
+    from placement.core.tables.keys import (  # noqa: PLC0415 - numpy, 0.1 s
+        TRANSFERS_PER_ROUTE,
+    )
+
     samples = min(route["transfer_count"], TRANSFERS_PER_ROUTE)
     text = f"{shown} ({samples})" if samples else shown
     return Text(text, style=_style(route))

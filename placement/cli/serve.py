@@ -23,6 +23,7 @@ def _switch(ctx: click.Context, param: click.Parameter, value: object) -> None:
 @config_option
 @log_options
 @key_option("--listen", "listen")
+@key_option("--console-listen", "console_listen")
 @key_option("--regions", "regions_file")
 @key_option("--bootstrap-from", "bootstrap.peers")
 @key_option("--log-format", "log_format")

@@ -1,6 +1,5 @@
 """What every command may be told: the configuration, the service, the output."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import rich_click as click
 
 from placement.core.errors import InputError
+from placement.unconfigured import server_alone
 
 if TYPE_CHECKING:
     from placement.client import ClientTls, PlacementClient
@@ -40,14 +40,21 @@ class Session:
 
         return load_config(self.config_file, self.overrides)
 
+    @cached_property
+    def _alone(self) -> str | None:
+        """Where the service is, if nothing else is configured; else None."""
+        return server_alone(self.config_file, self.overrides)
+
     @property
     def target(self) -> str:
         """The service's address, HOST:PORT."""
-        return self.server or self.config.server or self.config.listen
+        return self.server or self._alone or self.config.server or self.config.listen
 
     @property
     def tls(self) -> "ClientTls | None":
         """How the service and we know each other; None: we need not."""
+        if self._alone is not None:
+            return None
         from placement.client import ClientTls  # noqa: PLC0415 - costs 0.3 s
 
         chosen = self.config.client
@@ -67,9 +74,7 @@ class Session:
         timeout_s: float = TIMEOUT_SECONDS,
     ) -> Answer:
         """Return what *question* answers when it is given a connected client."""
-        import stamina.instrumentation  # noqa: PLC0415 - costs 0.1 s
-
-        stamina.instrumentation.set_on_retry_hooks([])  # they print on standard output
+        import asyncio  # noqa: PLC0415 - costs 0.05 s, and --help needs none
 
         async def asked() -> Answer:
             async with self.client(timeout_s) as client:

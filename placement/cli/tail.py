@@ -25,8 +25,9 @@ from placement.core.event import Recorded, SetAside
 from placement.core.topology import parse_region
 from placement.ports import EventLog, Message
 from placement.telemetry.logs import configure_logs
+from placement.wire.event_json import event_to_json
 from placement.wire.events import FACT_NAMES, decode_message
-from placement.wire.json import Plain, event_to_json
+from placement.wire.json import Plain
 
 NOW: Final = "now"
 TOLD: Final = ("repository", "tag", "reference", "target_region", "machine_id")

@@ -13,8 +13,8 @@ from placement.cli.documents import Document, Fault
 from placement.core.errors import InputError, LimitInvalidError
 from placement.core.event import Event, Name
 from placement.core.topology import Region
+from placement.wire.event_json import event_from_json
 from placement.wire.events import EVENT_BYTES_MAX, encode_event
-from placement.wire.json import event_from_json
 
 PUBLISHER: Final = Name("placement-publish")
 

@@ -1,67 +1,40 @@
-"""A channel, and calls over it: within a deadline, repeated while that may help."""
+"""Calls: within a deadline, and repeated while that may help.
+
+Every call of the service may be repeated: questions change nothing, events and orders
+carry ids of their own, and a decision that is called off twice is called off.
+"""
 
 import asyncio
 import random
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import grpc
-import stamina
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+)
 
+from placement.client.channels import Channels, Method
 from placement.client.errors import PlacementCallError, call_error, patience_s
-from placement.core.errors import InputError
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
-RESPONSE_BYTES_MAX: Final = 16 * 1024 * 1024
-"""The largest is BatchRankSources of 1,024 digests with 32 sources each."""
 ATTEMPTS_MAX: Final = 20
 FIRST_WAIT_S: Final = 0.05
-JITTER_S: Final = 0.1
+"""Before the second attempt: half of this to one and a half; then twice as long."""
 LAST_WAIT_S: Final = 0.5
-CONNECT_AGAIN_MS: Final = 100
-
-OPTIONS: Final = (
-    ("grpc.max_receive_message_length", RESPONSE_BYTES_MAX),
-    ("grpc.initial_reconnect_backoff_ms", CONNECT_AGAIN_MS),
-    ("grpc.min_reconnect_backoff_ms", CONNECT_AGAIN_MS),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+HANGS: Final = grpc.StatusCode.DEADLINE_EXCEEDED
+ELSEWHERE: Final = frozenset(
+    {
+        HANGS,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.UNAVAILABLE,
+    }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ClientTls:
-    """How the client knows the service, and how the service knows the client."""
-
-    ca_file: Path | None = None
-    """Who signed the service's certificate; None: whom the system trusts."""
-    cert_file: Path | None = None
-    """The client's own certificate chain, where the service asks for one."""
-    key_file: Path | None = None
-
-
-def open_channel(target: str, tls: ClientTls | None) -> grpc.aio.Channel:
-    """Return a channel to *target*; raises InputError for files that cannot be read."""
-    if tls is None:
-        return grpc.aio.insecure_channel(target, OPTIONS)
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=_read(tls.ca_file, "ca_file"),
-        private_key=_read(tls.key_file, "key_file"),
-        certificate_chain=_read(tls.cert_file, "cert_file"),
-    )
-    return grpc.aio.secure_channel(target, credentials, OPTIONS)
-
-
-def _read(path: Path | None, field: str) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        remedy = f"give a file that can be read ({error.strerror})"
-        raise InputError(field, path, remedy) from None
+"""After these, another target is asked, if there is one."""
 
 
 async def call(
@@ -72,31 +45,43 @@ async def call(
     """Return the answer of *method*, asked again while the service is UNAVAILABLE.
 
     A service that has no room, and says when it will have some, is asked again then.
-    Raises PlacementCallError, at the latest when *timeout_s* is over.
+    With several targets each attempt has half of the time that is left, so that one
+    that hangs leaves time for another. Raises PlacementCallError, at the latest when
+    *timeout_s* is over.
     """
     clock = asyncio.get_running_loop().time
     deadline_s = clock() + timeout_s
+    channels = cast("Method", method).channels
+    several = len(channels.targets) > 1
 
-    def may_help(error: Exception) -> bool | float:
-        if not isinstance(error, PlacementCallError):
-            return False
-        wait_s: bool | float = error.code is grpc.StatusCode.UNAVAILABLE
-        if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            wait_s = patience_s(error, random.random())  # noqa: S311 - no secret
-        fits = clock() + max(wait_s, LAST_WAIT_S) < deadline_s
-        return wait_s if fits else False
+    def may_help(error: BaseException) -> bool:
+        return (
+            isinstance(error, PlacementCallError)
+            and (error.retryable or (several and error.code is HANGS))
+            and clock() + max(patience_s(error, 1), LAST_WAIT_S) < deadline_s
+        )
 
-    async for attempt in stamina.retry_context(
-        on=may_help,
-        attempts=ATTEMPTS_MAX,
-        timeout=timeout_s,
-        wait_initial=FIRST_WAIT_S,
-        wait_max=LAST_WAIT_S,
-        wait_jitter=JITTER_S,
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception(may_help),
+        stop=stop_after_attempt(ATTEMPTS_MAX),
+        wait=_pause_s,
+        reraise=True,
     ):
         with attempt:
-            return await _once(method, request, deadline_s - clock())
+            left_s = max(0.0, deadline_s - clock())
+            return await _once(method, request, left_s / 2 if several else left_s)
     raise AssertionError  # the last attempt returns or raises
+
+
+def _pause_s(state: RetryCallState) -> float:
+    """Return how long to wait before the next attempt, spread by chance."""
+    chance = random.random()  # noqa: S311 - no secret
+    wait_s = min(LAST_WAIT_S, FIRST_WAIT_S * 2.0 ** (state.attempt_number - 1))
+    wait_s = min(LAST_WAIT_S, wait_s * (0.5 + chance))
+    assert state.outcome is not None, "there was an attempt"
+    error = state.outcome.exception()
+    assert isinstance(error, PlacementCallError), "nothing else is repeated"
+    return max(wait_s, patience_s(error, chance))
 
 
 async def _once(
@@ -104,10 +89,36 @@ async def _once(
     request: Request,
     timeout_s: float,
 ) -> Response:
-    started = method(request, timeout=max(0.0, timeout_s))
+    channels = cast("Method", method).channels
+    place = channels.place
+    started = method(request, timeout=timeout_s)
     try:
         return await started
     except grpc.aio.AioRpcError as error:
+        leave(channels, place, error.code())
         raise call_error(error) from None
+    except asyncio.CancelledError:
+        if told_to_end():
+            raise
+        raise closed_error() from None
     finally:
         started.cancel()  # grpc.aio never collects what is abandoned
+
+
+def leave(channels: Channels, place: int, code: grpc.StatusCode) -> None:
+    """Let another target be asked after *code*, where that is a target's fault."""
+    if code in ELSEWHERE:
+        channels.avoid(place)
+
+
+def told_to_end() -> bool:
+    """Say whether somebody cancelled this very task, or else the call alone."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def closed_error() -> PlacementCallError:
+    """Return what a call fails with whose client was closed under it."""
+    message, remedy = "the client was closed", "close it when nothing is under way"
+    code = grpc.StatusCode.CANCELLED
+    return PlacementCallError(code, code.name, message, remedy=remedy)

@@ -1,19 +1,21 @@
 """PlacementClient: a running service's answers, as typed methods."""
 
 from collections.abc import AsyncIterator, Sequence
+from copy import copy
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack, cast
 
 import grpc
 
-from placement.client.calls import ClientTls, call, open_channel
+from placement.client.calls import call
+from placement.client.channels import Channels
 from placement.client.errors import PlacementCallError
 from placement.client.estimates import EstimateCalls
 from placement.client.freshness import Freshness, consistency
 from placement.client.operations import OperationCalls
-from placement.client.packed import PackedRankings, pack_digests
 from placement.client.replications import ReplicationCalls
 from placement.client.reports import ReportCalls
+from placement.client.tls import ClientTls
 from placement.client.watching import WatchCalls
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2 as events_pb
@@ -25,6 +27,9 @@ from placement.v1.placement_service_pb2_grpc import PlacementServiceStub
 from placement.v1.replication_service_pb2_grpc import ReplicationServiceStub
 from placement.v1.report_service_pb2_grpc import ReportServiceStub
 
+if TYPE_CHECKING:  # it reads columns by numpy
+    from placement.client.packed import PackedRankings
+
 TIMEOUT_S = 2.0
 HOLDS_S = 1.0
 BEHIND = frozenset({"STATE_BEHIND", "DEADLINE_EXCEEDED"})
@@ -33,29 +38,49 @@ BEHIND = frozenset({"STATE_BEHIND", "DEADLINE_EXCEEDED"})
 class PlacementClient(
     EstimateCalls, OperationCalls, ReplicationCalls, ReportCalls, WatchCalls
 ):
-    """Asks one service. Use it as an async context manager.
+    """Asks a service. Use it as an async context manager, or ``close`` it.
 
     Every method raises PlacementCallError. While the service is UNAVAILABLE a call is
-    repeated with jitter until its time is over; every call is safe to repeat.
+    repeated with jitter until its time is over; every call is safe to repeat. A client
+    belongs to the event loop that it is used in, and to no other thread.
     """
 
     def __init__(
-        self, target: str, *, timeout_s: float = TIMEOUT_S, tls: ClientTls | None = None
+        self,
+        target: str | Sequence[str],
+        *,
+        timeout_s: float = TIMEOUT_S,
+        tls: ClientTls | None = None,
     ) -> None:
-        """Ask the service at *target*, host:port, with *timeout_s* for each call."""
-        self._target = target
+        """Ask the service at *target*, host:port, with *timeout_s* for each call.
+
+        Of several targets the first is asked until it fails, then the next one. Raises
+        InputError for none, or more than 16.
+        """
         self._timeout_s = timeout_s
-        self._tls = tls
-        self._channel: grpc.aio.Channel | None = None
+        self._channels = Channels(target, tls)
+        channel = cast("grpc.aio.Channel", self._channels)  # as far as stubs need one
+        self._placement = PlacementServiceStub(channel)
+        self._replication = ReplicationServiceStub(channel)
+        self._operations = OperationsServiceStub(channel)
+        self._reports = ReportServiceStub(channel)
+        self._events = EventServiceStub(channel)
+
+    def within(self, timeout_s: float) -> Self:
+        """Return this client with another time for each call: ``within(0.1).…``.
+
+        It shares the connection, and is closed with the client that it was made of.
+        """
+        other = copy(self)
+        other._timeout_s = timeout_s  # noqa: SLF001 - it is of this class
+        return other
 
     async def __aenter__(self) -> Self:
-        """Open the channel; the connection is made by the first call."""
-        self._channel = open_channel(self._target, self._tls)
-        self._placement = PlacementServiceStub(self._channel)
-        self._replication = ReplicationServiceStub(self._channel)
-        self._operations = OperationsServiceStub(self._channel)
-        self._reports = ReportServiceStub(self._channel)
-        self._events = EventServiceStub(self._channel)
+        """Open the channel; the connection is made by the first call.
+
+        Raises InputError for certificates that cannot be read.
+        """
+        self._channels.chosen()
         return self
 
     async def __aexit__(
@@ -64,9 +89,15 @@ class PlacementClient(
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the channel and cancel what is still under way."""
-        if self._channel is not None:
-            await self._channel.close()
+        """Close it."""
+        await self.close()
+
+    async def close(self) -> None:
+        """End what is under way with CANCELLED, and the connection; twice is as once.
+
+        A call that is made later raises RuntimeError.
+        """
+        await self._channels.close()
 
     async def rank_sources(
         self,
@@ -107,8 +138,12 @@ class PlacementClient(
         region: str,
         max_source_count: int = 0,
         **freshness: Unpack[Freshness],
-    ) -> PackedRankings:
+    ) -> "PackedRankings":
         """Return the sources of at most 16,384 contents, by their SHA-256 digests."""
+        from placement.client.packed import (  # noqa: PLC0415 - numpy, 0.1 s
+            PackedRankings,
+        )
+
         request = packed_request(
             repository, digests, region, max_source_count, **freshness
         )
@@ -258,6 +293,8 @@ def packed_request(
     **freshness: Unpack[Freshness],
 ) -> pb.BatchRankSourcesPackedRequest:
     """Return what ``PlacementClient.batch_rank_sources_packed`` asks."""
+    from placement.client.packed import pack_digests  # noqa: PLC0415 - numpy, 0.1 s
+
     return pb.BatchRankSourcesPackedRequest(
         repository=repository,
         sha256_digests=pack_digests(digests),

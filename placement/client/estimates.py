@@ -1,18 +1,16 @@
 """The client's questions in seconds: pulls, starts, pushes, routes, explanations."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from placement.client.calls import call
 from placement.client.freshness import Freshness, consistency
-from placement.core.errors import InputError
+from placement.core import oci
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import placement_service_pb2 as pb
 
 if TYPE_CHECKING:  # the name exists for type checkers alone
     from placement.v1.placement_service_pb2_grpc import PlacementServiceAsyncStub
-
-PLATFORM_PARTS_MAX: Final = 3
 
 Image = tuple[str, str, str] | pb.ImageSelector
 """Repository, reference and platform, such as ``linux/arm64``; empty: the largest."""
@@ -136,15 +134,11 @@ def parse_platform(text: str, field: str = "platform") -> events_pb.Platform | N
 
     Raises InputError, naming *field*.
     """
-    if not text:
+    found = oci.parse_platform(text, field)
+    if found is None:
         return None
-    parts = text.split("/")
-    if not all(parts) or not 1 < len(parts) <= PLATFORM_PARTS_MAX:
-        remedy = "give os/architecture or os/architecture/variant, such as linux/amd64"
-        raise InputError(field, text, remedy)
-    os, architecture, *variant = parts
     return events_pb.Platform(
-        os=os, architecture=architecture, variant="".join(variant)
+        os=found.os, architecture=found.architecture, variant=found.variant
     )
 
 

@@ -21,14 +21,16 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import grpc
 
-from placement.client.calls import ClientTls, call, open_channel
+from placement.client.calls import call
+from placement.client.channels import Channels
 from placement.client.errors import PlacementCallError
 from placement.client.feed import Clock, Feed
 from placement.client.local_answers import LocalAnswers
+from placement.client.tls import ClientTls
 from placement.client.watching import LAST_WAIT_S, Watched, kept_up
 from placement.core.errors import PlacementError
 from placement.core.topology import Topology
@@ -54,7 +56,7 @@ class LocalPlacements(LocalAnswers):
     @classmethod
     async def start(  # noqa: PLR0913 - what a replica depends on
         cls,
-        target: str,
+        target: str | Sequence[str],
         *,
         regions: Sequence[str] = (),
         repository_prefixes: Sequence[str] = (),
@@ -70,7 +72,7 @@ class LocalPlacements(LocalAnswers):
         Raises PlacementCallError when the request is at fault or the service was not
         reached in time, and TimeoutError when the first snapshot was not whole by then.
         """
-        channel = open_channel(target, tls)
+        channels = Channels(target, tls)
         request = pb.WatchPlacementsRequest(
             regions=regions,
             repository_prefixes=repository_prefixes,
@@ -80,21 +82,21 @@ class LocalPlacements(LocalAnswers):
         try:
             async with asyncio.timeout(timeout_s):
                 info = await call(
-                    PlacementServiceStub(channel).GetServiceInfo,
+                    PlacementServiceStub(_as_one(channels)).GetServiceInfo,
                     pb.GetServiceInfoRequest(),
                     timeout_s,
                 )
-                local = cls(channel, request, decode_catalogue(info), clock, chance)
+                local = cls(channels, request, decode_catalogue(info), clock, chance)
                 await local._begun(timeout_s)
         except BaseException:
-            await channel.close()
+            await channels.close()
             raise
         return local
 
     @classmethod
     def follow(  # noqa: PLR0913 - what a replica depends on
         cls,
-        target: str,
+        target: str | Sequence[str],
         topology: Topology,
         *,
         regions: Sequence[str] = (),
@@ -114,7 +116,7 @@ class LocalPlacements(LocalAnswers):
             include_tags=True,
             packed=True,
         )
-        local = cls(open_channel(target, tls), request, topology, clock, chance)
+        local = cls(Channels(target, tls), request, topology, clock, chance)
         local._patient = True
         local._tasks = [
             asyncio.create_task(local._watch(START_SECONDS)),
@@ -124,7 +126,7 @@ class LocalPlacements(LocalAnswers):
 
     def __init__(
         self,
-        channel: grpc.aio.Channel,
+        channels: Channels,
         request: pb.WatchPlacementsRequest,
         topology: Topology,
         clock: Clock,
@@ -134,10 +136,10 @@ class LocalPlacements(LocalAnswers):
         super().__init__(
             Feed(clock, lambda: secrets.randbits(SEED_BITS)), topology, clock
         )
-        self._channel = channel
+        self._channels = channels
         self._request = request
         self._chance = chance
-        self._stub = PlacementServiceStub(channel)
+        self._stub = PlacementServiceStub(_as_one(channels))
         self._moved = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._patient = False
@@ -164,7 +166,7 @@ class LocalPlacements(LocalAnswers):
             with suppress(asyncio.CancelledError, PlacementCallError):
                 await task
         self._feed.lose()
-        await self._channel.close()
+        await self._channels.close()
 
     async def wait_live(self, timeout_s: float) -> None:
         """Return once the replica is up to date; raises TimeoutError."""
@@ -238,3 +240,8 @@ class LocalPlacements(LocalAnswers):
                 found = decode_catalogue(info)
                 if found != self._topology:
                     self._follow(self._mirror, found)
+
+
+def _as_one(channels: Channels) -> grpc.aio.Channel:
+    """Return *channels* as far as stubs need one of them."""
+    return cast("grpc.aio.Channel", channels)

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import grpc
 
-from placement.client.calls import ClientTls, open_channel
+from placement.client.channels import open_channel
 from placement.client.errors import call_error
+from placement.client.tls import ClientTls
 from placement.offers import HashedChunk, Offer, PeerError
 from placement.v1.operations_service_pb2_grpc import OperationsServiceStub
 from placement.wire.checkpoint_streams import Parts, StreamQuery, encode_stream

@@ -16,11 +16,13 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import grpc
 from google.protobuf.message import Message as ProtoMessage
 
+from placement.client.calls import HANGS, closed_error, leave, told_to_end
+from placement.client.channels import Method
 from placement.client.errors import PlacementCallError, call_error, patience_s
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1 import replication_service_pb2 as replication_pb
@@ -180,6 +182,8 @@ async def _responses(
 
     Raises PlacementCallError.
     """
+    channels = cast("Method", method).channels
+    place = channels.place
     started = method(request)
     responses: AsyncIterator[Any] = aiter(started)
     try:
@@ -190,8 +194,14 @@ async def _responses(
                 return
             yield response
     except TimeoutError:
+        leave(channels, place, HANGS)
         return
     except grpc.aio.AioRpcError as error:
+        leave(channels, place, error.code())
         raise call_error(error) from None
+    except asyncio.CancelledError:
+        if told_to_end():
+            raise
+        raise closed_error() from None
     finally:
         started.cancel()  # grpc.aio never collects what is abandoned

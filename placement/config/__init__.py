@@ -13,14 +13,16 @@ from placement.config.keys import (
     Config,
 )
 from placement.config.loading import (
-    CONFIG_FILE,
     foreign_environment,
     load_config,
+    origin_of,
+    supervisor,
     unknown_variables,
 )
 from placement.config.reach_keys import ClientConfig, NatsConfig, TlsConfig
 from placement.config.secret_files import read_secret
 from placement.config.values import is_loopback, split_address
+from placement.unconfigured import CONFIG_FILE
 
 __all__ = [
     "CONFIG_FILE",
@@ -38,7 +40,9 @@ __all__ = [
     "load_config",
     "load_prices",
     "load_topology",
+    "origin_of",
     "read_secret",
     "split_address",
+    "supervisor",
     "unknown_variables",
 ]

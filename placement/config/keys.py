@@ -10,18 +10,21 @@ from pydantic import AfterValidator, model_validator
 
 from placement.config.agent_keys import AgentConfig
 from placement.config.limit_keys import LimitsConfig
+from placement.config.past_keys import PastConfig
 from placement.config.peer_keys import BootstrapConfig
 from placement.config.reach_keys import ClientConfig, NatsConfig, TlsConfig
 from placement.config.values import (
     Address,
     Section,
     is_loopback,
+    listening_address,
     optional_address,
     said,
     split_address,
 )
 from placement.core.errors import InputError
 from placement.faults import Plan
+from placement.unconfigured import LISTEN
 
 DATA: Final = Path(__file__).parents[1] / "data"
 SHIPPED_REGIONS_FILE: Final = DATA / "regions.toml"
@@ -78,9 +81,7 @@ class Config(Section):
     data_dir: Annotated[
         Path, said("a directory for the checkpoint and for our own broker's log")
     ] = Path("placement-data")
-    listen: Annotated[Address, said("where to serve gRPC, HOST:PORT")] = (
-        "127.0.0.1:7450"
-    )
+    listen: Annotated[Address, said("where to serve gRPC, HOST:PORT")] = LISTEN
     reuse_port: Annotated[
         bool,
         said("true or false: whether other services may listen on the same port"),
@@ -94,6 +95,11 @@ class Config(Section):
         AfterValidator(optional_address),
         said("where to serve /metrics and /healthz, HOST:PORT; empty: nowhere"),
     ] = ""
+    console_listen: Annotated[
+        str,
+        AfterValidator(listening_address),
+        said("where to serve the console, HOST:PORT; off or empty: nowhere"),
+    ] = "127.0.0.1:7480"
     watchdog_seconds: Annotated[
         float,
         said("seconds of standstill that end the service, 1 to 3600; 0: none", le=3600),
@@ -166,26 +172,34 @@ class Config(Section):
     bootstrap: BootstrapConfig = BootstrapConfig()
     planner: PlannerConfig = PlannerConfig()
     limits: LimitsConfig = LimitsConfig()
+    past: PastConfig = PastConfig()
     agent: AgentConfig = AgentConfig()
 
     @model_validator(mode="after")
     def _guarded(self) -> "Config":
-        exposed = not is_loopback(self.listen) and self.tls.cert_file is None
-        if exposed and not self.allow_plaintext:
+        self._check_reach("listen", self.listen)
+        if self.console_listen:
+            self._check_reach("console_listen", self.console_listen)
+        if self.reuse_port and split_address(self.listen)[1] == 0:
+            remedy = "give the port that all of them are to share"
+            raise InputError("listen", self.listen, remedy)
+        return self
+
+    def _check_reach(self, key: str, address: str) -> None:
+        """Raise InputError unless other machines may reach what is at *address*."""
+        if is_loopback(address):
+            return
+        if self.tls.cert_file is None and not self.allow_plaintext:
             remedy = (
                 "listen on 127.0.0.1, give tls.cert_file, tls.key_file,"
                 " tls.client_ca_file and tls.trust_domain, or set"
                 " allow_plaintext = true"
             )
-            raise InputError("listen", self.listen, remedy)
+            raise InputError(key, address, remedy)
         known = self.tls.client_ca_file is not None or self.allow_anonymous
-        if not is_loopback(self.listen) and self.tls.cert_file and not known:
+        if self.tls.cert_file and not known:
             remedy = (
                 "listen on 127.0.0.1, give tls.client_ca_file and tls.trust_domain,"
                 " or set allow_anonymous = true"
             )
-            raise InputError("listen", self.listen, remedy)
-        if self.reuse_port and split_address(self.listen)[1] == 0:
-            remedy = "give the port that all of them are to share"
-            raise InputError("listen", self.listen, remedy)
-        return self
+            raise InputError(key, address, remedy)

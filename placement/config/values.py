@@ -42,6 +42,15 @@ def optional_address(text: str) -> str:
     return _address(text) if text else text
 
 
+def listening_address(text: str) -> str:
+    """Return *text* as an address, empty where it is empty or ``off``.
+
+    An environment variable cannot say empty: that is as good as none. Raises
+    ValueError.
+    """
+    return "" if text == "off" else optional_address(text)
+
+
 def said(description: str, **bounds: Any) -> Any:  # noqa: ANN401 - as pydantic.Field
     """Return what pydantic is to know of a key: its description and its bounds."""
     return Field(description=description, **bounds)

@@ -29,6 +29,12 @@ class Bet:
         return self.probability * self.gain_bytes - lost
 
     @property
+    def break_even(self) -> float:
+        """Return the least probability at which the bet pays, 0 to 1."""
+        whole = self.gain_bytes + self.stake_bytes
+        return self.stake_bytes / whole if whole else 0.0
+
+    @property
     def density(self) -> float:
         """Return the expected gain for each byte staked, by which copies go."""
         expected = self.probability * self.gain_bytes

@@ -24,7 +24,7 @@ from placement.core.tables.outcomes import Trigger
 from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
 
-_SAID: Final = {
+CLASSES_SAID: Final = {
     StartClass.FIRST: "its first version anywhere",
     StartClass.MEMBER: "the app runs there",
     StartClass.FORMER: "the app was withdrawn from there",
@@ -34,6 +34,7 @@ _SAID: Final = {
     StartClass.REQUESTED: "starts were asked for",
     StartClass.RUNNING: "it runs there, or did so within a week",
 }
+"""What is known of an app in a region, for people."""
 
 STARTS_REQUESTED: Final = "starts-requested"
 RUNS_HERE: Final = "runs-here"
@@ -87,6 +88,28 @@ def bets_on(
     residency: Residency = ANYWHERE,
 ) -> Iterator[Candidate]:
     """Yield the copies of *image* that pay now if *trials* are all that is asked."""
+    copies, found = wagers_on(network, forecaster, image, trials, residency)
+    shared: dict[Region, list[Wager]] = {}
+    for wager in found:
+        target = copies[wager.trial.region].target
+        shared.setdefault(target, []).append(wager)
+    for target, sharing in sorted(shared.items()):
+        stake = _stake(copies, sharing)
+        if stake is not None:
+            yield _candidate(network, forecaster, image, target, stake)
+
+
+def wagers_on(
+    network: Network,
+    forecaster: Forecaster,
+    image: Image,
+    trials: Sequence[Trial],
+    residency: Residency = ANYWHERE,
+) -> tuple[dict[Row, Copy], list[Wager]]:
+    """Return the bets that *trials* are, whether or not they pay, by start region.
+
+    And the copy that each of them is about, by the start region's row.
+    """
     state = network.state
     permitted = residency.permitted(network.topology, image.repository)
     copies: dict[Row, Copy] = {}
@@ -104,14 +127,7 @@ def bets_on(
         copies[start] = copy
         return _costs(network, forecaster, copy, region)
 
-    shared: dict[Region, list[Wager]] = {}
-    for wager in wagers(forecaster, trials, costs):
-        target = copies[wager.trial.region].target
-        shared.setdefault(target, []).append(wager)
-    for target, found in sorted(shared.items()):
-        stake = _stake(copies, found)
-        if stake is not None:
-            yield _candidate(network, forecaster, image, target, stake)
+    return copies, wagers(forecaster, trials, costs)
 
 
 def _costs(
@@ -148,7 +164,7 @@ def _candidate(
     known = best.trial.known
     learned = "start-forecast" if reports_starts(state) else "pull-forecast"
     reason = _REASONS.get(known, learned)
-    said = _SAID[known] + _after(network, best.trial)
+    said = CLASSES_SAID[known] + _after(network, best.trial)
     explanation = f"{stake.bet.probability:.0%} likely to start in {starts[0]}: {said}"
     return Candidate(
         image,

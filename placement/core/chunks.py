@@ -1,6 +1,6 @@
 """The state to packed chunks and back, with the indexes that chunks do not hold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 
 import numpy as np
@@ -73,12 +73,18 @@ class Loading:
 
     def finish(self) -> None:
         """Derive what was not saved, now that every chunk was taken."""
+        for _ in self.finishing():
+            pass
+
+    def finishing(self) -> Iterator[None]:
+        """Do what ``finish`` does, in steps between which others may run."""
         linked = True
         for name, restoring in self._restoring.items():
             linked &= self._tables[name].end_restoring(restoring)
+            yield
         if not linked:
             _link(self._state)
-        _index(self._state, self._state.indexes)
+        yield from _index(self._state, self._state.indexes)
 
 
 def _link(state: State) -> None:
@@ -97,32 +103,39 @@ def _link(state: State) -> None:
         state.indexes.add_member(row, Row(PAIR.unpack(key)[0]))
 
 
-def _index(state: State, indexes: Indexes) -> None:
+def _index(state: State, indexes: Indexes) -> Iterator[None]:
     for key, row in state.tags.rows():
         indexes.add_tag(Row(int.from_bytes(key[:4], "little")), row)
+        yield
     for key, row in state.machines.rows():
         indexes.add_machine(Row(state.machines.get(row, cells.Machine.REGION)), key)
+        yield
     for key, _ in sorted(state.versions.rows(), key=itemgetter(1)):
         version = Row(int.from_bytes(key, "little"))
         owner, _ = PAIR.unpack(state.placements.key(version))
         indexes.add_version(Row(owner), version)
-    _index_trials(state, indexes)
+        yield
+    yield from _index_trials(state, indexes)
     originals = state.digests.column(cells.Digest.ORIGINAL)
     for converted in np.flatnonzero(originals).tolist():
         indexes.add_conversion(Row(int(originals[converted]) - 1), Row(converted))
+        yield
     for key, _ in state.wanted.rows():
         indexes.add_wanted(*map(Row, PAIR.unpack(key)))
+        yield
     for key, _ in state.awaited.rows():
         indexes.add_awaited(*map(Row, PAIR.unpack(key)))
-    _index_decisions(state, indexes.decisions)
+        yield
+    yield from _index_decisions(state, indexes.decisions)
 
 
-def _index_decisions(state: State, index: DecisionIndex) -> None:
+def _index_decisions(state: State, index: DecisionIndex) -> Iterator[None]:
     by_age = sorted(
         (state.decisions.get(row, cells.Decision.ORDER), row)
         for _, row in state.decisions.rows()
     )
     for _, row in by_age:
+        yield
         status, about, source, target, *_ = state.decisions.values(row)
         owner, _ = PAIR.unpack(state.placements.key(Row(about)))
         index.add(row, (Row(owner), Row(about)), Row(target))
@@ -136,7 +149,7 @@ def _index_decisions(state: State, index: DecisionIndex) -> None:
             index.add_planned(row, Row(target), time_ns)
 
 
-def _index_trials(state: State, indexes: Indexes) -> None:
+def _index_trials(state: State, indexes: Indexes) -> Iterator[None]:
     opened = [
         (state.trials.get(row, cells.Trial.ORDER), TRIPLE.unpack(key)[2], key)
         for key, row in state.trials.rows()
@@ -144,3 +157,4 @@ def _index_trials(state: State, indexes: Indexes) -> None:
     for order_ns, _, key in sorted(opened):
         version = version_record(state, Row(TRIPLE.unpack(key)[0]))
         indexes.trials.add(version, key, order_ns)
+        yield

@@ -165,23 +165,30 @@ def _standings(network: Network, owner: Row, digest: Row) -> Iterator[RegionStan
                 for region in state.indexes.regions_of(placement)
                 if state.phase(placement, region) is not ReplicaPhase.ABSENT
             )
+    for _, row in sorted((state.region_at(row), row) for row in found):
+        yield standing_in(network, owner, digest, row)
+
+
+def standing_in(
+    network: Network, owner: Row, digest: Row, region: Row
+) -> RegionStanding:
+    """Return what a region has of an image; by rows that are in use."""
+    state, name = network.state, network.state.region_at(region)
     own = state.placements.find(PAIR.pack(owner, digest))
     records = {record.region: record for record in state.replicas_of(own)}
-    for region in sorted((state.region_at(row), row) for row in found):
-        name, row = region
-        whole = standing(state, owner, digest, row)
-        record = records.get(name)
-        yield RegionStanding(
-            name,
-            ReplicaPhase.ABSENT if record is None else record.phase,
-            whole.complete,
-            whole.missing_bytes,
-            whole.mountable_bytes,
-            0 if record is None else record.create_time_ns,
-            expect(network, owner, state.digest_at(digest), name)
-            if network.topology.stores(name)
-            else None,
-        )
+    whole = standing(state, owner, digest, region)
+    record = records.get(name)
+    return RegionStanding(
+        name,
+        ReplicaPhase.ABSENT if record is None else record.phase,
+        whole.complete,
+        whole.missing_bytes,
+        whole.mountable_bytes,
+        0 if record is None else record.create_time_ns,
+        expect(network, owner, state.digest_at(digest), name)
+        if network.topology.stores(name)
+        else None,
+    )
 
 
 def _wanting(network: Network, owner: Row, digest: Row) -> set[Row]:

@@ -11,6 +11,7 @@ from typing import Final, NewType
 
 from placement.core.errors import (
     DigestInvalidError,
+    InputError,
     NameInvalidError,
     TagInvalidError,
 )
@@ -21,6 +22,8 @@ Tag = NewType("Tag", str)
 
 REPOSITORY_LENGTH_MAX: Final = 255
 TAG_LENGTH_MAX: Final = 128
+PLATFORM_LENGTH_MAX: Final = 255
+PLATFORM_PARTS_MAX: Final = 3
 
 NAMES_KEPT: Final = 2**14
 """Repository names that were read last: they are named again and again."""
@@ -111,6 +114,21 @@ def parse_tag(text: str, field: str = "tag") -> Tag:
 def parse_reference(text: str, field: str = "reference") -> Digest | Tag:
     """Return *text* as a digest if it holds a colon, else as a tag."""
     return parse_digest(text, field) if ":" in text else parse_tag(text, field)
+
+
+def parse_platform(text: str, field: str = "platform") -> Platform | None:
+    """Return ``os/architecture[/variant]`` as a platform; None for an empty text.
+
+    Raises InputError, naming *field*.
+    """
+    if not text:
+        return None
+    parts = text.split("/")
+    fits = all(parts) and text.isprintable() and len(text) <= PLATFORM_LENGTH_MAX
+    if not fits or not 1 < len(parts) <= PLATFORM_PARTS_MAX:
+        remedy = "give os/architecture or os/architecture/variant, such as linux/amd64"
+        raise InputError(field, text, remedy)
+    return Platform(*parts)
 
 
 def is_digest(reference: str) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
 from placement.core.decisions import DecisionRecord
 from placement.core.folds.payoff import OUTCOME_NS
@@ -24,6 +25,9 @@ class Payoff(IntEnum):
     MISSED = 6
     SPARED = 7
     REGRETTED = 8
+
+
+_REGRETTED: Final = frozenset({Payoff.LATE, Payoff.MISSED, Payoff.REGRETTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,17 @@ def outcome_of(state: State, record: DecisionRecord, now_ns: int) -> Outcome:
         record.wait_ns,
         record.saved_ns * record.start_count if paid else None,
     )
+
+
+def regret_ns(outcome: Outcome, local_ns: int) -> int | None:
+    """Return what starts waited beyond a local one since nothing was there in time.
+
+    *local_ns* is what a local start waits. None: nothing is to be regretted, or no
+    start said what it waited.
+    """
+    if outcome.payoff not in _REGRETTED or not outcome.waited_count:
+        return None
+    return max(0, outcome.wait_ns - outcome.waited_count * local_ns)
 
 
 def payoff_of(state: State, record: DecisionRecord, now_ns: int) -> Payoff:

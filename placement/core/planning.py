@@ -4,14 +4,18 @@ A pure function of state, catalogue, policy and time. It decides nothing: a deci
 a fact of its own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
 
 from placement.core.break_even import wanted_by_bets
-from placement.core.copies import Candidate, Image, by_value
+from placement.core.copies import Candidate, Image, by_value, tagged_images
 from placement.core.forecast import Forecaster
+from placement.core.lookup import known_repository, resolve
 from placement.core.network import Network
+from placement.core.oci import Digest, Repository, Tag
 from placement.core.policy import SET_60D
 from placement.core.residency import ANYWHERE, Residency
+from placement.core.state import State
 from placement.core.static_rule import wanted_by_members
 
 
@@ -35,3 +39,59 @@ def plan(
         else:
             found += wanted_by_bets(network, forecaster, image, residency)
     return sorted(found, key=by_value)
+
+
+def planning(
+    network: Network,
+    images: Iterator[Image],
+    forecaster: Forecaster,
+    residency: Residency,
+    most: int,
+) -> Generator[None, None, tuple[list[Candidate], int]]:
+    """Return the plan of the first *most* images, and how many more there were.
+
+    Let others run at each step.
+    """
+    found: list[Candidate] = []
+    for image in islice(images, most):
+        found += plan(network, [image], forecaster, residency)
+        yield
+    omitted = 0
+    for _ in images:
+        omitted += 1
+        yield
+    return sorted(found, key=by_value), omitted
+
+
+def images_of(
+    state: State, repository: Repository | None, reference: Digest | Tag | None
+) -> Iterator[Image]:
+    """Return the images to consider: one, those of a repository's tags, or all.
+
+    Raises NameUnknownError, ManifestUnknownError or ContentUnknownError.
+    """
+    if repository is None:
+        return tagged_images(state, (row for _, row in state.named_repositories()))
+    owner = known_repository(state, repository)
+    if reference is None:
+        return tagged_images(state, [owner])
+    digest = resolve(state, repository, reference).content.digest
+    tags = (tag for tag, pointer in state.tags_in(owner) if pointer.digest == digest)
+    return iter([Image(repository, digest, tuple(tags))])
+
+
+def within_limits(
+    candidates: Sequence[Candidate], count_max: int, bytes_max: int | None
+) -> list[Candidate]:
+    """Return what the limits allow: the best first, each that still fits."""
+    chosen: list[Candidate] = []
+    left_bytes = bytes_max
+    for candidate in candidates:
+        if len(chosen) == count_max:
+            break
+        if left_bytes is not None:
+            if candidate.transfer_bytes > left_bytes:
+                continue
+            left_bytes -= candidate.transfer_bytes
+        chosen.append(candidate)
+    return chosen

@@ -1,6 +1,6 @@
 """The scheduler's question: how long would a machine wait for its images, where."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -62,6 +62,20 @@ def estimate_starts(
     *spread* the wait alone decides. Ties go by code: the order is total.
     """
     found = [estimate_start(network, images, region) for region in candidates]
+    return best_first(network, found, spread)
+
+
+def estimating(
+    network: Network,
+    images: Sequence[SelectedImage],
+    candidates: Sequence[Region],
+    spread: str,
+) -> Generator[None, None, list[StartEstimate]]:
+    """Return what ``estimate_starts`` returns; let others run at each step."""
+    found = []
+    for region in candidates:
+        found.append(estimate_start(network, images, region))
+        yield
     return best_first(network, found, spread)
 
 

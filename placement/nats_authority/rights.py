@@ -67,6 +67,19 @@ def agent_rights(
     return Rights(tuple(publish), (f"{agent_inbox(code)}.>", *hears))
 
 
+def also_in_domain(rights: Rights, domain: str) -> Rights:
+    """Return *rights* with JetStream's requests allowed by the domain's name, too.
+
+    So a leaf node spells them that maps them to the *domain* where the log is.
+    """
+    own, named = f"{_API}.", f"$JS.{domain}.API."
+    allowed, denied = (
+        (*each, *(one.replace(own, named, 1) for one in each if one.startswith(own)))
+        for each in (rights.publish, rights.publish_denied)
+    )
+    return Rights(allowed, rights.subscribe, denied)
+
+
 def feed_rights(subject: str) -> Rights:
     """Return what a registry may do that publishes to *subject*, and hears nothing."""
     return Rights((subject,), ())

@@ -1,13 +1,14 @@
 """The users of one or several accounts: what each is called, and what it may do."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from placement.core.topology import Region, Topology
 from placement.nats_authority.names import Role
 from placement.nats_authority.rights import (
     Rights,
     agent_rights,
+    also_in_domain,
     analyst_rights,
     feed_rights,
     operator_rights,
@@ -45,13 +46,20 @@ class Wanted:
     """One; or several, each a shard or tenant with a log of its own."""
     zot_subject: str = ""
     """Where zot registries publish to NATS; REGION_WORD in it is each one's region."""
+    domain: str = ""
+    """JetStream's domain where the log is, for users behind leaf nodes; empty: none."""
 
 
 def users(wanted: Wanted) -> Iterator[User]:
     """Yield all users, by account; agents by their regions' codes."""
     for account in wanted.accounts:
         prefix = f"{account.lower()}-" if len(wanted.accounts) > 1 else ""
-        yield from _of_account(wanted, account, prefix)
+        for user in _of_account(wanted, account, prefix):
+            if wanted.domain:
+                rights = also_in_domain(user.rights, wanted.domain)
+                yield replace(user, rights=rights)
+            else:
+                yield user
 
 
 def _of_account(wanted: Wanted, account: str, prefix: str) -> Iterator[User]:

@@ -75,6 +75,23 @@ class Restored:
     def state(self) -> State:
         """Return the state, whole; raises CheckpointDamagedError."""
         self._attempt(self._loading.finish)
+        return self._finished()
+
+    def state_steps(self) -> Generator[None, None, State]:
+        """Do what ``state`` does, in steps between which others may run."""
+        steps = self._loading.finishing()
+        unfinished = True
+
+        def step() -> None:
+            nonlocal unfinished
+            unfinished = next(steps, self) is None
+
+        while unfinished and self._error is None:
+            self._attempt(step)
+            yield
+        return self._finished()
+
+    def _finished(self) -> State:
         error = self._error
         if error is None:
             return self._state

@@ -76,6 +76,8 @@ class Line:
         """Why reading ended: the log says that the next message can never come."""
         self.tainted = ""
         """Why this state is not a fold of the log as it is now."""
+        self.pause_seconds = 0.0
+        """Others have so long after each slice, whether they need it or not."""
         self.witness: Witness | None = None
         """Who looks at the state of a shown line now and then."""
         self._log = log
@@ -194,7 +196,7 @@ class Line:
             raise LogReplacedError(message, epoch=own.epoch, sequence=str(own.sequence))
 
     async def _let_others_in(self) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.pause_seconds)
         self._slice_ends = asyncio.get_running_loop().time() + SLICE_SECONDS
 
     def _fold_at_once(self, message: Message) -> None:

@@ -38,6 +38,8 @@ class Lines:
     def __init__(self, parts: Parts) -> None:
         """Show what the view shows; nothing runs until ``run`` gives it a group."""
         self._parts = parts
+        self._since_ns = parts.clock()
+        """Starts that the log stored from now on are counted by what they waited."""
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Line, asyncio.Task[None]] = {}
         self.shown = Line(parts.log, parts.view.state, "", shown=True)
@@ -126,6 +128,7 @@ class Lines:
     def _start(self, line: Line) -> None:
         assert self._group is not None, "lines run in a group"
         line.witness = self._parts.view.witness
+        line.state.indexes.waits.since_ns = self._since_ns
         failed_sequence = self._parts.marks.record.failed_sequence
         if failed_sequence:
             line.fold_singly_around(failed_sequence)

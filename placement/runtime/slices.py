@@ -9,8 +9,14 @@ SLICE_SECONDS: Final = 0.001
 Result = TypeVar("Result")
 
 
-async def in_slices(steps: Generator[None, None, Result]) -> Result:
-    """Return what *steps* come to, letting others in after each SLICE_SECONDS."""
+async def in_slices(
+    steps: Generator[None, None, Result], pause_seconds: float = 0.0
+) -> Result:
+    """Return what *steps* come to, letting others in after each SLICE_SECONDS.
+
+    With *pause_seconds* nothing is done for so long then, whether others need it or
+    not.
+    """
     time = asyncio.get_running_loop().time
     ends = time() + SLICE_SECONDS
     while True:
@@ -20,5 +26,5 @@ async def in_slices(steps: Generator[None, None, Result]) -> Result:
             result: Result = end.value
             return result
         if time() > ends:
-            await asyncio.sleep(0)
+            await asyncio.sleep(pause_seconds)
             ends = time() + SLICE_SECONDS

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from placement.core.state import State
 from placement.ports import Clock
@@ -16,7 +16,9 @@ from placement.runtime.tokens import (
     message_mark,
     parse_token,
 )
-from placement.runtime.witness import Witness
+
+if TYPE_CHECKING:  # it logs: a local replica would wait 0.1 s for what it never says
+    from placement.runtime.witness import Witness
 
 SILENCE_NS_MAX: Final = 4_000_000_000
 """A log that can be reached is heard every two seconds; twice that is out of reach."""
@@ -39,6 +41,7 @@ class ServingState(IntEnum):
     STALE = 3
     EPOCH_BROKEN = 4
     DEGRADED = 5
+    PAST = 6
 
 
 class Basis(NamedTuple):
@@ -190,6 +193,16 @@ class View:
     def _staleness_ns(self, now_ns: int) -> int:
         current_ns = self._current_ns or self.state.store_time_ns or self._started_ns
         return max(0, now_ns - current_ns)
+
+    def lag_ns(self) -> int:
+        """Return how old what was folded last is, while the log is known to have more.
+
+        0: nothing waits to be folded, as far as is known.
+        """
+        if self.state.sequence >= (self.last_sequence or 0):
+            return 0
+        store_time_ns = self.state.store_time_ns or self._started_ns
+        return max(0, self._clock() - store_time_ns)
 
     def serving_state(self) -> ServingState:
         """Return how far the state may be trusted now."""

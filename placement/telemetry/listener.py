@@ -11,7 +11,6 @@ from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -20,6 +19,7 @@ from starlette.routing import Route
 from placement.core.errors import InputError
 from placement.hosting import Hosting, host_app, open_listener, port_of
 from placement.runtime.view import View
+from placement.telemetry.exposition import metrics_page
 
 CONNECTIONS_MAX: Final = 32
 FIELD: Final = "metrics_listen"
@@ -30,17 +30,13 @@ log_events = structlog.get_logger(__name__)
 def metrics_app(registry: CollectorRegistry, view: View) -> Starlette:
     """Return both pages as an ASGI app."""
 
-    async def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"content-type": content_type})
-
     async def health(_request: Request) -> Response:
         status_code = 200 if view.ready else 503
         return PlainTextResponse(health_text(view), status_code)
 
     return Starlette(
         routes=[
-            Route("/metrics", metrics, methods=["GET"]),
+            metrics_page(registry),
             Route("/healthz", health, methods=["GET"]),
         ]
     )

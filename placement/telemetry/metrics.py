@@ -82,6 +82,11 @@ class _ViewCollector(Collector):
             view.staleness_ns() / NS_PER_SECOND,
         )
         yield _gauge(
+            "placement_fold_lag_seconds",
+            "How old the last message is that was folded, while the log has more.",
+            view.lag_ns() / NS_PER_SECOND,
+        )
+        yield _gauge(
             "placement_state_generation",
             "How often another state was put in place of the one before.",
             view.generation,

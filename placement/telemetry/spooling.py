@@ -10,11 +10,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from placement.ports import Clock
 from placement.spooling import SpoolFigures
@@ -41,16 +37,6 @@ def build_agent_registry(
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
-
-
-def metrics_page(registry: CollectorRegistry) -> Route:
-    """Return GET /metrics."""
-
-    async def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"content-type": content_type})
-
-    return Route("/metrics", metrics, methods=["GET"])
 
 
 class _SpoolCollector(Collector):

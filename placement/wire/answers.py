@@ -26,6 +26,7 @@ from placement.core.topology import Topology
 from placement.v1 import basis_pb2 as basis_pb
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import placement_service_pb2 as pb
+from placement.wire.as_of import NOTE
 from placement.wire.fields import encode_time
 
 
@@ -114,6 +115,8 @@ def encode_basis(basis: Basis) -> basis_pb.Basis:
     _set_time(basis.store_time_ns, proto.store_time)
     encode_time(basis.staleness_ns, proto.staleness)
     encode_time(basis.answer_time_ns, proto.answer_time)
+    if basis.state == basis_pb.SERVING_STATE_PAST:
+        proto.notes.append(NOTE)
     return proto
 
 

@@ -18,8 +18,7 @@ from placement.wire.requests import (
     Consistency,
     bounded,
     check_number_of,
-    decode_consistency,
-    refuse_as_of,
+    decode_freshness,
 )
 
 LATITUDE_MAX: Final = 90.0
@@ -78,8 +77,7 @@ class RouteQuery:
 
 
 def decode_image(request: pb.PlanPullRequest | pb.ExplainAnswerRequest) -> ImageQuery:
-    """Return what is asked about; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return what is asked about; raises InputError."""
     platform = request.platform if request.HasField("platform") else None
     return ImageQuery(
         Selection(
@@ -88,13 +86,12 @@ def decode_image(request: pb.PlanPullRequest | pb.ExplainAnswerRequest) -> Image
             _platform(platform, "platform"),
         ),
         parse_region(request.region),
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 
 def decode_starts(request: pb.EstimateStartsRequest) -> StartsQuery:
-    """Return what would be started; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return what would be started; raises InputError."""
     check_number_of(request.images, "images", IMAGES_MAX)
     length = len(request.candidates)
     if length > CANDIDATES_LENGTH_MAX:
@@ -109,32 +106,30 @@ def decode_starts(request: pb.EstimateStartsRequest) -> StartsQuery:
         request.candidates,
         _spread(request),
         count or None,
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 
 def decode_push(request: pb.RankPushTargetsRequest) -> PushQuery:
-    """Return what would be pushed; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return what would be pushed; raises InputError."""
     count = bounded(request.max_target_count, "max_target_count", PUSH_TARGET_COUNT_MAX)
     return PushQuery(
         parse_repository(request.repository),
         _pusher(request),
         bounded(request.size_bytes, "size_bytes", COUNT_MAX),
         count or PUSH_TARGET_COUNT_DEFAULT,
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 
 def decode_routes(request: pb.ListRoutesRequest) -> RouteQuery:
-    """Return what is to be listed; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return what is to be listed; raises InputError."""
     source, target = request.source_region, request.target_region
     return RouteQuery(
         parse_region(source, "source_region") if source else None,
         parse_region(target, "target_region") if target else None,
         request.include_unobserved,
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 

@@ -1,14 +1,13 @@
-"""Events from JSON and protobuf to JSON, for people and scripts.
+"""Protobuf from JSON and to JSON, for people and scripts.
 
-The mapping is protobuf's own, with three conveniences on the way in: an enum's value
-may lack its prefix (``"cache": "host"``), an event without an id gets one made of its
-content, and every error names the field. On the way out 64-bit numbers are numbers.
+The mapping is protobuf's own, with two conveniences on the way in: an enum's value may
+lack its prefix (``"cache": "host"``), and every error names the field. On the way out
+64-bit numbers are numbers.
 """
 
 from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
-from hashlib import blake2b
 from math import inf, isfinite
 from typing import Any, Final, cast
 
@@ -16,10 +15,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message as ProtoMessage
 
-from placement.core.errors import FactUnknownError, InputError
-from placement.core.event import Event
-from placement.v1 import events_pb2 as pb
-from placement.wire.events import FACT_NAMES, decode_event, encode_event
+from placement.core.errors import InputError
 
 Plain = dict[str, Any]
 """A JSON object."""
@@ -43,41 +39,13 @@ _SCALARS: Final = {
 }
 
 
-def event_from_json(value: object, region: str = "") -> Event:
-    """Return the event in a decoded JSON *value*; *region* where it names none.
-
-    Raises InputError, naming the field.
-    """
-    if not isinstance(value, Mapping):
-        raise InputError("event", _kind(value), "give a JSON object")
-    facts = [key for key in value if _snake(str(key)) in FACT_NAMES]
-    if len(facts) > 1:
-        raise FactUnknownError("fact", ", ".join(facts), "give one fact an event")
-    proto = pb.Event()
-    _fill(proto, value, "")
-    proto.region = proto.region or region
-    proto.event_id = proto.event_id or content_id(proto)
-    return decode_event(proto)
-
-
-def content_id(proto: pb.Event) -> str:
-    """Return an id that equal events without one share: publishing again is safe."""
-    body = proto.SerializeToString(deterministic=True)
-    return f"content-{blake2b(body, digest_size=16).hexdigest()}"
-
-
-def event_to_json(event: Event) -> Plain:
-    """Return *event* as a JSON object that ``event_from_json`` reads."""
-    return plain(encode_event(event), defaults=False)
-
-
 def fill(message: ProtoMessage, value: object) -> None:
     """Write a decoded JSON *value* into *message*; raises InputError, naming the field.
 
     A field's name may be as in the proto or in camelCase.
     """
     if not isinstance(value, Mapping):
-        raise InputError("request", _kind(value), "give a JSON object")
+        raise InputError("request", kind(value), "give a JSON object")
     _fill(message, value, "")
 
 
@@ -123,15 +91,15 @@ def _fill(message: ProtoMessage, values: Mapping[str, Any], where: str) -> None:
     fields = _fields(message)
     for key, value in values.items():
         name = f"{where}.{key}" if where else str(key)
-        field = fields.get(_snake(str(key)))
+        field = fields.get(snake(str(key)))
         if field is None:
             name = name.encode(errors="backslashreplace").decode()
-            raise InputError(name, _kind(value), _no_such_field(str(key), fields))
+            raise InputError(name, kind(value), _no_such_field(str(key), fields))
         if value is None:
             continue
         if field.is_repeated:
             if not isinstance(value, list):
-                raise InputError(name, _kind(value), "give a list")
+                raise InputError(name, kind(value), "give a list")
             for index, part in enumerate(value):
                 _put(message, field, part, f"{name}[{index}]")
         else:
@@ -143,7 +111,7 @@ def _put(message: ProtoMessage, field: FieldDescriptor, value: Any, name: str) -
     inner = field.message_type
     if inner is not None and inner.full_name not in _TEXTUAL:
         if not isinstance(value, Mapping):
-            raise InputError(name, _kind(value), "give a JSON object")
+            raise InputError(name, kind(value), "give a JSON object")
         part = getattr(message, field.name)
         target = part.add() if field.is_repeated else part
         target.SetInParent()
@@ -156,7 +124,7 @@ def _put(message: ProtoMessage, field: FieldDescriptor, value: Any, name: str) -
     try:
         ParseDict({field.name: [leaf] if field.is_repeated else leaf}, parsed)
     except (ParseError, OverflowError):  # of a whole number beyond any double
-        raise InputError(name, _kind(value), _remedy(field)) from None
+        raise InputError(name, kind(value), _remedy(field)) from None
     message.MergeFrom(parsed)
 
 
@@ -184,7 +152,7 @@ def _fields(message: ProtoMessage) -> dict[str, FieldDescriptor]:
 
 
 def _no_such_field(key: str, fields: Collection[str]) -> str:
-    near = get_close_matches(_snake(key), fields, n=1)
+    near = get_close_matches(snake(key), fields, n=1)
     if not near and len(fields) <= FIELDS_NAMED_MAX:
         near = list(fields)
     remedy = f"is it {', '.join(near)}?" if near else "events.proto has them all"
@@ -199,12 +167,12 @@ def _remedy(field: FieldDescriptor) -> str:
     return _SCALARS[field.cpp_type]
 
 
-def _snake(key: str) -> str:
+def snake(key: str) -> str:
     """Return a field's name of protobuf's JSON mapping, camelCase, as in the proto."""
     return "".join(f"_{part.lower()}" if part.isupper() else part for part in key)
 
 
-def _kind(value: object) -> object:
+def kind(value: object) -> object:
     """Return *value*, or what it is if it holds others: those may be large."""
     if isinstance(value, Mapping):
         return "an object"

@@ -30,8 +30,7 @@ from placement.wire.requests import (
     Consistency,
     bounded,
     check_number_of,
-    decode_consistency,
-    refuse_as_of,
+    decode_freshness,
 )
 
 Order = (
@@ -167,14 +166,13 @@ def decode_policy(request: pb.SetPolicyRequest) -> PolicyQuery:
 
 
 def decode_orders(request: pb.ListOrdersRequest) -> OrdersQuery:
-    """Return which page to list; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return which page to list; raises InputError."""
     size = bounded(request.page_size, "page_size", PAGE_SIZE_MAX)
     return OrdersQuery(
         parse_repository(request.repository) if request.repository else None,
         size or PAGE_SIZE_DEFAULT,
         request.page_token,
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 

@@ -26,8 +26,7 @@ from placement.wire.requests import (
     SOURCE_COUNT_DEFAULT,
     Consistency,
     bounded,
-    decode_consistency,
-    refuse_as_of,
+    decode_freshness,
 )
 
 _P50_NS: Final = pb.BatchRankSourcesPackedResponse.P50_NS_FIELD_NUMBER
@@ -53,8 +52,7 @@ class PackedQuery:
 
 
 def decode_packed(request: pb.BatchRankSourcesPackedRequest) -> PackedQuery:
-    """Return what is to be ranked; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return what is to be ranked; raises InputError."""
     field, body = "sha256_digests", request.sha256_digests
     if len(body) % SHA256_BYTES:
         remedy = f"give {SHA256_BYTES} bytes for each digest"
@@ -70,7 +68,7 @@ def decode_packed(request: pb.BatchRankSourcesPackedRequest) -> PackedQuery:
         parse_region(request.region),
         bounded(most, "max_source_count", PACKED_SOURCE_COUNT_MAX)
         or SOURCE_COUNT_DEFAULT,
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 

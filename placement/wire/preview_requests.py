@@ -20,8 +20,7 @@ from placement.wire.requests import (
     REPLICATION_COUNT_MAX,
     Consistency,
     bounded,
-    decode_consistency,
-    refuse_as_of,
+    decode_freshness,
 )
 
 
@@ -42,8 +41,7 @@ class PreviewQuery:
 
 
 def decode_preview(request: pb.PreviewReplicationsRequest) -> PreviewQuery:
-    """Return what is to be previewed; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return what is to be previewed; raises InputError."""
     if request.reference and not request.repository:
         remedy = "name the repository that the reference belongs to"
         raise InputError("repository", request.repository, remedy)
@@ -58,7 +56,7 @@ def decode_preview(request: pb.PreviewReplicationsRequest) -> PreviewQuery:
         transfer_bytes or None,
         bounded(count, "max_replication_count", REPLICATION_COUNT_MAX)
         or REPLICATION_COUNT_DEFAULT,
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 

@@ -17,8 +17,9 @@ from placement.core.event import (
     ReplicationTrigger,
     Text,
 )
+from placement.core.listing import DecisionFilter
 from placement.core.oci import Digest, Repository, parse_repository
-from placement.core.tables.cells import EVICTION, DecisionStatus
+from placement.core.tables.cells import DecisionStatus
 from placement.core.topology import Region, parse_region
 from placement.v1 import replication_service_pb2 as pb
 from placement.wire.events import encode_event
@@ -29,7 +30,7 @@ from placement.wire.requests import (
     Consistency,
     bounded,
     decode_consistency,
-    refuse_as_of,
+    decode_freshness,
 )
 
 PUBLISHER: Final = Name("replication-service")
@@ -107,35 +108,12 @@ class DutiesQuery:
 
 @dataclass(frozen=True, slots=True)
 class DecisionsQuery:
-    """Which page of which decisions; None: any. Times in nanoseconds."""
+    """Which page of which decisions."""
 
-    region: Region | None
-    repository: Repository | None
-    status: DecisionStatus | None
-    trigger: ReplicationTrigger | None
-    removal: bool | None
-    since_ns: int | None
-    until_ns: int | None
+    wanted: DecisionFilter
     page_size: int
     page_token: str
     consistency: Consistency
-
-    @property
-    def filter(self) -> tuple[str, ...]:
-        """Return what a page token is bound to."""
-        parts = (self.region, self.repository, self.status, self.trigger, self.removal)
-        return tuple(map(str, (*parts, self.since_ns, self.until_ns)))
-
-    def wants(self, status: int, kind: int, time_ns: int) -> bool:
-        """Say whether a decision is listed, as far as these columns of it tell."""
-        since_ns, until_ns = self.since_ns or 0, self.until_ns
-        return (
-            self.status in {None, status}
-            and self.trigger in {None, kind}
-            and self.removal in {None, kind == EVICTION}
-            and time_ns >= since_ns
-            and (until_ns is None or time_ns < until_ns)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,15 +165,14 @@ def decode_duties(request: pb.WatchReplicationsRequest) -> DutiesQuery:
 
 
 def decode_decisions(request: pb.ListReplicationsRequest) -> DecisionsQuery:
-    """Return which decisions are listed; raises InputError, AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return which decisions are listed; raises InputError."""
     since_ns = until_ns = None
     if request.HasField("since_time"):
         since_ns = decode_time(request.since_time, "since_time")
     if request.HasField("until_time"):
         until_ns = decode_time(request.until_time, "until_time")
     target, size = request.target_region, request.page_size
-    return DecisionsQuery(
+    wanted = DecisionFilter(
         parse_region(target, "target_region") if target else None,
         parse_repository(request.repository) if request.repository else None,
         _status(request.status),
@@ -203,24 +180,25 @@ def decode_decisions(request: pb.ListReplicationsRequest) -> DecisionsQuery:
         _removal(request.kind),
         since_ns,
         until_ns,
+    )
+    return DecisionsQuery(
+        wanted,
         bounded(size, "page_size", PAGE_SIZE_MAX) or PAGE_SIZE_DEFAULT,
         request.page_token,
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 
 def decode_decision(request: pb.GetReplicationRequest) -> NamedQuery:
-    """Return which decision is asked about; raises InputError, AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return which decision is asked about; raises InputError."""
     name = parse_identifier(request.replication_id, "replication_id")
-    return NamedQuery(name, decode_consistency(request.consistency))
+    return NamedQuery(name, decode_freshness(request))
 
 
 def decode_start(request: pb.ExplainStartRequest) -> NamedQuery:
-    """Return which machine is asked about; raises InputError, AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return which machine is asked about; raises InputError."""
     name = parse_identifier(request.machine_id, "machine_id")
-    return NamedQuery(name, decode_consistency(request.consistency))
+    return NamedQuery(name, decode_freshness(request))
 
 
 def _status(value: int) -> DecisionStatus | None:

@@ -24,8 +24,7 @@ from placement.wire.fields import DURATION_NS_MAX, decode_time, encode_time
 from placement.wire.requests import (
     REPORT_GROUPS_MAX,
     Consistency,
-    decode_consistency,
-    refuse_as_of,
+    decode_freshness,
 )
 
 
@@ -40,8 +39,7 @@ class ReportQuery:
 
 
 def decode_report(request: pb.GetReportRequest) -> ReportQuery:
-    """Return which report is asked for; raises InputError, AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return which report is asked for; raises InputError."""
     start_ns = end_ns = None
     if request.HasField("start_time"):
         start_ns = decode_time(request.start_time, "start_time")
@@ -52,7 +50,7 @@ def decode_report(request: pb.GetReportRequest) -> ReportQuery:
     except ValueError:
         remedy = f"give a grouping from 0 to {max(GroupBy):d}"
         raise InputError("grouping", request.grouping, remedy) from None
-    freshness = decode_consistency(request.consistency)
+    freshness = decode_freshness(request)
     return ReportQuery(start_ns, end_ns, group_by, freshness)
 
 

@@ -6,12 +6,11 @@ Every limit on a request is here, and GetServiceInfo reports them all.
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from placement.core.errors import (
     InputError,
     LimitInvalidError,
-    PlacementError,
     TimeInvalidError,
 )
 from placement.core.event import Event
@@ -30,6 +29,7 @@ from placement.v1 import basis_pb2 as basis_pb
 from placement.v1 import event_service_pb2 as event_pb
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import placement_service_pb2 as pb
+from placement.wire.as_of import AsOf, decode_as_of
 from placement.wire.events import EVENT_BYTES_MAX, FUTURE_NS_MAX, decode_event
 from placement.wire.fields import (
     COUNT_MAX,
@@ -95,14 +95,19 @@ LIMITS: Final[Mapping[str, int]] = MappingProxyType(
 """What is accepted at the most, by name, as GetServiceInfo reports it."""
 
 
-class AsOfUnsupportedError(PlacementError):
-    """The request asks about the past, which this version cannot answer yet."""
+class Asking(Protocol):
+    """A request that says how fresh its answer has to be, or as of when."""
 
-    reason = "AS_OF_UNSUPPORTED"
+    @property
+    def consistency(self) -> basis_pb.Consistency:
+        """How fresh."""
 
-    def __init__(self) -> None:
-        """Say what to do instead."""
-        super().__init__("as_of is not supported yet; leave it out to ask about now")
+    @property
+    def as_of(self) -> basis_pb.AsOf:
+        """As of when."""
+
+    def HasField(self, field_name: Any, /) -> bool:  # noqa: ANN401, N802 - protobuf's
+        """Say whether a field is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,8 @@ class Consistency:
     max_staleness_ns: int | None = None
     fail: bool = False
     """Fail instead of answering from older state."""
+    as_of: AsOf | None = None
+    """Answer as of this point in the past, which is neither fresh nor stale."""
 
 
 ANY: Final = Consistency()
@@ -149,20 +156,18 @@ class ReplicaQuery:
 
 
 def decode_rank(request: pb.RankSourcesRequest) -> RankQuery:
-    """Return what is to be ranked; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return what is to be ranked; raises InputError."""
     return RankQuery(
         parse_repository(request.repository),
         (parse_digest(request.digest),),
         parse_region(request.region),
         _source_count(request.max_source_count),
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 
 def decode_batch_rank(request: pb.BatchRankSourcesRequest) -> RankQuery:
-    """Return what is to be ranked; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return what is to be ranked; raises InputError."""
     check_number_of(request.digests, "digests", DIGEST_COUNT_MAX)
     return RankQuery(
         parse_repository(request.repository),
@@ -172,32 +177,30 @@ def decode_batch_rank(request: pb.BatchRankSourcesRequest) -> RankQuery:
         ),
         parse_region(request.region),
         _source_count(request.max_source_count),
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 
 def decode_reference(
     request: pb.ResolveReferenceRequest | pb.GetPlacementRequest,
 ) -> ReferenceQuery:
-    """Return what is asked about; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return what is asked about; raises InputError."""
     return ReferenceQuery(
         parse_repository(request.repository),
         parse_reference(request.reference),
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 
 def decode_list(request: pb.ListReplicasRequest) -> ReplicaQuery:
-    """Return what is to be listed; raises InputError and AsOfUnsupportedError."""
-    refuse_as_of(request.as_of)
+    """Return what is to be listed; raises InputError."""
     size = request.page_size
     return ReplicaQuery(
         parse_region(request.region) if request.region else None,
         parse_repository(request.repository) if request.repository else None,
         bounded(size, "page_size", PAGE_SIZE_MAX) or PAGE_SIZE_DEFAULT,
         request.page_token,
-        decode_consistency(request.consistency),
+        decode_freshness(request),
     )
 
 
@@ -238,10 +241,18 @@ def decode_consistency(proto: basis_pb.Consistency) -> Consistency:
     return Consistency(proto.token, staleness_ns, proto.fail)
 
 
-def refuse_as_of(proto: basis_pb.AsOf) -> None:
-    """Raise AsOfUnsupportedError if *proto* names a point in the past."""
-    if proto.WhichOneof("point") is not None:
-        raise AsOfUnsupportedError
+def decode_freshness(request: Asking) -> Consistency:
+    """Return how fresh an answer has to be, or as of when; not both.
+
+    Raises InputError, NumberInvalidError and TimeInvalidError.
+    """
+    as_of = decode_as_of(request.as_of) if request.HasField("as_of") else None
+    if as_of is None:
+        return decode_consistency(request.consistency)
+    if request.consistency.ByteSize():
+        remedy = "leave consistency out: what was at that point does not change"
+        raise InputError("as_of", as_of, remedy)
+    return Consistency(as_of=as_of)
 
 
 def bounded(value: int, field: str, maximum: int | None) -> int:

@@ -41,8 +41,9 @@ from placement.v1.replication_service_pb2_grpc import (
     add_ReplicationServiceServicer_to_server,
 )
 from placement.v1.report_service_pb2_grpc import add_ReportServiceServicer_to_server
+from placement.wire.event_json import event_from_json, event_to_json
 from placement.wire.events import decode_event, encode_event
-from placement.wire.json import event_from_json, event_to_json, fill, plain
+from placement.wire.json import fill, plain
 from placement.wire.page_tokens import make_page_token, parse_page_token
 from tests.builders import AMS, FRA, TOPOLOGY, descriptor, pushed, tagged
 from tests.fuzz.requests import DIGEST, filled

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from placement.api.authority.gate import Gate, OneTls, TlsOutdatedError
 from placement.api.certificates import CertificateFiles, Certificates
 from placement.client import ClientTls, PlacementCallError, PlacementClient
-from placement.client.calls import open_channel
+from placement.client.channels import open_channel
 from placement.core.errors import InputError
 from placement.v1.placement_service_pb2 import WatchPlacementsRequest
 from placement.v1.placement_service_pb2_grpc import PlacementServiceStub

@@ -1,13 +1,12 @@
 """PlacementClient against the real server: every method, errors, repeats, deadlines."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any
 
 import grpc
 import pytest
-import stamina.instrumentation
 
 from placement.api.server import ServerSettings
 from placement.client import PlacementCallError, PlacementClient
@@ -32,14 +31,6 @@ from tests.builders import (
     started,
 )
 from tests.serving import EPOCH, Service, serving
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """Let repeats leave no line; they are stamina's own to report."""
-    stamina.instrumentation.set_on_retry_hooks([])
-    yield
-    stamina.instrumentation.set_on_retry_hooks(None)
 
 
 @pytest.fixture

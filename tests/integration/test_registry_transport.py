@@ -23,6 +23,8 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 LENGTH = 300_000
+LENGTH_AT_ONCE = 150_000
+"""More than is read ahead, and little enough to come at once."""
 READ_SECONDS = 0.3
 GARBAGE = b"220 mail.example.com ESMTP\r\n\r\n"
 Made = Callable[[], httpx.AsyncBaseTransport]
@@ -114,6 +116,44 @@ async def test_body_comes_as_it_was_sent(made: Made) -> None:
     assert peer.connection_count == 1
     assert peer.requests[0] == peer.requests[1]
     assert peer.requests[0].startswith(b"GET /v2/a%2Fb/..%2e/c?n=1&last=%20 HTTP/1.1")
+
+
+@both
+async def test_reader_who_took_his_time_ends_nobody_elses_request(made: Made) -> None:
+    """A connection that waited for a slow reader is as good as any other, later too.
+
+    aiohttp's own clock would run on for the next one who asks.
+    """
+    body = b"b" * LENGTH_AT_ONCE
+    peer = Peer(answer(body))
+
+    async with asking(peer, made) as client:
+        for _ in range(4):
+            async with client.stream("GET", "/v2/a/blobs/b") as found:
+                await asyncio.sleep(READ_SECONDS / 10)  # all of it has come by then
+                got = b"".join([chunk async for chunk in found.aiter_raw()])
+            assert got == body
+            await asyncio.sleep(1.5 * READ_SECONDS)
+
+    assert peer.connection_count == 1
+
+
+async def test_slow_upload_is_waited_for() -> None:
+    """Only when all of it has left is the answer due; early answers end nothing."""
+
+    async def slow() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            await asyncio.sleep(READ_SECONDS / 2)
+            yield b"abc"
+
+    peer = Peer(answer(b"done"))
+    async with asking(peer, ours) as client:
+        stored = await client.put(
+            "/v2/", content=slow(), headers={"Content-Length": "12"}
+        )
+        again = await client.get("/v2/")
+
+    assert (stored.content, again.content) == (b"done", b"done")
 
 
 async def test_request_is_that_of_httpx() -> None:

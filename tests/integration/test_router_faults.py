@@ -16,6 +16,7 @@ from tests.builders import FRA, IAD, SYD, WEB
 from tests.docker_registry import needs_registry
 from tests.oci_layout import write_image
 from tests.routing import SKOPEO, World, copy, until, world_of
+from tests.watched_link import WatchedLink
 
 pytestmark = [
     needs_registry,
@@ -87,6 +88,31 @@ async def test_pull_outlives_its_best_source(
     assert took < seconds + OVERHEAD_SECONDS_MAX
     assert router.counts["tag_known"] == 1
     assert router.counts["source_slow"] + router.counts["source_unreachable"] >= 1
+
+
+async def test_pull_outlives_a_moment_without_any_source(world: World) -> None:
+    """Both that have it refuse connections for a third of a second: it comes anyway.
+
+    Clients such as skopeo take a 503 for the last word.
+    """
+    sources = [world.links[FRA], world.links[IAD]]
+    async with world.router() as (router, address):
+        for link in sources:
+            link.close()
+        coming_back = asyncio.get_running_loop().create_task(reopened(sources, 0.3))
+
+        body = await big_blob(world, address)
+
+        await coming_back
+    assert "sha256:" + hashlib.sha256(body).hexdigest() == big(world)
+    assert router.counts["source_unreachable"] >= 2
+
+
+async def reopened(links: list[WatchedLink], after_seconds: float) -> None:
+    """Let connections through again."""
+    await asyncio.sleep(after_seconds)
+    for link in links:
+        await link.open()
 
 
 async def test_own_registry_that_hangs_is_passed_by(

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import stamina.instrumentation
 from rich.console import Console
 
 from placement.client import PlacementClient
@@ -208,7 +207,6 @@ async def until_left(order: Order) -> int:
 
 def main() -> None:
     """Read the order and carry it out."""
-    stamina.instrumentation.set_on_retry_hooks([])  # they print on standard output
     order = Order(**json.loads(sys.argv[1]))
     sys.exit(asyncio.run(until_left(order)))
 

@@ -20,6 +20,7 @@ from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.keys import HASH_BYTES, START_DAY
 from placement.core.tables.table import Table
+from placement.core.tables.waits import CameFrom
 from placement.core.topology import Region
 from tests.blocks import block_of
 from tests.builders import (
@@ -123,6 +124,7 @@ def planned(repository: Repository = WEB, trigger: int = 1) -> ev.ReplicationPla
 def small_state(limits: Limits) -> State:
     """Return a state that forgets stopped machines and days as *limits* say."""
     state = State()
+    state.indexes.waits.since_ns = BEGIN_NS + HOUR_NS
     state.stopped = Table("stopped", (), limits.stopped, key_bytes=HASH_BYTES)
     days = state.start_days.columns
     state.start_days = Table(
@@ -156,6 +158,9 @@ def folded_alike(
     assert rows_of(in_blocks) == sorted(map(repr, model.rows()))
     for region in (AMS, FRA, IAD, LHR):
         row = one_by_one.regions.find(region.encode())
+        for came_from in CameFrom:
+            told = one_by_one.indexes.waits.of(row, came_from)
+            assert in_blocks.indexes.waits.of(row, came_from) == told
         other = in_blocks.regions.find(region.encode())
         assert sorted(one_by_one.indexes.machines_in(row)) == sorted(
             in_blocks.indexes.machines_in(other)

@@ -9,6 +9,7 @@ from unittest.mock import patch
 from placement.core.deciding import decide as deciding
 from placement.core.deciding.budgets import Budgets, Order, Refusal
 from placement.core.deciding.desk import Desk
+from placement.core.deciding.obstacles import is_new, last_about
 from placement.core.event import (
     Event,
     Fact,
@@ -44,10 +45,9 @@ def append_decisions_regardless() -> Iterator[None]:
 @contextmanager
 def open_a_second_decision() -> Iterator[None]:
     """Let a copy be decided again while it is on its way, and fold that."""
-    is_new = deciding._is_new  # noqa: SLF001 - the seam to break
 
     def always_new(desk: Any, want: Any) -> bool:  # noqa: ANN401 - passed on
-        last, trigger, _ = deciding._last(desk, want)  # noqa: SLF001 - the seam to break
+        last, trigger, _ = last_about(desk, want)
         newer = want.trigger_sequence > trigger
         opened = last is not None and last.open
         return newer if opened else is_new(desk, want)
@@ -58,7 +58,7 @@ def open_a_second_decision() -> Iterator[None]:
         return bool(state.decisions.find(key) != ABSENT)
 
     with (
-        patch.object(deciding, "_is_new", always_new),
+        patch.object(deciding, "is_new", always_new),
         patch.object(folded_decisions, "_refused", refused),
     ):
         yield

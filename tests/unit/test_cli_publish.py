@@ -20,7 +20,7 @@ from placement.cli.translating import Prepared, Translator, rebased
 from placement.core.errors import InputError
 from placement.core.event import ContentPulled, Event
 from placement.core.topology import Region
-from placement.wire.json import event_from_json
+from placement.wire.event_json import event_from_json
 
 NOTIFICATIONS = Path(__file__).parents[2] / "placement" / "data" / "notifications"
 DIGEST = f"sha256:{'a' * 64}"

@@ -6,10 +6,10 @@ import pytest
 
 from placement.core.deciding.decide import (
     LONG_ENOUGH,
-    WITHHELD_NS,
     decide,
     replication_id,
 )
+from placement.core.deciding.obstacles import WITHHELD_NS
 from placement.core.deciding.wants import Want
 from placement.core.event import (
     Event,

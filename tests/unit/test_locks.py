@@ -117,14 +117,14 @@ def test_locks_say_nothing_of_where_packages_come_from() -> None:
     """An address belongs to the machine that installs, not to what it installs."""
     for path in (
         *(ROOT / lock for lock in LOCKS),
-        ROOT / "tools/buf/package-lock.json",
+        ROOT / "tools/npm/package-lock.json",
     ):
         assert "://" not in path.read_text(), path
 
 
-def test_buf_is_held_against_its_hash() -> None:
+def test_what_npm_brings_is_held_against_its_hash() -> None:
     """Every file that npm may fetch has a SHA-512, and one exact version was asked."""
-    folder = ROOT / "tools" / "buf"
+    folder = ROOT / "tools" / "npm"
     packages = json.loads((folder / "package-lock.json").read_text())["packages"]
     wanted = json.loads((folder / "package.json").read_text())["devDependencies"]
     root = packages.pop("")

@@ -15,6 +15,7 @@ from placement.adapters.sqlite.sharing import CheckpointCopies
 from placement.adapters.sqlite.staging import CheckpointStaging
 from placement.api.authority.caller import Denials
 from placement.core.event import Event, Identifier, InventoryTaken, TimeNs
+from placement.core.reporting.prices import Prices
 from placement.core.state import State
 from placement.offers import CheckpointUnsharedError, Offer, SharedCopies
 from placement.ports import (
@@ -26,7 +27,9 @@ from placement.ports import (
     Chunk,
 )
 from placement.runtime.bootstrap import Bootstrap, BootstrapSettings, Received
+from placement.runtime.calls import Calls
 from placement.runtime.exchange import Exchange
+from placement.runtime.figures import FigureKeeper
 from placement.runtime.planner import Planner
 from placement.runtime.pressure import Pressure
 from placement.runtime.publisher import Publisher
@@ -36,13 +39,16 @@ from placement.spooling import SpoolFigures
 from placement.telemetry.admission import register_admission
 from placement.telemetry.authority import AuthorityFigures, register_authority
 from placement.telemetry.bootstrapping import register_bootstrapping
+from placement.telemetry.calls import register_calls
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.inventories import register_inventories
 from placement.telemetry.listener import health_text
 from placement.telemetry.metrics import NS_PER_SECOND, build_registry
+from placement.telemetry.outcomes import register_outcomes
 from placement.telemetry.planning import register_planning
 from placement.telemetry.refusals import register_refusals
 from placement.telemetry.spooling import build_agent_registry
+from placement.telemetry.waits import register_waits
 from tests.builders import (
     IAD,
     LHR,
@@ -79,6 +85,12 @@ def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
         ),
     )
     register_refusals(registry, view, TOPOLOGY)
+    register_waits(registry, view, TOPOLOGY)
+    register_outcomes(registry, FigureKeeper(view, TOPOLOGY, Prices()), TOPOLOGY)
+    calls = Calls()
+    calls.method("/placement.v1.PlacementService/RankSources").ended(0, 1_000)
+    calls.method("/placement.v1.PlacementService/WatchPlacements", streams=True)
+    register_calls(registry, calls)
     pressure = Pressure(clock_ns=lambda: 0, chance=lambda: 0.5)
     register_admission(registry, pressure, WatchHubFigures())
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)

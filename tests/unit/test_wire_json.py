@@ -8,7 +8,8 @@ import pytest
 from placement.core.errors import InputError
 from placement.core.event import CacheKind, MachineStarted
 from placement.v1 import placement_service_pb2 as pb
-from placement.wire.json import event_from_json, event_to_json, plain
+from placement.wire.event_json import event_from_json, event_to_json
+from placement.wire.json import plain
 
 DIGEST = f"sha256:{'a' * 64}"
 START: dict[str, Any] = {

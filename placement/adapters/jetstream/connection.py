@@ -212,7 +212,8 @@ class Connection:
         try:
             async with asyncio.timeout(settings.connect_timeout_seconds):
                 while True:
-                    client = await self._attempted(options)
+                    with cancellation_kept():
+                        client = self._client = await self._attempted(options)
                     if client is not None:
                         break
                     await asyncio.sleep(options["reconnect_time_wait"])
@@ -230,9 +231,8 @@ class Connection:
     async def _attempted(self, options: dict[str, Any]) -> Client | None:
         """Return a connected client, or None when another attempt may do better.
 
-        nats-py would go on by itself, and leave sockets open when it is stopped; so
-        ``_failed`` ends its first attempt. Who is not let in now, or does not trust the
-        server, will fare no better later: that raises LogUnavailableError.
+        nats-py would go on by itself, and leave sockets open: ``_failed`` ends its
+        attempt. Who is not let in, or trusts no server: LogUnavailableError.
         """
         client = LeanClient()
         self._connecting = True

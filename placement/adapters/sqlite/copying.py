@@ -6,6 +6,7 @@ which neither writes nor moves the WAL, so saves go on meanwhile.
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from threading import Event
@@ -52,8 +53,14 @@ def copied(path: Path, stop: Event, new: Path) -> Path:
     return new
 
 
-def rotate(path: Path, new: Path, copies: int) -> None:
-    """Keep *new* as the newest of *copies* copies; each older one moves on by one."""
+def rotate(path: Path, new: Path, copies: int, retire: Callable[[Path], None]) -> None:
+    """Keep *new* as the newest of *copies* copies; each older one moves on by one.
+
+    The oldest, if there are as many, is given to *retire* first, which may move it.
+    """
+    oldest = generation_path(path, copies)
+    if oldest.exists():
+        retire(oldest)
     for number in range(copies, 1, -1):
         younger = generation_path(path, number - 1)
         if younger.exists():

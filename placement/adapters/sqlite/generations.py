@@ -34,6 +34,7 @@ from placement.adapters.sqlite.copying import (
 )
 from placement.adapters.sqlite.failures import unwritable
 from placement.adapters.sqlite.file import move_into_place, removed
+from placement.adapters.sqlite.older import OlderCheckpointFiles
 from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.core.errors import PlacementError
 from placement.faults import FaultPoint, reach
@@ -58,6 +59,8 @@ class GenerationSettings:
     copies: int = COPIES_MAX
     """0 to COPIES_MAX; 0: none but the one that is saved to."""
     interval_seconds: float = 900.0
+    older_bytes_max: int = 0
+    """Bytes of copies that are kept beyond those, for ``older``; 0: none are."""
 
 
 class CheckpointGenerations:
@@ -71,6 +74,11 @@ class CheckpointGenerations:
         self._path = path
         self._settings = settings or GenerationSettings()
         self._current = SqliteCheckpointStore(path)
+        chosen = self._settings
+        self.older = OlderCheckpointFiles(
+            path, chosen.copies, chosen.interval_seconds, chosen.older_bytes_max
+        )
+        """Where copies go that are not fallen back to any more."""
         self._epoch: str | None = None
         self._found_damaged = False
         self._stop = Event()
@@ -198,7 +206,8 @@ class CheckpointGenerations:
             new = await asyncio.to_thread(copied, self._path, self._stop, place)
             await self._prove(new)
             reach(FaultPoint.BEFORE_COPY_KEPT)
-            await asyncio.to_thread(rotate, self._path, new, self._settings.copies)
+            copies, retire = self._settings.copies, self.older.retire
+            await asyncio.to_thread(rotate, self._path, new, copies, retire)
             reach(FaultPoint.AFTER_COPY_KEPT)
         except (CopyError, OSError, PlacementError, sqlite3.Error) as error:
             if not self._stop.is_set():

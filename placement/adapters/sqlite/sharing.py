@@ -5,39 +5,28 @@ It is read without a lock and in small pieces, so that neither saves nor answers
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Event
-from typing import Final, TypeVar
-from urllib.parse import quote
 
 from placement.adapters.sqlite.copying import CopyError, copied
 from placement.adapters.sqlite.file import removed
-from placement.adapters.sqlite.proof import (
-    DamageError,
-    Key,
-    checked_chunk,
-    chunk_hash,
-    stated,
+from placement.adapters.sqlite.proof import DamageError, Key, chunk_hash
+from placement.adapters.sqlite.unchanging import (
+    batches,
+    checked_rows,
+    opened,
+    stated_in,
+    whole,
 )
-from placement.adapters.sqlite.store import READ_HEADER
 from placement.offers import (
     CheckpointUnsharedError,
     HashedChunk,
     Offer,
     offer,
 )
-from placement.ports import CheckpointHeader
-
-Step = TypeVar("Step")
-
-BATCH_BYTES: Final = 1024**2
-"""So much of it is in memory at once, or one chunk."""
-_READ: Final = (
-    "SELECT table_name, number, body, hash FROM chunk"
-    " ORDER BY table_name, number LIMIT -1 OFFSET ?"
-)
+from placement.ports import CheckpointHeader, Chunk
 
 
 class CheckpointCopies:
@@ -53,7 +42,7 @@ class CheckpointCopies:
         """Copy the file, and prove the copy; raises CheckpointUnsharedError."""
         self._stop.clear()
         try:
-            return await _whole(asyncio.to_thread(self._make, header, seal), self._stop)
+            return await whole(asyncio.to_thread(self._make, header, seal), self._stop)
         except (CopyError, DamageError, OSError, sqlite3.Error) as error:
             await self.drop()
             message = f"no copy can be made: {error}"
@@ -64,10 +53,9 @@ class CheckpointCopies:
         hashes: dict[Key, bytes] = {}
         said: list[bytes] = []
         body_bytes = 0
-        with closing(self._opened()) as reader:
-            found = stated(reader.execute(READ_HEADER).fetchall())
-            for row in reader.execute(_READ, (0,)):
-                chunk, own_hash = checked_chunk(row)
+        with closing(opened(self._copy)) as reader:
+            found = stated_in(reader)
+            for chunk, own_hash in checked_rows(reader):
                 hashes[chunk.table, chunk.number] = own_hash
                 said.append(chunk_hash(chunk.table, chunk.number, chunk.body))
                 body_bytes += len(chunk.body)
@@ -77,21 +65,17 @@ class CheckpointCopies:
             raise CopyError(message)
         return offer(header, seal, (len(said), body_bytes), said)
 
-    def _opened(self) -> sqlite3.Connection:
-        target = f"file:{quote(str(self._copy.absolute()))}?mode=ro&immutable=1"
-        return sqlite3.connect(target, uri=True, check_same_thread=False)
-
     async def read(
         self, offered: Offer, held_count: int
     ) -> AsyncGenerator[Sequence[HashedChunk], None]:
         """Yield its chunks after the first *held_count*, some at a time."""
         del offered  # there is one copy, and who asks knows which
         try:
-            reader = self._opened()
+            reader = opened(self._copy)
             try:
-                batches = _batches(reader, held_count)
-                while batch := await _whole(asyncio.to_thread(next, batches, None)):
-                    yield batch
+                read = batches(checked_rows(reader, held_count))
+                while batch := await whole(asyncio.to_thread(next, read, None)):
+                    yield [hashed(chunk) for chunk, _ in batch]
             finally:
                 reader.close()
         except (DamageError, OSError, sqlite3.Error) as error:
@@ -103,32 +87,7 @@ class CheckpointCopies:
         await asyncio.to_thread(removed, self._copy)
 
 
-async def _whole(step: Coroutine[None, None, Step], stop: Event | None = None) -> Step:
-    """Return what *step* does in a thread; cancelled, *stop* it and wait for its end.
-
-    It uses the file meanwhile.
-    """
-    task = asyncio.ensure_future(step)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if stop is not None:
-            stop.set()
-        await asyncio.wait({task})
-        task.exception()  # which nobody waits for any more
-        raise
-
-
-def _batches(reader: sqlite3.Connection, skipped: int) -> Iterator[list[HashedChunk]]:
-    batch: list[HashedChunk] = []
-    size = 0
-    for row in reader.execute(_READ, (skipped,)):
-        chunk, _ = checked_chunk(row)
-        own_hash = chunk_hash(chunk.table, chunk.number, chunk.body)
-        batch.append(HashedChunk(chunk, own_hash))
-        size += len(chunk.body)
-        if size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+def hashed(chunk: Chunk) -> HashedChunk:
+    """Return *chunk* with its hash, by which a peer knows it."""
+    own_hash = chunk_hash(chunk.table, chunk.number, chunk.body)
+    return HashedChunk(chunk, own_hash)

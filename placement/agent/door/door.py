@@ -12,8 +12,9 @@ from placement.agent.door.grpc_door import GrpcDoor
 from placement.agent.door.json_door import json_app, serve_json
 from placement.agent.door.service import Service
 from placement.api.listener import is_loopback
-from placement.client.calls import ClientTls, open_channel
+from placement.client.channels import Channels
 from placement.client.local import LocalPlacements
+from placement.client.tls import ClientTls
 from placement.core.errors import InputError
 
 GRPC_KEY: Final = "agent.door.listen"
@@ -76,8 +77,8 @@ class Door:
 
     async def run(self) -> None:
         """Serve until cancelled; raises InputError for an address that is taken."""
-        channel = open_channel(self._target, self._tls)
-        desk = Desk(self._local, Service(channel))
+        channels = Channels(self._target, self._tls)
+        desk = Desk(self._local, Service(channels))
         try:
             async with asyncio.TaskGroup() as tasks:
                 if self._settings.listen is not None:
@@ -89,7 +90,7 @@ class Door:
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
-            await channel.close()
+            await channels.close()
 
     async def _serve_grpc(self, desk: Desk, host: str, port: int) -> None:
         door = GrpcDoor(desk)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import grpc
 
 from placement.api.reading import Context
+from placement.client.channels import Channels
 from placement.core.errors import PlacementError
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -33,9 +34,9 @@ class ServiceUnreachableError(PlacementError):
 class Service:
     """Calls of one service, by the names of its methods and in bytes."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        """Ask over *channel*."""
-        self._channel = channel
+    def __init__(self, channels: Channels) -> None:
+        """Ask over *channels*."""
+        self._channels = channels
 
     async def unary(
         self, path: str, body: bytes, timeout_s: float | None, metadata: Metadata = ()
@@ -45,7 +46,7 @@ class Service:
         Raises AioRpcError with what the service said, and ServiceUnreachableError when
         it said nothing.
         """
-        method: Any = self._channel.unary_unary(path)
+        method: Any = self._channels.unary_unary(path)
         call = method(body, timeout=timeout_s, metadata=metadata)
         try:
             return bytes(await call)
@@ -63,7 +64,7 @@ class Service:
 
         It is ended there when it is ended here. Raises ServiceUnreachableError.
         """
-        method: Any = self._channel.stream_stream(path)
+        method: Any = self._channels.stream_stream(path)
         call = method(
             requests,
             timeout=context.time_remaining(),

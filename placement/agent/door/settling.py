@@ -8,6 +8,7 @@ from placement.api.reading import StateBehindError, wait_budget_s
 from placement.client.feed import LocalBasis
 from placement.client.local import LocalPlacements
 from placement.client.local_answers import LocalStaleError
+from placement.runtime.past_errors import AsOfUnsupportedError
 from placement.runtime.tokens import Token, parse_token
 from placement.runtime.view import ServingState
 from placement.runtime.watcher import TRUSTED
@@ -42,8 +43,13 @@ class Settling:
 
         Raises ElsewhereError while the service may know more, as before the replica's
         first snapshot. Alone, what is not reached is marked STALE, or raises
-        StateBehindError where the caller wants that. Raises TokenInvalidError.
+        StateBehindError where the caller wants that. Raises TokenInvalidError, and
+        AsOfUnsupportedError: a replica has no past.
         """
+        if consistency.as_of is not None:
+            self.leave_to_service()
+            why = "only the service knows the past, and it is out of reach"
+            raise AsOfUnsupportedError(why)
         empty = self._local.basis.state is ServingState.REBUILDING
         if (self.alone or not empty) and await self._reached(consistency):
             return self._local.basis

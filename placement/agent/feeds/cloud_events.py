@@ -19,8 +19,8 @@ from placement.agent.feeds.times import parse_timestamp_ns
 from placement.agent.feeds.translation import FeedSettings, Translation
 from placement.core.errors import InputError, RegionInvalidError
 from placement.core.event import Event, Identifier, TimeNs
+from placement.wire.event_json import event_from_json
 from placement.wire.fields import IDENTIFIER, parse_identifier
-from placement.wire.json import event_from_json
 
 HEADER_PREFIX: Final = "ce-"
 BATCH_COUNT_MAX: Final = 1_024

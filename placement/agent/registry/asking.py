@@ -40,6 +40,12 @@ class Asking:
         async with self._exchange.answered(call):
             pass
 
+    async def admitted(self) -> None:
+        """Return if the registry lets us in by our credentials."""
+        call = Call("GET", f"{self.settings.base}/v2/", "")
+        async with self._exchange.answered(call):
+            pass
+
     def manifest_url(self, repository: Repository, reference: Digest | Tag) -> str:
         """Return where a manifest is."""
         return f"{self.settings.base}/v2/{repository}/manifests/{reference}"

@@ -7,7 +7,7 @@ only far away costs nothing.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -31,6 +31,8 @@ LATE_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 0.01
 LOOKS_LEAST: Final = 10
 """An answer that has come takes our own loop several turns to be known."""
+AGAIN_SECONDS: Final = (0.05, 0.4, 1.0)
+"""Before those are asked again that could not be reached, when nobody else is left."""
 GIVEN: Final = (200, 206, 304, 416)
 """Statuses that end a search: whoever says so has the content."""
 ABSENT: Final = (403, 404)
@@ -67,15 +69,17 @@ class Asker:
     ) -> Answer | Refusal:
         """Return the first answer of *regions*, in order, that is one of *given*.
 
-        When all were asked, *waits* says whether to wait for those that are late. A
-        client without credentials is told at once that some are wanted; one whose
-        credentials are refused may still be known to the next registry.
+        When all were asked, *waits* says whether to wait for those that are late, and
+        to ask those again to whom no connection held: a client that is sent away seldom
+        comes again. A client without credentials is told at once that some are wanted;
+        one whose credentials are refused may still be known to the next registry.
         """
         waiting, refusal = deque(regions), Refusal()
         running: dict[asyncio.Task[httpx.Response], Region] = {}
+        pauses = iter(AGAIN_SECONDS if waits else ())
         try:
             async with asyncio.timeout(SEARCH_SECONDS_MAX):
-                while waiting or running:
+                while waiting or running or await _again(waiting, refusal, pauses):
                     latest = None
                     if waiting:
                         latest = waiting.popleft()
@@ -121,8 +125,8 @@ class Asker:
             async with asyncio.timeout(SEARCH_SECONDS_MAX):
                 if await self._done({asking: region}, region, seconds):
                     return asking.result()
-        except RegistryUnreachableError:
-            self.suspect(region, "unreachable")
+        except RegistryUnreachableError as error:
+            self.suspect(region, "unreachable", error)
             return None
         except TimeoutError:
             self.suspect(region, "silent")
@@ -135,10 +139,12 @@ class Asker:
         """Know that *region* gave bytes just now."""
         self._health.hear(region)
 
-    def suspect(self, region: Region, why: str) -> None:
+    def suspect(
+        self, region: Region, why: str, cause: BaseException | None = None
+    ) -> None:
         """Count that *region* failed a client, and have it asked by ourselves."""
         self._counts[f"source_{why}"] += 1
-        self._health.suspect(region, why)
+        self._health.suspect(region, why, cause)
 
     async def close(self) -> None:
         """Wait until what was asked in vain is closed."""
@@ -206,9 +212,9 @@ class Asker:
     ) -> Answer | None:
         try:
             response = task.result()
-        except RegistryUnreachableError:
-            refusal.silent = True
-            self.suspect(region, "unreachable")
+        except RegistryUnreachableError as error:
+            refusal.unreached.append(region)
+            self.suspect(region, "unreachable", error)
             return None
         if response.status_code in given:
             return Answer(region, response)
@@ -236,6 +242,22 @@ class Asker:
             dropping = asyncio.create_task(_closed(task))
             self._dropping.add(dropping)
             dropping.add_done_callback(self._dropping.discard)
+
+
+async def _again(
+    waiting: deque[Region], refusal: Refusal, pauses: Iterator[float]
+) -> bool:
+    """Say whether those are worth another question that could not be reached.
+
+    They are in *waiting* then.
+    """
+    pause_s = next(pauses, None)
+    if pause_s is None or not refusal.unreached:
+        return False
+    await asyncio.sleep(pause_s)
+    waiting.extend(refusal.unreached)
+    refusal.unreached.clear()
+    return True
 
 
 async def _closed(task: asyncio.Task[httpx.Response]) -> None:

@@ -52,6 +52,8 @@ class Refusal:
     """Answers of any kind that were not the content."""
     silent: bool = False
     """Whether somebody who might have it did not answer."""
+    unreached: list[Region] = field(default_factory=list)
+    """To whom no connection held, the last time that they were asked."""
 
     def final(self, client: Client) -> bool:
         """Say whether to ask others is in vain: who has no credentials needs some.
@@ -65,4 +67,5 @@ class Refusal:
         """Return what the client is told; *code* names the kind of what is unknown."""
         if self.challenge is not None:
             return self.challenge
-        return unavailable() if self.silent else unknown(code)
+        silent = self.silent or self.unreached
+        return unavailable() if silent else unknown(code)

@@ -104,6 +104,7 @@ class Body:
         while True:
             self.used.append(answer.region)
             before = at
+            cause: Exception | None = None
             # Where nobody else has it, a stream that others starve must be waited for.
             patience_s = self.asker.stall_seconds * 2**fruitless
             try:
@@ -117,8 +118,8 @@ class Body:
                     at += len(chunk)
                     if chunk:
                         yield chunk
-            except (httpx.HTTPError, httpx.StreamError, TimeoutError):
-                pass  # the next source goes on
+            except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+                cause = error  # the next source goes on
             finally:
                 await answer.response.aclose()
             if at >= self.end:
@@ -126,7 +127,7 @@ class Body:
             fruitless = 0 if at > before else fruitless + 1
             if fruitless == FRUITLESS_MAX:
                 raise self._broken(at)
-            self.asker.suspect(answer.region, "broke")
+            self.asker.suspect(answer.region, "broke", cause)
             answer = await self._continued(at)
 
     async def _continued(self, at: int) -> Answer:

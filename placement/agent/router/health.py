@@ -56,11 +56,14 @@ class Health:
         """Say whether *region* answers others: then it is slow, and does not hang."""
         return self._clock() - self._heard.get(region, -BUSY_SECONDS) < BUSY_SECONDS
 
-    def suspect(self, region: Region, why: str) -> None:
+    def suspect(
+        self, region: Region, why: str, cause: BaseException | None = None
+    ) -> None:
         """Ask *region* by ourselves before another client has to."""
         if region in self._probes:
             return
-        log.warning("registry_suspected", region=region, reason=why)
+        error = None if cause is None else str(cause) or repr(cause)
+        log.warning("registry_suspected", region=region, reason=why, error=error)
         wait_s, ended = self._waits.get(region, (0.0, 0.0))
         if not wait_s or self._clock() - ended > FORGIVEN_SECONDS:
             wait_s = PROBE_FIRST_SECONDS / 2

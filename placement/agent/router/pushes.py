@@ -72,8 +72,8 @@ class Pushes:
             timeout = WRITE_TIMEOUT if streams else BEGIN_TIMEOUT
             try:
                 answer = await self._sent(request, region, content, timeout)
-            except RegistryUnreachableError:
-                self._asker.suspect(region, "unreachable")
+            except RegistryUnreachableError as error:
+                self._asker.suspect(region, "unreachable", error)
                 if streams:
                     break  # the bytes are gone
             else:
@@ -112,8 +112,8 @@ class Pushes:
         for region in self._places.push_targets(repository)[:TARGETS_MAX]:
             try:
                 answer = await self._sent(request, region, bytes(body), WRITE_TIMEOUT)
-            except RegistryUnreachableError:
-                self._asker.suspect(region, "unreachable")
+            except RegistryUnreachableError as error:
+                self._asker.suspect(region, "unreachable", error)
                 continue
             if answer.status_code == httpx.codes.CREATED:
                 if not is_digest(reference):
@@ -134,8 +134,8 @@ class Pushes:
             return unavailable()
         try:
             return await self._sent(request, region, content, WRITE_TIMEOUT)
-        except RegistryUnreachableError:
-            self._asker.suspect(region, "unreachable")
+        except RegistryUnreachableError as error:
+            self._asker.suspect(region, "unreachable", error)
             return unavailable()
 
     async def _sent(

@@ -94,7 +94,7 @@ class Budgets:
         link = (order.source, order.target)
         spent = [
             (time_ns, size)
-            for time_ns, size, origin, _ in self._planned(target, HOUR_NS)
+            for time_ns, size, origin, _ in planned(self.desk, target, HOUR_NS)
             if origin == source + 1
         ]
         mine = [
@@ -114,7 +114,7 @@ class Budgets:
         spent = sorted(
             (time_ns, size)
             for region in regions
-            for time_ns, size, _, owner in self._planned(Row(region), DAY_NS)
+            for time_ns, size, _, owner in planned(desk, Row(region), DAY_NS)
             if desk.organization_of(owner) == order.organization
         )
         mine = [
@@ -142,19 +142,23 @@ class Budgets:
                 return Refusal(named, time_ns + window_ns)
         return Refusal(named, self.desk.now_ns + window_ns)
 
-    def _planned(
-        self, target: Row, window_ns: int
-    ) -> Iterator[tuple[int, int, int, Row]]:
-        """Yield (time, bytes, source row plus one, repository), the oldest first."""
-        state = self.desk.state
-        if target == ABSENT:
-            return
-        oldest_ns = self.desk.now_ns - window_ns
-        for row in state.indexes.decisions.planned_into(target):
-            status, placement, source, where, size, _, time_ns, *_ = (
-                state.decisions.values(row)
-            )
-            # A decision that was forgotten has left its row to another one.
-            if where == target and time_ns > oldest_ns and status not in _CALLED_OFF:
-                owner, _ = PAIR.unpack(state.placements.key(Row(placement)))
-                yield time_ns, size, source, Row(owner)
+
+def planned(
+    desk: Desk, target: Row, window_ns: int
+) -> Iterator[tuple[int, int, int, Row]]:
+    """Yield what was planned into *target* within the window, the oldest first.
+
+    Each as (time, bytes, source row plus one, repository); *target* may be ABSENT.
+    """
+    state = desk.state
+    if target == ABSENT:
+        return
+    oldest_ns = desk.now_ns - window_ns
+    for row in state.indexes.decisions.planned_into(target):
+        status, placement, source, where, size, _, time_ns, *_ = state.decisions.values(
+            row
+        )
+        # A decision that was forgotten has left its row to another one.
+        if where == target and time_ns > oldest_ns and status not in _CALLED_OFF:
+            owner, _ = PAIR.unpack(state.placements.key(Row(placement)))
+            yield time_ns, size, source, Row(owner)

@@ -10,40 +10,30 @@ from hashlib import blake2b
 from typing import Final
 
 from placement.core.copies import to_copy
-from placement.core.counts import DAY_NS
 from placement.core.deciding.budgets import Budgets, Order
 from placement.core.deciding.control import in_control_group
 from placement.core.deciding.desk import Desk
+from placement.core.deciding.obstacles import is_new, last_about, obstacle_of
 from placement.core.deciding.wants import Want
-from placement.core.decisions import DecisionRecord, decision_at, decisions_of
 from placement.core.event import (
     DurationNs,
     Event,
     Identifier,
     Name,
-    RegionState,
     ReplicationPlanned,
     ReplicationSubject,
-    ReplicationTrigger,
     ReplicationWithheld,
     Text,
     TimeNs,
     WithholdReason,
 )
-from placement.core.folds.orders import is_paused
-from placement.core.folds.progress import last_decided
-from placement.core.tables.cells import Decided, DecisionStatus
-from placement.core.tables.keys import PAIR
-from placement.core.tables.table import ABSENT, Row
+from placement.core.tables.cells import DecisionStatus
+from placement.core.tables.table import Row
 from placement.core.topology import Region
 
 TEXT_LENGTH_MAX: Final = 1_000
-WITHHELD_NS: Final = 30 * DAY_NS
-"""A copy that was withheld, or called off by a person, is not decided again so soon."""
 LONG_ENOUGH: Final = 10
 """A decision may take so many times what its copy is expected to take."""
-_FAILED: Final = frozenset({DecisionStatus.FAILED, DecisionStatus.EXPIRED})
-_ASKED: Final = frozenset({ReplicationTrigger.REQUEST})
 
 
 @dataclass(slots=True)
@@ -63,14 +53,14 @@ def decide(desk: Desk, wants: Iterable[Want], publisher: str) -> Round:
     for want in sorted(wants, key=lambda want: want.key):
         candidate = want.candidate
         pair = (candidate.image.digest, candidate.target)
-        if pair in pairs or not _is_new(desk, want):
+        if pair in pairs or not is_new(desk, want):
             continue
         moved = _moved(desk, want)
         if not moved:  # it came there by other means since it was wanted
             continue
         # Of two images that share a layer the second one waits until it is known what
         # is left to move: one flight for each content.
-        if _has_to_wait(desk, want) or moved & found.moving:
+        if obstacle_of(desk, want) or moved & found.moving:
             found.put_off.append(want)
             continue
         pairs.add(pair)
@@ -91,12 +81,11 @@ def _settle(
     state, rails = desk.state, desk.guardrails
     image = want.candidate.image
     placement = state.find_placement(image.repository, image.digest)
-    asked = want.trigger in _ASKED
     if want.foreseen and in_control_group(desk, placement, want.candidate.target):
         cause = WithholdReason.CONTROL_GROUP
         found.events.append(_withheld(desk, want, cause, publisher))
         return
-    if rails.observes and not asked:
+    if rails.observes and not want.asked:
         cause = WithholdReason.OBSERVE_ONLY
         found.events.append(_withheld(desk, want, cause, publisher))
         return
@@ -108,7 +97,7 @@ def _settle(
         found.events.append(_planned(desk, want, publisher))
         return
     found.put_off.append(want)
-    last, _, _ = _last(desk, want)
+    last = last_about(desk, want).record
     if last is None or last.status is not DecisionStatus.DEFERRED:  # told once
         cause = WithholdReason.OVER_BUDGET
         said = f"; {refusal.budget} is spent"
@@ -125,76 +114,6 @@ def order_of(desk: Desk, want: Want) -> Order:
         desk.organization_of(owner),
         candidate.transfer_bytes,
         want.priority,
-    )
-
-
-def _last(desk: Desk, want: Want) -> tuple[DecisionRecord | None, int, int]:
-    """Return the last decision for the pair, its trigger, and failures in a row."""
-    state, candidate = desk.state, want.candidate
-    digest = state.find_digest(candidate.image.digest)
-    target = state.regions.find(candidate.target.encode())
-    row = ABSENT
-    if ABSENT not in {digest, target}:
-        row = state.decided.find(PAIR.pack(digest, target))
-    if row == ABSENT:
-        return None, 0, 0
-    last = last_decided(state, row)
-    record = None if last == ABSENT else decision_at(state, last)
-    trigger, failures = Decided.TRIGGER, Decided.FAILURES
-    return record, state.decided.get(row, trigger), state.decided.get(row, failures)
-
-
-def _is_new(desk: Desk, want: Want) -> bool:
-    """Say whether nothing that was decided before settles the want."""
-    last, trigger, _ = _last(desk, want)
-    if want.trigger_sequence <= trigger or (last is not None and last.open):
-        return False
-    if last is None or want.trigger in _ASKED:
-        return True
-    lately = last.time_ns > desk.now_ns - WITHHELD_NS
-    if last.status is DecisionStatus.CANCELLED:
-        return not (lately and want.foreseen)
-    if last.status is not DecisionStatus.WITHHELD or not lately:
-        return True
-    if last.cause == WithholdReason.OBSERVE_ONLY:
-        return not desk.guardrails.observes
-    return not want.foreseen
-
-
-def _has_to_wait(desk: Desk, want: Want) -> bool:
-    """Say whether the copy may not be decided yet, whatever it is worth.
-
-    So while a policy was ordered that cannot be read: what it forbids is not known.
-    """
-    if desk.ruling.refused:
-        return True
-    state, target = desk.state, want.candidate.target
-    region = state.regions.find(target.encode())
-    # A pause that is over by this clock may last by the log's: both have to agree.
-    times = (desk.now_ns, state.store_time_ns)
-    paused = any(is_paused(state, region, time_ns) for time_ns in times)
-    out_of_use = desk.network.region_state(target) is not RegionState.ACTIVE
-    last, _, failures = _last(desk, want)
-    again_ns, limits = 0, desk.guardrails.limits
-    if last is not None and last.status in _FAILED and failures:
-        again_ns = last.change_ns + limits.retry_ns(failures)
-    image = want.candidate.image
-    placement = state.find_placement(image.repository, image.digest)
-    done = last is not None and last.status is DecisionStatus.COMPLETED
-    if last is not None and done and last.placement == placement:
-        # It is missing again, or was never seen to arrive: not round and round.
-        again_ns = last.change_ns + limits.retry_ns(_copied_lately(desk, last))
-    return paused or out_of_use or desk.now_ns < again_ns
-
-
-def _copied_lately(desk: Desk, last: DecisionRecord) -> int:
-    """Return how often what *last* brought was brought there in a day; 1 or more."""
-    since_ns = last.change_ns - DAY_NS
-    return sum(
-        one.status is DecisionStatus.COMPLETED
-        and one.target == last.target
-        and one.change_ns > since_ns
-        for one in decisions_of(desk.state, last.placement)
     )
 
 

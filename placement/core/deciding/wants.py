@@ -53,6 +53,11 @@ class Want:
     foreseen: bool = False
 
     @property
+    def asked(self) -> bool:
+        """Whether somebody asked for this very copy."""
+        return self.trigger is ReplicationTrigger.REQUEST
+
+    @property
     def key(self) -> tuple[int, float, str, str, str, int, int]:
         """Return what wants are sorted by: a total order, the first one first."""
         candidate = self.candidate

@@ -31,6 +31,7 @@ from placement.core.tables.cells import (
 )
 from placement.core.tables.keys import PAIR, REGION_BITS, START_DAY
 from placement.core.tables.table import ABSENT, Row
+from placement.core.tables.waits import CameFrom
 
 OUTCOME_NS: Final = 30 * DAY_NS
 """A start so long after a decision has nothing to do with it."""
@@ -52,9 +53,7 @@ def machine_started(state: State, at: At, fact: MachineStarted, run: Run) -> Non
     """
     wait_ns = fact.image_wait_ns
     images = _images(state, run.placement)
-    outcome, decision = _nearness(at, fact), ABSENT
-    if outcome is None:
-        outcome, decision = _reason(state, at, fact, images)
+    outcome, decision = _why(state, at, fact, images)
     machines = state.machines
     if machines.get(run.machine, Machine.STARTED) == at.order_ns:
         machines.set(run.machine, Machine.OUTCOME, outcome)
@@ -63,11 +62,48 @@ def machine_started(state: State, at: At, fact: MachineStarted, run: Run) -> Non
     if run.start is not None:
         _count_day(state, at, run.start, outcome, wait_ns)
         _credit(state, at, run.start, images, wait_ns)
+        waits = state.indexes.waits
+        if wait_ns is not None and state.latest_order_ns >= waits.since_ns:
+            waits.note(run.start.region, came_from(at, fact), wait_ns)
+
+
+def came_from(at: At, fact: MachineStarted) -> CameFrom:
+    """Return where the image was that a machine started, as far as that was said."""
+    match fact.cache:
+        case CacheKind.HOST:
+            return CameFrom.HOST
+        case CacheKind.REGION:
+            return CameFrom.REGION
+        case CacheKind.REMOTE:
+            return CameFrom.REMOTE
+        case CacheKind.UNSPECIFIED:
+            pass
+    if fact.source_region is None:
+        return CameFrom.UNKNOWN
+    here = fact.source_region == at.event.region
+    return CameFrom.REGION if here else CameFrom.REMOTE
+
+
+def start_outcome(
+    state: State, at: At, fact: MachineStarted, placement: Row
+) -> tuple[StartOutcome, Row]:
+    """Return why a start was as it was, and the decision that tells so, or ABSENT.
+
+    The same before and right after the start is folded: it moves no decision.
+    """
+    return _why(state, at, fact, _images(state, placement))
 
 
 def content_pulled(state: State, at: At, fact: ContentPulled, pull: Start) -> None:
     """Let a pull stand in for a start, where nobody reports any."""
     _credit(state, at, pull, _images(state, pull.placement), fact.pull_duration_ns)
+
+
+def _why(
+    state: State, at: At, fact: MachineStarted, images: list[Row]
+) -> tuple[StartOutcome, Row]:
+    outcome = _nearness(at, fact)
+    return (outcome, ABSENT) if outcome else _reason(state, at, fact, images)
 
 
 def _nearness(at: At, fact: MachineStarted) -> StartOutcome | None:

@@ -26,11 +26,17 @@ from placement.core.tables import cells
 from placement.core.tables.cells import StartOutcome
 from placement.core.tables.keys import pair_keys, start_day_keys
 from placement.core.tables.table import ABSENT, KeyBytes, Row
+from placement.core.tables.waits import CameFrom
 
 _LOCAL = np.array(
     [cache in {CacheKind.HOST, CacheKind.REGION} for cache in CacheKind], np.bool_
 )
 """By cache: whether what was fetched from it was in the region."""
+_CAME_FROM = np.array(
+    [CameFrom[cache.name] if cache else CameFrom.UNKNOWN for cache in CacheKind],
+    np.int64,
+)
+"""By cache: where the image was; of the first, which says nothing, unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,7 @@ def count_starts(
     days.add_at(rows.day[waited], cells.StartDay.WAITED, 1)
     days.add_at(rows.day[waited], cells.StartDay.WAIT, wait_ns[waited])
     _calibrate(state, starts, calm)
+    _note_waits(state, starts, calm)
 
 
 def _run(
@@ -227,6 +234,22 @@ def _calibrate(state: State, starts: Starts, calm: CalmStarts) -> None:
     )
     for limit_ns, cell in limits:
         state.calibration.add_at(row[(wait_ns <= limit_ns)[told]], cell, 1)
+
+
+def _note_waits(state: State, starts: Starts, calm: CalmStarts) -> None:
+    """Note how long starts waited, as ``payoff.machine_started`` does."""
+    waits, numbers = state.indexes.waits, calm.numbers
+    told = starts.store_time_ns[numbers] >= waits.since_ns
+    told &= starts.wait_ns[numbers] >= 0
+    if not told.any():
+        return
+    numbers = numbers[told]
+    source, cache = starts.source[numbers], starts.cache[numbers]
+    here = np.where(source == starts.region[numbers], CameFrom.REGION, CameFrom.REMOTE)
+    unsaid = np.where(source < 0, CameFrom.UNKNOWN, here)
+    said = _CAME_FROM[cache]
+    came_from = np.where(cache == CacheKind.UNSPECIFIED, unsaid, said)
+    waits.note_many(calm.rows.region[told], came_from, starts.wait_ns[numbers])
 
 
 def start_transfers(starts: Starts, calm: CalmStarts) -> Numbers:

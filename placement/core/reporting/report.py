@@ -82,7 +82,7 @@ class Reporter:
         if not sees_decision(self._state, row):
             return
         decision = decision_at(self._state, row)
-        judged = _judged(self._state, decision, question.now_ns)
+        judged = judged_copy(self._state, decision, question.now_ns)
         if judged is None:
             return
         key = self._key(decision, question.group_by)
@@ -131,9 +131,14 @@ class Reporter:
         organization, name = self._state.app_name(app)
         if group_by is GroupBy.ORGANIZATION:
             return organization
-        # An app that nobody named has its repository's name, and so the organization's.
-        within = not organization or name.startswith(f"{organization}/")
-        return name if within else f"{organization}/{name}"
+        return app_key(organization, name)
+
+
+def app_key(organization: str, name: str) -> str:
+    """Return what reports call an app: its organization and its name."""
+    # An app that nobody named has its repository's name, and so the organization's.
+    within = not organization or name.startswith(f"{organization}/")
+    return name if within else f"{organization}/{name}"
 
 
 def report(
@@ -151,7 +156,7 @@ def report(
     return reporter.found
 
 
-def _judged(state: State, decision: DecisionRecord, now_ns: int) -> Judged | None:
+def judged_copy(state: State, decision: DecisionRecord, now_ns: int) -> Judged | None:
     """Return what came of one decision to copy; None where it counts with another."""
     withheld = decision.status is DecisionStatus.WITHHELD
     if withheld and decision.cause == WithholdReason.OBSERVE_ONLY:

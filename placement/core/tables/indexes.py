@@ -18,6 +18,7 @@ from placement.core.tables.records import Transfer
 from placement.core.tables.schema import Tables
 from placement.core.tables.table import ABSENT, Row, RowNumbers, Table
 from placement.core.tables.trials import OpenTrials
+from placement.core.tables.waits import StartWaits
 
 Chain = tuple[int, int]
 """Columns: the link with which a chain begins, and that by which it goes on."""
@@ -50,6 +51,7 @@ class Indexes:
         self.changes = Changes()
         self.decisions = DecisionIndex()
         self.trials = OpenTrials()
+        self.waits = StartWaits()
         self.kinds: list[int] = [0]
         """Of each media type, by its row plus one, what kind of content it says."""
         self.measured: list[Transfer] = []

@@ -1,0 +1,157 @@
+"""What keeps open pages up to date: server-sent events, each a fragment of the page.
+
+A stream keeps what it showed, and no queue: who reads slowly is told how things look by
+then. Streams of the same page share one rendering.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from placement.runtime.view import View
+
+INTERVAL_SECONDS: Final = 1.0
+"""Between two looks at what may have moved."""
+AGE_SECONDS: Final = 15.0
+"""What did not move is shown anew so often: ages and staleness grow by themselves."""
+SEND_SECONDS_MAX: Final = 10.0
+"""Who takes nothing for so long has gone."""
+EASE: Final = 20
+"""After a rendering, so many times as long as it took are left to others."""
+RETRY_MS: Final = 2_000
+HEARTBEAT: Final = b": still here\n\n"
+HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+
+Render = Callable[[], Awaitable[Mapping[str, str]]]
+"""Makes a page's fragments, by the id of their element."""
+
+log = structlog.get_logger(__name__)
+
+
+class LiveHub:
+    """All streams of one service."""
+
+    def __init__(self, view: View, streams_max: int) -> None:
+        """Look at *view*; let *streams_max* pages be kept up to date at once."""
+        self._view = view
+        self._streams_max = streams_max
+        self._stopped = asyncio.Event()
+        self._shared: dict[str, _Shared] = {}
+        self.stream_count = 0
+
+    def stop(self) -> None:
+        """End every stream, for good."""
+        self._stopped.set()
+
+    def position(self) -> tuple[object, ...]:
+        """Return what is different when a page would look otherwise."""
+        view = self._view
+        return (*view.position, view.serving_state(), view.trouble, view.rebuilding)
+
+    async def respond(
+        self, address: str, render: Render, receive: Receive, send: Send
+    ) -> None:
+        """Answer one request for the fragments of the page at *address*."""
+        if self._stopped.is_set() or self.stream_count >= self._streams_max:
+            said = f"{self._streams_max} pages are kept up to date: reload this one\n"
+            busy = PlainTextResponse(said, 503, {"retry-after": "30"})
+            await busy(_NO_SCOPE, receive, send)
+            return
+        self.stream_count += 1
+        shared = self._shared.setdefault(address, _Shared(render))
+        shared.readers += 1
+        gone = asyncio.create_task(_disconnected(receive))
+        telling = asyncio.create_task(self._tell(shared, send))
+        stopping = asyncio.create_task(self._stopped.wait())
+        tasks: set[asyncio.Task[object]] = {gone, telling, stopping}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            self.stream_count -= 1
+            shared.readers -= 1
+            if not shared.readers:
+                self._shared.pop(address, None)
+        if not gone.done() or gone.cancelled():
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        if telling.done() and not telling.cancelled() and telling.exception():
+            log.warning("console_stream_ended", error=repr(telling.exception()))
+
+    async def _tell(self, shared: "_Shared", send: Send) -> None:
+        """Send each fragment that looks otherwise than what was sent of it."""
+        start = {"type": "http.response.start", "status": 200, "headers": HEADERS}
+        await send(start)
+        await _push(send, f"retry: {RETRY_MS}\n\n".encode())
+        shown: dict[str, str] = {}
+        async for fragments in self._looks(shared):
+            told = 0
+            for name, html in fragments.items():
+                if shown.get(name) != html:
+                    shown[name] = html
+                    told += 1
+                    data = json.dumps({"id": name, "html": html})
+                    await _push(send, f"event: fragment\ndata: {data}\n\n".encode())
+            if not told:
+                await _push(send, HEARTBEAT)
+
+    async def _looks(self, shared: "_Shared") -> AsyncIterator[Mapping[str, str]]:
+        """Yield the fragments now, and whenever they may look otherwise."""
+        loop = asyncio.get_running_loop()
+        while True:
+            position = self.position()
+            began_s = loop.time()
+            yield await shared.look(position)
+            eased_s = EASE * (loop.time() - began_s)
+            await asyncio.sleep(max(INTERVAL_SECONDS, eased_s))
+            while self.position() == position and loop.time() - began_s < AGE_SECONDS:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(INTERVAL_SECONDS):
+                        await self._view.changed(self._view.position)
+
+
+class _Shared:
+    """One page's fragments, rendered once for all who read it."""
+
+    def __init__(self, render: Render) -> None:
+        self.readers = 0
+        self._render = render
+        self._lock = asyncio.Lock()
+        self._found: Mapping[str, str] = {}
+        self._of: tuple[object, ...] = ()
+        self._at_s = 0.0
+
+    async def look(self, position: tuple[object, ...]) -> Mapping[str, str]:
+        """Return the fragments at *position*, or a moment later."""
+        loop = asyncio.get_running_loop()
+        async with self._lock:
+            old = loop.time() - self._at_s >= AGE_SECONDS / 2
+            if position != self._of or old:
+                self._found = await self._render()
+                self._of, self._at_s = position, loop.time()
+        return self._found
+
+
+_NO_SCOPE: Final[Scope] = {"type": "http", "method": "GET", "headers": []}
+
+
+async def _push(send: Send, body: bytes) -> None:
+    """Send a piece; raises TimeoutError where nobody takes it."""
+    async with asyncio.timeout(SEND_SECONDS_MAX):
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,125 @@
+"""Names that are not to be told: HMAC-SHA256 of each under a key of the operator's.
+
+The same name has the same hash in every column, table and run, so that joins still
+work; who has not the key cannot try names until one fits. Texts for people may hold any
+name, so that they are left out, save the rules that the program itself names.
+"""
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from placement.core.break_even import CERTAIN_REASONS
+from placement.core.deciding.eviction import REASONS
+from placement.core.deciding.wants import PINNED, REPAIR, REQUESTED
+from placement.core.errors import InputError
+from placement.core.oci import is_digest
+from placement.export.kinds import Kind
+from placement.export.schema import Table
+
+HASH_DIGITS: Final = 32
+"""Of the hash, in hex: 128 bits."""
+PREFIX: Final = "h-"
+KEY_BYTES_MIN: Final = 16
+KEY_BYTES_MAX: Final = 4096
+KEPT: Final = 2**16
+"""Names whose hashes are remembered."""
+RULES: Final = frozenset(
+    {
+        *CERTAIN_REASONS,
+        *REASONS,
+        *("start-forecast", "pull-forecast", "unknown"),
+        *(PINNED, REPAIR, REQUESTED),
+    }
+)
+"""Of decisions: what they say is no text of a user's."""
+REFERENCE: Final = "reference"
+"""The column that holds a tag, which is a name, or a digest, which is none."""
+_FINGERPRINT: Final = b"placement export"
+
+Row = dict[str, Any]
+Hide = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class NameKey:
+    """The key that names are hashed with."""
+
+    secret: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what tells this key from others, and does not help to find it."""
+        return hmac.digest(self.secret, _FINGERPRINT, "sha256").hex()[:HASH_DIGITS]
+
+    def hider(self) -> Hide:
+        """Return what hashes a name, and remembers the latest ones."""
+
+        @lru_cache(maxsize=KEPT)
+        def hidden(name: str) -> str:
+            digest = hmac.digest(self.secret, name.encode(), "sha256")
+            return PREFIX + digest.hex()[:HASH_DIGITS]
+
+        return hidden
+
+
+def read_name_key(path: Path) -> NameKey:
+    """Return the key in the file at *path*; raises InputError, which never tells it."""
+    field = "--hash-key-file"
+    try:
+        with path.open("rb") as file:
+            secret = file.read(KEY_BYTES_MAX + 1).strip()
+    except OSError as error:
+        remedy = f"give a file that can be read ({error.strerror})"
+        raise InputError(field, str(path), remedy) from None
+    if not KEY_BYTES_MIN <= len(secret) <= KEY_BYTES_MAX:
+        remedy = (
+            f"put {KEY_BYTES_MIN} to {KEY_BYTES_MAX} random bytes into it, such as by "
+            "`openssl rand -hex 32`"
+        )
+        raise InputError(field, f"{path} with {len(secret)} bytes", remedy)
+    return NameKey(secret)
+
+
+def hider_of(table: Table, hidden: Hide) -> Callable[[Row], Row]:
+    """Return what hides the names in a row of *table*."""
+    ways: Mapping[Kind, Hide] = {
+        Kind.NAME: hidden,
+        Kind.WORDS: lambda words: words if words in RULES else None,
+        Kind.CONTENTS: lambda entries: [_content(each, hidden) for each in entries],
+        Kind.ABSENCES: lambda entries: [_named(each, hidden) for each in entries],
+        Kind.GROUPS: lambda entries: [_group(each, hidden) for each in entries],
+    }
+    hides = {
+        column.name: ways[column.kind]
+        for column in table.columns
+        if column.kind in ways
+    }
+    if REFERENCE in hides:
+        hides[REFERENCE] = lambda name: name if is_digest(name) else hidden(name)
+
+    def hide(row: Row) -> Row:
+        for name in hides.keys() & row.keys():
+            if row[name] is not None:
+                row[name] = hides[name](row[name])
+        return row
+
+    return hide
+
+
+def _named(entry: Row, hidden: Hide) -> Row:
+    repository = entry["repository"]
+    return entry | {"repository": None if repository is None else hidden(repository)}
+
+
+def _content(entry: Row, hidden: Hide) -> Row:
+    tags = [hidden(tag) for tag in entry["tags"]]
+    return _named(entry, hidden) | {"tags": tags}
+
+
+def _group(entry: Row, hidden: Hide) -> Row:
+    machines = [hidden(machine) for machine in entry["machine_ids"]]
+    return _named(entry, hidden) | {"machine_ids": machines}

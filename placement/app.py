@@ -56,6 +56,7 @@ from placement.runtime.view import View
 from placement.runtime.witness import Witness
 from placement.stores import checkpoint_path, open_broker, open_generations
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
+from placement.telemetry.tracers import trace_to
 from placement.time_travel import open_past
 
 GARBAGE_THRESHOLDS = (20_000, 20, 100)
@@ -76,8 +77,12 @@ class Runs(Protocol):
 
 def run(config: Config) -> None:
     """Run the service on the event loop that the configuration names."""
-    with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
-        runner.run(serve(config))
+    ended = trace_to(config.trace.endpoint, config.trace.sample, "placement")
+    try:
+        with asyncio.Runner(loop_factory=loop_factory(config.event_loop)) as runner:
+            runner.run(serve(config))
+    finally:
+        ended()
 
 
 async def serve(config: Config) -> None:

@@ -1,7 +1,7 @@
 """The promises that the runtime relies on: a log, a checkpoint, and notes of a run."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from placement.core.errors import PlacementError
@@ -110,6 +110,8 @@ class Message:
     store_time_ns: int
     subject: str
     body: bytes
+    trace: str = field(default="", compare=False)
+    """The context that it came with, of W3C Trace Context; empty: none is known."""
 
 
 @dataclass(frozen=True, slots=True)

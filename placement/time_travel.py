@@ -6,17 +6,17 @@ from contextlib import AsyncExitStack
 
 from prometheus_client import CollectorRegistry
 
-from placement.adapters.sqlite.older import OlderCheckpointFiles
 from placement.config import Config
 from placement.ports import EventLog
 from placement.runtime.past import Past, PastSettings
+from placement.runtime.past_bases import OlderCheckpoints
 from placement.runtime.view import View
 from placement.telemetry.past import register_past
 
 
 def open_past(
     config: Config,
-    parts: tuple[EventLog, View, OlderCheckpointFiles],
+    parts: tuple[EventLog, View, OlderCheckpoints],
     registry: CollectorRegistry,
     stack: AsyncExitStack,
 ) -> Past:

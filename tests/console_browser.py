@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -75,8 +76,8 @@ class ConsoleService:
         with grpc.insecure_channel(self.target) as channel:
             stub: Any = event_service_pb2_grpc.EventServiceStub(channel)
             answer = stub.PublishEvents(request, timeout=WAIT_SECONDS_MAX)
-            stored = event_service_pb2.PUBLISH_OUTCOME_STORED
-            refused = [one for one in answer.results if one.outcome != stored]
+            rejected = event_service_pb2.PUBLISH_OUTCOME_REJECTED
+            refused = [one for one in answer.results if one.outcome == rejected]
             assert not refused, refused
             asked = replications.ListReplicationsRequest(page_size=1)
             asked.consistency.token = answer.token
@@ -84,19 +85,25 @@ class ConsoleService:
             listing: Any = replications_grpc.ReplicationServiceStub(channel)
             listing.ListReplications(asked, timeout=WAIT_SECONDS_MAX)
 
-    def decisions(self, **wanted: Any) -> list[replications.ReplicationDecision]:  # noqa: ANN401
-        """Return the newest decisions, of a filter as ListReplications takes it."""
-        request = replications.ListReplicationsRequest(page_size=100, **wanted)
+    def decisions(
+        self, repository: str = "", target_region: str = ""
+    ) -> list[replications.ReplicationDecision]:
+        """Return the newest decisions about a repository and a region; empty: any."""
+        request = replications.ListReplicationsRequest(
+            page_size=100, repository=repository, target_region=target_region
+        )
         with grpc.insecure_channel(self.target) as channel:
             stub: Any = replications_grpc.ReplicationServiceStub(channel)
             answer = stub.ListReplications(request, timeout=WAIT_SECONDS_MAX)
         return list(answer.replications)
 
-    def decided(self, count: int, **wanted: Any) -> list[replications.ReplicationDecision]:  # noqa: ANN401
+    def decided(
+        self, count: int, repository: str = "", target_region: str = ""
+    ) -> list[replications.ReplicationDecision]:
         """Return at least *count* decisions, once there are so many."""
         ends = time.monotonic() + WAIT_SECONDS_MAX
         while time.monotonic() < ends:
-            found = self.decisions(**wanted)
+            found = self.decisions(repository, target_region)
             if len(found) >= count:
                 return found
             time.sleep(0.1)
@@ -104,7 +111,7 @@ class ConsoleService:
 
     def get(
         self, path: str, headers: Mapping[str, str] | None = None, method: str = "GET"
-    ) -> tuple[int, Mapping[str, str], str]:
+    ) -> tuple[int, Message, str]:
         """Return the status, headers and text of a page, without a browser."""
         request = urllib.request.Request(  # noqa: S310 - of this machine
             self.url(path), headers=dict(headers or {}), method=method

@@ -36,7 +36,7 @@ class Answered:
         return " ".join(unescape(re.sub(r"<[^>]*>", " ", self.html)).split())
 
     def table(self, caption: str) -> list[list[str]]:
-        """The rows of the table whose caption begins so, each cell as people read it."""
+        """Rows of the table whose caption begins so, each cell as people read it."""
         for found in re.findall(r"<table.*?</table>", self.html, re.DOTALL):
             if Answered(0, found.partition("</caption>")[0]).text.startswith(caption):
                 body = found.partition("<tbody>")[2]
@@ -94,7 +94,14 @@ async def console_stage(
     async with serving(settings) as service:
         view = service.stage.view
         site = site_of(view, TOPOLOGY, Prices(), stored=service.server.stored)
-        console = Console(site, PAGES, Rules(loopback=True))
-        transport = httpx.ASGITransport(console.app)
-        async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        async with console_client(site) as client:
             yield ConsoleStage(service, site, client)
+
+
+@asynccontextmanager
+async def console_client(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    """Give what asks a console of *site*, as a browser of this machine does."""
+    console = Console(site, PAGES, Rules(loopback=True))
+    transport = httpx.ASGITransport(console.app)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        yield client

@@ -24,9 +24,10 @@ def fact(region: str, name: str, **fields: object) -> Line:
     return told
 
 
-def layer(repository: str, number: int, size: int) -> Line:
-    """Return the descriptor of a layer."""
-    digest = digest_of(repository, f"layer {number}")
+def layer(repository: str, number: int, size: int, tag: str = "v1") -> Line:
+    """Return the descriptor of a layer; the first one is that of every version."""
+    version = f" {tag}" if number and tag != "v1" else ""
+    digest = digest_of(repository, f"layer {number}{version}")
     return {"media_type": LAYER, "digest": digest, "size_bytes": size}
 
 
@@ -34,7 +35,7 @@ def push(
     region: str, repository: str, tag: str = "v1", sizes: Sequence[int] = SIZES
 ) -> Iterator[Line]:
     """Yield the push of an image: its layers, and the manifest with its tag."""
-    layers = [layer(repository, number, size) for number, size in enumerate(sizes)]
+    layers = [layer(repository, number, size, tag) for number, size in enumerate(sizes)]
     for content in layers:
         yield fact(region, "content_pushed", content=content, repository=repository)
     yield fact(
@@ -56,7 +57,8 @@ def image(repository: str, tag: str = "v1") -> Line:
 def start(
     region: str, repository: str, machine: str, wait_s: float, tag: str = "v1"
 ) -> Line:
-    """Return the start of a machine that waited for its image."""
+    """Return the start of a machine that waited so long; a second is not local."""
+    cache = "CACHE_KIND_REGION" if wait_s < 1 else "CACHE_KIND_REMOTE"
     return fact(
         region,
         "machine_started",
@@ -64,6 +66,7 @@ def start(
         digest=digest_of(repository, f"manifest {tag}"),
         machine_id=machine,
         image_wait=f"{wait_s}s",
+        cache=cache,
     )
 
 

@@ -48,7 +48,7 @@ EPOCH: Final = "memory-1"
 CAPTURES: Final = Path(__file__).parents[1] / "placement/data/notifications"
 ALL_CAPTURES: Final = CAPTURES.parents[3] / "shared/data/distribution-notifications"
 IDLE_SECONDS: Final = 0.02
-INTERVAL_S: Final = 900.0
+INTERVAL_S: Final = 1.0
 ROOM: Final = 2**30
 
 REFUSED: Final = "refused:"
@@ -244,7 +244,7 @@ def questions(state: State, chance: Random) -> Iterator[Question]:
             repository=name, sha256_digests=keys, region=region
         ),
     )
-    one = {"repository": name, "reference": reference}
+    one: Any = {"repository": name, "reference": reference}
     yield "ResolveReference", pb.ResolveReferenceRequest(**one)
     yield "GetPlacement", pb.GetPlacementRequest(**one)
     yield "PlanPull", pb.PlanPullRequest(**one, region=region)

@@ -1,9 +1,9 @@
 """Write placement/data/land.txt, the outline of the land for the console's map.
 
 ``python -m tools.land_outline land-110m.json`` reads Natural Earth's land at 1:110m as
-the npm package ``world-atlas`` holds it, in TopoJSON: arcs of steps on a grid, and rings
-that are put together from arcs. Small islands and Antarctica are left out, and what
-bends less than half a degree is drawn straight.
+the npm package ``world-atlas`` holds it, in TopoJSON: arcs of steps on a grid, and
+rings that are put together from arcs. Small islands and Antarctica are left out, and
+what hardly bends is drawn straight.
 """
 
 import json

@@ -39,6 +39,7 @@ from placement.faults import FaultPoint, reach
 from placement.hosting import Hosting, host_app, port_of
 from placement.ports import Clock
 from placement.spooling import NOTE_BYTES_MAX, Note, SpoolFigures
+from placement.tracing import HEADER, parsed, sampled
 
 BODY_BYTES_MAX: Final = NOTE_BYTES_MAX
 HEADER_LENGTH_MAX: Final = 1_024
@@ -47,6 +48,9 @@ RETRY_AFTER_SECONDS: Final = 1
 CONNECTIONS_MAX: Final = 64
 
 DISTRIBUTION: Final = "distribution"
+OTHER: Final = "other"
+OUTCOMES: Final = {200: "spooled", 503: "unspooled"}
+"""By the status of an answer; any other one refuses."""
 FAULTS_SHOWN_MAX: Final = 100
 STARTS: Final = "starts/"
 """How the feeds of schedulers begin in the spool."""
@@ -89,18 +93,26 @@ class Receiver:
         self._put = put
         self._clock = clock
         self.counts: Counter[str] = Counter(received=0, spooled=0, refused=0)
+        self.by_feed: Counter[tuple[str, str]] = Counter()
+        """What became of what was posted, by its feed; OTHER: no feed of ours."""
 
     async def notifications(self, request: Request) -> Response:
         """Answer a registry: see the module for what each status promises."""
-        return await self._answer(request, request.path_params.get("feed", ""))
+        feed = request.path_params.get("feed", "") or DISTRIBUTION
+        return await self._counted(request, feed)
 
     async def starts(self, request: Request) -> Response:
         """Answer a scheduler, in the same way."""
-        return await self._answer(request, STARTS + request.path_params["kind"])
+        return await self._counted(request, STARTS + request.path_params["kind"])
+
+    async def _counted(self, request: Request, feed: str) -> Response:
+        response = await self._answer(request, feed)
+        outcome = OUTCOMES.get(response.status_code, "refused")
+        self.by_feed[feed if feed in self._settings.feeds else OTHER, outcome] += 1
+        return response
 
     async def _answer(self, request: Request, feed: str) -> Response:
         self.counts["received"] += 1
-        feed = feed or DISTRIBUTION
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
                 unread = self._hopeless(request)
@@ -247,12 +259,14 @@ def health_of(figures: SpoolFigures, now_ns: int) -> dict[str, object]:
 
 
 def _kept_headers(request: Request) -> dict[str, str]:
-    """Return the headers that say what a body means: CloudEvents' and its type."""
-    return {
+    """Return those that say what a body means, and of which trace it is."""
+    kept = {
         name: value[:HEADER_LENGTH_MAX]
         for name, value in request.headers.items()
         if name == "content-type" or name.startswith("ce-")
     }
+    trace = parsed(request.headers.get(HEADER))
+    return kept | {HEADER: trace} if sampled(trace) else kept
 
 
 async def _body(request: Request) -> bytes | None:

@@ -9,6 +9,7 @@ after it goes on.
 """
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -21,7 +22,8 @@ from placement.agent.rounds import Round
 from placement.agent.translators import Translate
 from placement.core.errors import PlacementError
 from placement.faults import FaultPoint, reach
-from placement.spooling import Position, Settled, Spool
+from placement.spooling import Entry, Position, Settled, Spool
+from placement.tracing import HEADER, parsed, span
 
 ENTRIES_MAX: Final = 256
 """So many are translated and published together."""
@@ -47,8 +49,12 @@ class Sender:
         outlet: Outlet,
         feeds: Mapping[str, Translate],
         chance: Callable[[], float],
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """Translate by *feeds*, each by its name; *chance* spreads what is retried."""
+        self._clock = clock
+        self.success_ns = 0
+        """When something was last sent and settled; 0: not since the start."""
         self._spool = spool
         self._outlet = outlet
         self._feeds = feeds
@@ -98,7 +104,11 @@ class Sender:
         reach(FaultPoint.BEFORE_SENT)
         delivered = Delivered()
         if round_.events:
-            delivered = await self._outlet.publish(round_.events)
+            traced = dict.fromkeys(filter(None, map(_trace, entries)))
+            first, *others = traced or [""]
+            attributes = {"entries": len(entries), "events": len(round_.events)}
+            with span("publish", parent=first, links=others, attributes=attributes):
+                delivered = await self._outlet.publish(round_.events)
         reach(FaultPoint.AFTER_SENT)
         await self._note_position(delivered.position, delivered.first_new_sequence)
         if delivered.held:
@@ -115,6 +125,7 @@ class Sender:
             Settled(round_.sent, furthest, round_.dropped, round_.asides)
         )
         self._count(round_, delivered)
+        self.success_ns = self._clock()
         return len(entries)
 
     def _furthest(self, position: Position | None) -> Position | None:
@@ -179,10 +190,11 @@ class Sender:
     async def _resend(self, position: Position) -> None:
         known = self._spool.figures.position
         count = await self._spool.resend(position)
+        self.counts["entries_resent"] += count
         if known is not None and known.epoch != position.epoch:
             self._left.append(known.epoch)
         log.warning(
-            "sending_again", entries=count, epoch=position.epoch, before=str(known)
+            "entries_resent", entries=count, epoch=position.epoch, before=str(known)
         )
 
     def _count(self, round_: Round, delivered: Delivered) -> None:
@@ -205,6 +217,11 @@ class Sender:
 
     def _recovered(self) -> None:
         if self.trouble:
-            log.info("sending_again_possible", attempts=self._pauses.count)
+            log.info("sending_resumed", attempts=self._pauses.count)
         self.trouble = ""
         self._pauses.reset()
+
+
+def _trace(entry: Entry) -> str:
+    """Return the context that an entry came with; empty: none."""
+    return parsed(entry.note.headers.get(HEADER))

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from placement import tracing
 from placement.agent.pauses import Pauses
 from placement.agent.reporting import Report
 from placement.core.errors import LimitInvalidError
@@ -32,7 +33,9 @@ def spooled_report(spool: Spool, clock: Clock) -> Report:
 
     async def report(events: Sequence[Event]) -> None:
         now_ns = clock()
-        notes = [Note(EVENTS, body, now_ns) for body in encode_bundles(events)]
+        traced = tracing.headers()
+        bodies = encode_bundles(events)
+        notes = [Note(EVENTS, body, now_ns, traced) for body in bodies]
         for note in notes:
             if len(note.body) > NOTE_BYTES_MAX:  # an event alone
                 remedy = f"report events of at most {NOTE_BYTES_MAX} bytes"

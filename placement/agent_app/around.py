@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from prometheus_client import CollectorRegistry
+
 from placement.agent.feeds.translation import FeedSettings
 from placement.agent.outlets import Outlet
 from placement.agent.quiet import Quiet
@@ -50,6 +52,8 @@ class Around:
     """The local replica; None where no part of this agent asks it."""
     registries: Registries
     request_log: RequestLogTail | None
+    registry: CollectorRegistry
+    """Tells what the parts say of themselves, on /metrics."""
     stack: AsyncExitStack
     """Closes what parts open, once all of them have ended."""
     underway: Underway = field(default_factory=Underway)

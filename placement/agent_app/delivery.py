@@ -28,7 +28,7 @@ from placement.hosting import open_listener
 from placement.nats_authority.names import agent_inbox
 from placement.nats_settings import nats_settings
 from placement.telemetry.exposition import metrics_page
-from placement.telemetry.spooling import build_agent_registry
+from placement.telemetry.spooling import Delivery, register_delivery
 
 ZOT: Final = "zot"
 
@@ -44,11 +44,16 @@ def delivery(around: Around) -> list[Part]:
     )
     receiver = Receiver(settings, spool.put, time.time_ns)
     sender = Sender(spool, around.outlet, feeds, random.random)
-    page = metrics_page(
-        build_agent_registry(
-            lambda: spool.figures, receiver.counts, sender.counts, time.time_ns
-        )
+    told = Delivery(
+        figures=lambda: spool.figures,
+        received=receiver.counts,
+        by_feed=receiver.by_feed,
+        feeds=sorted(posted),
+        sent=sender.counts,
+        success_ns=lambda: sender.success_ns,
     )
+    register_delivery(around.registry, told, time.time_ns)
+    page = metrics_page(around.registry)
 
     def health() -> dict[str, object]:
         trouble = {"trouble": sender.trouble} if sender.trouble else {}

@@ -34,6 +34,11 @@ from placement.nats_authority.names import (
     work_queue_subjects,
 )
 from placement.nats_settings import nats_settings
+from placement.telemetry.agents import (
+    register_inventory,
+    register_replicator,
+    register_router,
+)
 
 Reader = KubernetesReader | NomadReader
 
@@ -68,6 +73,7 @@ def replicator(around: Around) -> list[Part]:
         underway=around.underway,
         quiet=around.quiet,
     )
+    register_replicator(around.registry, part)
     return [Part("replicator", part.run)]
 
 
@@ -91,6 +97,7 @@ def inventory(around: Around) -> list[Part]:
         time.time_ns,
         random.random,
     )
+    register_inventory(around.registry, part)
     return [Part("inventory", part.run)]
 
 
@@ -128,6 +135,7 @@ def router(around: Around) -> list[Part]:
         underway=around.underway,
         quiet=around.quiet,
     )
+    register_router(around.registry, part)
     return [Part("router", part.run)]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from starlette.applications import Starlette
 
 from placement import faults
 from placement.adapters.data_directory import lock_data_directory
@@ -39,13 +40,18 @@ from placement.agent_app.settings import (
 )
 from placement.agent_app.starts import start_settings
 from placement.client import LocalPlacements, PlacementClient
-from placement.config import Config, load_topology, supervisor
+from placement.config import Config, load_topology, split_address, supervisor
 from placement.core.errors import InputError
 from placement.core.topology import Region, Topology, parse_region
 from placement.nats_authority.names import agent_inbox
 from placement.nats_settings import nats_settings
 from placement.ports import LogConfigurationError
 from placement.supervised import supervised
+from placement.telemetry.agents import register_replica
+from placement.telemetry.exposition import metrics_page
+from placement.telemetry.listener import listening
+from placement.telemetry.spooling import build_agent_registry
+from placement.telemetry.tracers import trace_to
 
 CONNECTIONS_MAX: Final = 1_024
 """To each registry: the mirror has one for each client that it reads for."""
@@ -76,8 +82,17 @@ async def run_agent(config: Config, service: ServiceAddress) -> None:
     if config.fault_points:
         faults.arm(faults.Plan(config.fault_points))
     async with AsyncExitStack() as stack:
+        traced = config.trace
+        stack.callback(trace_to(traced.endpoint, traced.sample, "placement-agent"))
         around = await _around(config, service, stack)
         parts = [part for build in PARTS for part in build(around)]
+        if config.agent.metrics_listen:
+            pages = listening(
+                Starlette(routes=[metrics_page(around.registry)]),
+                *split_address(config.agent.metrics_listen),
+                field="agent.metrics_listen",
+            )
+            await stack.enter_async_context(pages)
         log.info(
             "agent_started", region=around.region, parts=[part.name for part in parts]
         )
@@ -110,10 +125,11 @@ async def _around(
         reads, regions = not settings.identified, topology.regions
         outlet = LogOutlet(another(), another, region, regions=regions, reads=reads)
         stack.push_async_callback(outlet.close)
-    local = None
+    registry, local = build_agent_registry(), None
     if asks_locally(agent):
         local = LocalPlacements.follow(service.target, topology, tls=service.tls)
         await stack.enter_async_context(local)
+        register_replica(registry, local)
     known = await _registries(config, region, topology, stack)
     ask = asking_registry(known[region]) if region in known else asking_service(client)
     return Around(
@@ -130,6 +146,7 @@ async def _around(
         service=service,
         local=local,
         registries=known,
+        registry=registry,
         stack=stack,
         request_log=RequestLogTail(agent.receiver.request_log)
         if agent.receiver.request_log

@@ -6,7 +6,6 @@ costs, and so do methods that are registered by their names, as generated code d
 Cancellation passes through untouched: it is no Exception.
 """
 
-import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter_ns
@@ -17,11 +16,12 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from placement.api.authority.caller import REASONS as DENIAL_REASONS
+from placement.api.measuring import measured
 from placement.api.reasons import REASONS
 from placement.api.status import crash_status, status_of
 from placement.api.streaming import send_all
 from placement.core.errors import InputError, PlacementError
-from placement.runtime.calls import OK, Calls, MethodCalls
+from placement.runtime.calls import Calls, MethodCalls
 
 SLOW_CALL_MS: Final = 100.0
 COUNTED: Final = frozenset(
@@ -34,9 +34,6 @@ DENIAL_LINE_NS: Final = 1_000_000_000
 """So long after a line about a denial there is none about another of its reason."""
 SAMPLE_EVERY: Final = 1_000
 """A line for each call costs a tenth of the throughput, so one in so many gets one."""
-
-_UNKNOWN: Final = 2
-"""gRPC's code of a call that ended otherwise than we said."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Context], Awaitable[Any]]
@@ -111,10 +108,10 @@ class Answering:
         if streams:
             stream = self._guarded(method, self._streaming(method, handler, calls))
             encode = unless_written(handler.response_serializer)
-            told = measured(stream, calls)
+            told = measured(method, stream, calls)
             return grpc.unary_stream_rpc_method_handler(told, None, encode)
         unary = self._unary(method, handler, self._kept.get(method))
-        told = measured(self._guarded(method, unary), calls)
+        told = measured(method, self._guarded(method, unary), calls)
         return grpc.unary_unary_rpc_method_handler(told)
 
     def _guarded(self, method: str, behaviour: Behaviour) -> Behaviour:
@@ -214,31 +211,6 @@ class Answering:
                 slow=slow,
                 calls=self._calls,
             )
-
-
-def measured(behaviour: Behaviour, calls: MethodCalls) -> Behaviour:
-    """Return *behaviour* with each of its calls counted, however it ends."""
-    ended = calls.ended
-
-    async def answer(body: bytes, context: Context) -> Any:  # noqa: ANN401 - of its method
-        began_ns = perf_counter_ns()
-        try:
-            response = await behaviour(body, context)
-        except BaseException as error:
-            ended(code_of(error, context), perf_counter_ns() - began_ns)
-            raise
-        ended(OK, perf_counter_ns() - began_ns)
-        return response
-
-    return answer
-
-
-def code_of(error: BaseException, context: Context) -> int:
-    """Return the code with which a call ended that raised *error*."""
-    if isinstance(error, asyncio.CancelledError):
-        return int(grpc.StatusCode.CANCELLED.value[0])
-    told: Any = context.code()  # its stub says that it is a number
-    return int(told.value[0]) if isinstance(told, grpc.StatusCode) else _UNKNOWN
 
 
 class Unregistered:

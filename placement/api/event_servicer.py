@@ -8,6 +8,7 @@ from placement.core.errors import InputError, region_unlisted
 from placement.core.event import Event, regions_named
 from placement.ports import Clock
 from placement.runtime.publisher import Publisher
+from placement.tracing import span
 from placement.v1 import event_service_pb2 as pb
 from placement.v1.event_service_pb2_grpc import EventServiceServicer
 from placement.wire.requests import decode_events
@@ -50,7 +51,8 @@ class EventServicer(EventServiceServicer):
         events = [item for item in decoded if isinstance(item, Event)]
         if self._contents.limited:
             self._contents.admit(events, self._reader.state, caller)
-        published = await self._publisher.publish(events)
+        with span("publish", attributes={"events": len(events)}):
+            published = await self._publisher.publish(events)
         results = zip(published.outcomes, published.tokens, strict=True)
         return encode_published(request, decoded, results, published.token)
 

@@ -101,7 +101,7 @@ def _first_answer(
     command = [
         *(sys.executable, "-m", "placement", "serve"),
         *("--data-dir", str(directory), "--listen", target),
-        *("--nats-url", f"nats://127.0.0.1:{nats_port}"),
+        *("--nats-url", f"nats://127.0.0.1:{nats_port}", "--console-listen", "off"),
     ]
     began = time.perf_counter()
     with (directory / "service.log").open("ab") as output:

@@ -86,6 +86,8 @@ class Settings:
     run_service: ServiceRunner
     digests: int | None = None
     """How large a state, where a suite lets that be said; None: as it thinks best."""
+    events: int | None = None
+    """How long a log, where a suite lets that be said."""
 
     def pick(self, whole: Amount, quick: Amount) -> Amount:
         """Return how much of something is to be measured."""

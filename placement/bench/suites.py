@@ -18,6 +18,7 @@ SUITES: Final = {
     "checkpoint": "Durable checkpoints and their increments, beside a row table.",
     "restart": "From a start with a large checkpoint to the first answer.",
     "bootstrap": "A new service by a peer's checkpoint, beside a replay of the log.",
+    "export": "A whole log exported and asked, beside reading it and no more.",
     "planner": "What deciding about a push costs, and how soon it is done.",
     "startup": "From a command to its call, beside a Python that does nothing.",
 }
@@ -25,6 +26,9 @@ SUITES: Final = {
 
 SCALED: Final = frozenset({"bootstrap"})
 """Those that let it be said how large a state they make."""
+
+COUNTED: Final = frozenset({"export"})
+"""Those that let it be said how long a log they make."""
 
 Measure = Callable[[Settings], list[Measured]]
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from placement.bench.suites import SCALED, SUITES, load_suite
+from placement.bench.suites import COUNTED, SCALED, SUITES, load_suite
 from placement.cli import output
 from placement.cli.bench_estimates import estimates
 from placement.cli.bench_figures import figures_table, write_figures
@@ -64,6 +64,12 @@ digests_option = click.option(
     metavar="COUNT",
     help="How large a state is made.",
 )
+events_option = click.option(
+    "--events",
+    type=click.IntRange(min=1_000),
+    metavar="COUNT",
+    help="How long a log is made.",
+)
 
 
 def _suite(name: str, sentence: str) -> click.Command:
@@ -78,13 +84,16 @@ def _suite(name: str, sentence: str) -> click.Command:
         directory: Path | None,
         json_file: Path | None,
         digests: int | None = None,
+        events: int | None = None,
     ) -> None:
         from placement.cli.bench_settings import (  # noqa: PLC0415 - all of the service
             bench_settings,
         )
 
         configure_logs(session.config.log_format, "warning")
-        given = bench_settings(session.config, directory, quick=quick, digests=digests)
+        given = bench_settings(
+            session.config, directory, quick=quick, digests=digests, events=events
+        )
         with given as settings:
             figures = load_suite(name)(settings)
         told = [figure.plain() for figure in figures]
@@ -95,6 +104,8 @@ def _suite(name: str, sentence: str) -> click.Command:
         else:
             output.console().print(figures_table(name, figures))
 
+    if name in COUNTED:
+        command = events_option(command)
     return digests_option(command) if name in SCALED else command
 
 

@@ -13,7 +13,12 @@ from placement.config import Config, load_topology
 
 @contextmanager
 def bench_settings(
-    config: Config, parent: Path | None, *, quick: bool, digests: int | None = None
+    config: Config,
+    parent: Path | None,
+    *,
+    quick: bool,
+    digests: int | None = None,
+    events: int | None = None,
 ) -> Iterator[Settings]:
     """Give what a suite needs, with a directory in *parent* for as long as it runs."""
     with TemporaryDirectory(prefix="placement-bench-", dir=parent) as directory:
@@ -26,6 +31,7 @@ def bench_settings(
             broker_address=stores.broker_address,
             run_service=_run_service,
             digests=digests,
+            events=events,
         )
 
 

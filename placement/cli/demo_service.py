@@ -61,7 +61,10 @@ async def running_service(
     ServiceFailedError when it does not come up.
     """
     log_file = directory / "service.log"
-    own = ("--data-dir", "data", "--listen", "127.0.0.1:0", "--log-format", "json")
+    own = (
+        *("--data-dir", "data", "--listen", "127.0.0.1:0", "--log-format", "json"),
+        *("--console-listen", "off"),
+    )
     with log_file.open("wb") as log, pinned(cores):
         process = await asyncio.create_subprocess_exec(
             sys.executable,

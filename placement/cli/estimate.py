@@ -7,10 +7,12 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from placement.cli import output
+from placement.cli.as_of import as_of_option
 from placement.cli.output import Answer
 from placement.cli.reference import parse_image
 from placement.cli.session import Command, Session, pass_session, session_options
 from placement.client import PlacementClient
+from placement.wire.as_of import AsOf
 from placement.wire.json import plain
 
 COLUMNS = (
@@ -58,6 +60,7 @@ def platform_option(command: Command) -> Command:
     type=click.IntRange(1, 200),
     help="At most so many regions [default: all].",
 )
+@as_of_option
 @session_options
 @pass_session
 def estimate(  # noqa: PLR0913, PLR0917 - one for each option
@@ -78,7 +81,7 @@ def estimate(  # noqa: PLR0913, PLR0917 - one for each option
     chosen = [(*parse_image(image), platform) for image in images]
     answer = session.ask(
         lambda client: estimated(
-            client, chosen, candidates, count, request_id, limit or 0
+            client, chosen, candidates, count, request_id, limit or 0, session.as_of
         )
     )
     output.emit(session, answer, tables)
@@ -91,6 +94,7 @@ async def estimated(  # noqa: PLR0913, PLR0917 - the fields of the request
     count: int = 0,
     request_id: str = "",
     limit: int = 0,
+    as_of: AsOf | None = None,
 ) -> Answer:
     """Return how long a machine would wait by region, best first.
 
@@ -102,6 +106,7 @@ async def estimated(  # noqa: PLR0913, PLR0917 - the fields of the request
         machine_count=count,
         request_id=request_id,
         max_region_count=limit,
+        as_of=as_of,
     )
     return plain(response)
 

@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from placement.cli import output
+from placement.cli.as_of import as_of_option
 from placement.cli.estimate import platform_option
 from placement.cli.output import Answer
 from placement.cli.reference import parse_image
@@ -21,6 +22,7 @@ COLUMNS = (">", "step", "what follows", "numbers")
 @click.argument("image", metavar="IMAGE")
 @click.option("--region", required=True, metavar="REGION", help="Where it would start.")
 @platform_option
+@as_of_option
 @session_options
 @pass_session
 def explain(session: Session, image: str, region: str, platform: str) -> None:
@@ -34,7 +36,7 @@ def explain(session: Session, image: str, region: str, platform: str) -> None:
     answer = plain(
         session.ask(
             lambda client: client.explain_answer(
-                repository, reference, place, platform=platform
+                repository, reference, place, platform, as_of=session.as_of
             )
         )
     )

@@ -64,11 +64,20 @@ def basis_line(answer: Answer) -> Text:
     """Return what *answer* rests on, in a line."""
     basis = answer["basis"]
     state = word(basis["state"], "SERVING_STATE_").upper()
+    if state == "PAST":
+        return Text(_past(basis), style="bold yellow")
     staleness = seconds(basis.get("staleness"))
     line = f"answered at sequence {basis['sequence']}, {state}, epoch "
     line += f"{basis['epoch'] or '(none)'}"
     line += f", heard from the log {staleness:.1f} s ago"
     return Text(line, style="dim" if state == "LIVE" else "bold yellow")
+
+
+def _past(basis: Answer) -> str:
+    """Return what an answer about the past rests on, in a line."""
+    then = moment(basis.get("store_time"))
+    line = f"as of sequence {basis['sequence']}, stored {then}, epoch {basis['epoch']}"
+    return "; ".join((line, *basis["notes"]))
 
 
 def word(value: str, prefix: str) -> str:

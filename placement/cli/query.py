@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import rich_click as click
 from rich.console import RenderableType
@@ -14,7 +14,9 @@ from placement.cli import output
 from placement.cli.session import JSON, TABLE, Session, pass_session
 from placement.core.errors import InputError
 
-CSV = "csv"
+CSV: Final = "csv"
+PIPED_COLUMNS: Final = 400
+"""As wide as an answer may be where no terminal folds it."""
 
 
 @click.command()
@@ -89,8 +91,11 @@ def _print(shown: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) ->
         told = [dict(zip(columns, row, strict=True)) for row in rows]
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
+        screen = output.console()
+        if not screen.is_terminal:
+            screen.width = PIPED_COLUMNS
         for part in _table(columns, rows):
-            output.console().print(part)
+            screen.print(part)
 
 
 def _table(

@@ -7,11 +7,13 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from placement.cli import output
+from placement.cli.as_of import as_of_option
 from placement.cli.output import Answer
 from placement.cli.session import Session, pass_session, session_options
 from placement.client import PlacementClient
 from placement.core.oci import parse_repository
 from placement.core.topology import parse_region
+from placement.wire.as_of import AsOf
 from placement.wire.json import plain
 
 COLUMNS = ("repository", "digest", "region", "phase", "size>", "held>", "since")
@@ -28,6 +30,7 @@ PAGE_SIZE_MAX = 1_000
     show_default=True,
     help="At most so many.",
 )
+@as_of_option
 @session_options
 @pass_session
 def replicas(session: Session, region: str, repository: str, limit: int) -> None:
@@ -39,17 +42,27 @@ def replicas(session: Session, region: str, repository: str, limit: int) -> None
         parse_region(region, "--region")
     if repository:
         parse_repository(repository, "--repository")
-    answer = session.ask(lambda client: listed(client, region, repository, limit))
+    as_of = session.as_of
+    answer = session.ask(
+        lambda client: listed(client, region, repository, limit, as_of)
+    )
     output.emit(session, answer, _tables)
 
 
 async def listed(
-    client: PlacementClient, region: str, repository: str, limit: int
+    client: PlacementClient,
+    region: str,
+    repository: str,
+    limit: int,
+    as_of: AsOf | None = None,
 ) -> Answer:
     """Return the first *limit* replicas, and whether there are more."""
     found: list[Answer] = []
     pages = client.list_replicas(
-        region=region, repository=repository, page_size=min(limit + 1, PAGE_SIZE_MAX)
+        region=region,
+        repository=repository,
+        page_size=min(limit + 1, PAGE_SIZE_MAX),
+        as_of=as_of,
     )
     async for replica in pages:
         if len(found) == limit:

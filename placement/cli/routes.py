@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from placement.cli import output
+from placement.cli.as_of import as_of_option
 from placement.cli.output import Answer
 from placement.cli.session import Session, pass_session, session_options
 from placement.core.topology import parse_region
@@ -31,6 +32,7 @@ GAP = 2
 @click.option("--to", "target", default="", metavar="REGION", help="Only to there.")
 @click.option("--all", "every", is_flag=True, help="Also what nothing was observed on.")
 @click.option("--list", "listed", is_flag=True, help="A line for each, with its fit.")
+@as_of_option
 @session_options
 @pass_session
 def routes(
@@ -47,7 +49,9 @@ def routes(
             parse_region(region, flag)
     answer = plain(
         session.ask(
-            lambda client: client.list_routes(source, target, include_unobserved=every)
+            lambda client: client.list_routes(
+                source, target, include_unobserved=every, as_of=session.as_of
+            )
         )
     )
     columns = 0 if listed else output.console().width

@@ -14,8 +14,11 @@ from placement.unconfigured import server_alone
 if TYPE_CHECKING:
     from placement.client import ClientTls, PlacementClient
     from placement.config import Config
+    from placement.wire.as_of import AsOf
 
 TIMEOUT_SECONDS: Final = 2.0
+PAST_SECONDS: Final = 60.0
+"""A state of the past may have to be folded first."""
 JSON: Final = "json"
 TABLE: Final = "table"
 
@@ -31,6 +34,8 @@ class Session:
     server: str | None = None
     output: str = TABLE
     timeout_s: float | None = None
+    as_of: "AsOf | None" = None
+    """What a question is about, if not the present."""
     overrides: dict[str, object] = field(default_factory=dict)
 
     @cached_property
@@ -65,6 +70,8 @@ class Session:
         """Return a client of the service, to be entered; --timeout goes first."""
         from placement.client import PlacementClient  # noqa: PLC0415 - costs 0.3 s
 
+        if self.as_of is not None:
+            timeout_s = max(timeout_s, PAST_SECONDS)
         patience_s = self.timeout_s or timeout_s
         return PlacementClient(self.target, timeout_s=patience_s, tls=self.tls)
 

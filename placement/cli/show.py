@@ -7,11 +7,13 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from placement.cli import output
+from placement.cli.as_of import as_of_option
 from placement.cli.output import Answer
 from placement.cli.reference import parse_image
 from placement.cli.session import Session, pass_session, session_options
 from placement.client import PlacementClient
 from placement.core.oci import Digest, Repository, Tag
+from placement.wire.as_of import AsOf
 from placement.wire.json import plain
 
 REGION_COLUMNS = (
@@ -25,6 +27,7 @@ READY = "ARRIVAL_READY"
 
 @click.command()
 @click.argument("image", metavar="IMAGE")
+@as_of_option
 @session_options
 @pass_session
 def show(session: Session, image: str) -> None:
@@ -33,15 +36,21 @@ def show(session: Session, image: str) -> None:
     IMAGE is `acme/web:v1` or `acme/web@sha256:...`, a whole image or a single layer.
     """
     repository, reference = parse_image(image)
-    answer = session.ask(lambda client: placement_of(client, repository, reference))
+    as_of = session.as_of
+    answer = session.ask(
+        lambda client: placement_of(client, repository, reference, as_of)
+    )
     output.emit(session, answer, tables)
 
 
 async def placement_of(
-    client: PlacementClient, repository: Repository, reference: Digest | Tag
+    client: PlacementClient,
+    repository: Repository,
+    reference: Digest | Tag,
+    as_of: AsOf | None = None,
 ) -> Answer:
-    """Return where an image is."""
-    return plain(await client.get_placement(repository, reference))
+    """Return where an image is, or was."""
+    return plain(await client.get_placement(repository, reference, as_of=as_of))
 
 
 def tables(answer: Answer) -> Iterator[RenderableType]:

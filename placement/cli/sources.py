@@ -7,12 +7,14 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from placement.cli import output
+from placement.cli.as_of import as_of_option
 from placement.cli.output import Answer
 from placement.cli.reference import parse_image
 from placement.cli.session import Session, pass_session, session_options
 from placement.client import PlacementClient
 from placement.core.oci import Digest, Repository, Tag, is_digest
 from placement.core.topology import Region, parse_region
+from placement.wire.as_of import AsOf
 from placement.wire.json import plain
 
 COLUMNS = ("rank>", "region", "p50>", "p90>", "phase", "why", "endpoint")
@@ -24,6 +26,7 @@ COLUMNS = ("rank>", "region", "p50>", "p90>", "phase", "why", "endpoint")
 @click.option(
     "--limit", type=click.IntRange(1, 32), default=3, help="At most so many sources."
 )
+@as_of_option
 @session_options
 @pass_session
 def sources(session: Session, image: str, region: str, limit: int) -> None:
@@ -34,25 +37,30 @@ def sources(session: Session, image: str, region: str, limit: int) -> None:
     repository, reference = parse_image(image)
     asker = parse_region(region, "--region")
     answer = session.ask(
-        lambda client: ranked(client, repository, reference, asker, limit)
+        lambda client: ranked(
+            client, repository, reference, asker, limit, session.as_of
+        )
     )
     output.emit(session, answer, tables)
 
 
-async def ranked(
+async def ranked(  # noqa: PLR0913, PLR0917 - the fields of the request
     client: PlacementClient,
     repository: Repository,
     reference: Digest | Tag,
     region: Region,
     limit: int,
+    as_of: AsOf | None = None,
 ) -> Answer:
     """Return the sources of an image, for a digest that is no older than its tag."""
     digest, token, tag = str(reference), "", ""
     if not is_digest(reference):
-        resolved = await client.resolve_reference(repository, reference)
+        resolved = await client.resolve_reference(repository, reference, as_of=as_of)
         digest, token, tag = resolved.content.digest, resolved.basis.token, reference
+    if as_of is not None:
+        token = ""  # what was then is neither older nor newer
     response = await client.rank_sources(
-        repository, digest, region, max_source_count=limit, token=token
+        repository, digest, region, max_source_count=limit, token=token, as_of=as_of
     )
     asked = {"repository": repository, "tag": tag, "digest": digest, "region": region}
     return {**asked, **plain(response)}

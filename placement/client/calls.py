@@ -16,6 +16,7 @@ from tenacity import (
     stop_after_attempt,
 )
 
+from placement import tracing
 from placement.client.channels import Channels, Method
 from placement.client.errors import PlacementCallError, call_error, patience_s
 
@@ -91,7 +92,8 @@ async def _once(
 ) -> Response:
     channels = cast("Method", method).channels
     place = channels.place
-    started = method(request, timeout=timeout_s)
+    traced = tuple(tracing.headers().items()) or None
+    started = method(request, timeout=max(0.0, timeout_s), metadata=traced)
     try:
         return await started
     except grpc.aio.AioRpcError as error:

@@ -11,7 +11,7 @@ from placement.client.calls import call
 from placement.client.channels import Channels
 from placement.client.errors import PlacementCallError
 from placement.client.estimates import EstimateCalls
-from placement.client.freshness import Freshness, consistency
+from placement.client.freshness import Question, asked, consistency
 from placement.client.operations import OperationCalls
 from placement.client.replications import ReplicationCalls
 from placement.client.reports import ReportCalls
@@ -105,7 +105,7 @@ class PlacementClient(
         digest: str,
         region: str,
         max_source_count: int = 0,
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> pb.RankSourcesResponse:
         """Return the regions to pull from, best first, and the fallback."""
         request = rank_request(
@@ -119,7 +119,7 @@ class PlacementClient(
         digests: Sequence[str],
         region: str,
         max_source_count: int = 0,
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> pb.BatchRankSourcesResponse:
         """Return the sources of at most 1,024 contents of one repository."""
         request = pb.BatchRankSourcesRequest(
@@ -127,7 +127,7 @@ class PlacementClient(
             digests=digests,
             region=region,
             max_source_count=max_source_count,
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         return await call(self._placement.BatchRankSources, request, self._timeout_s)
 
@@ -137,7 +137,7 @@ class PlacementClient(
         digests: Sequence[str],
         region: str,
         max_source_count: int = 0,
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> "PackedRankings":
         """Return the sources of at most 16,384 contents, by their SHA-256 digests."""
         from placement.client.packed import (  # noqa: PLC0415 - numpy, 0.1 s
@@ -151,24 +151,24 @@ class PlacementClient(
         return PackedRankings(await call(method, request, self._timeout_s))
 
     async def resolve_reference(
-        self, repository: str, reference: str, **freshness: Unpack[Freshness]
+        self, repository: str, reference: str, **freshness: Unpack[Question]
     ) -> pb.ResolveReferenceResponse:
         """Return what a tag points to, who set it and when."""
         request = pb.ResolveReferenceRequest(
             repository=repository,
             reference=reference,
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         return await call(self._placement.ResolveReference, request, self._timeout_s)
 
     async def get_placement(
-        self, repository: str, reference: str, **freshness: Unpack[Freshness]
+        self, repository: str, reference: str, **freshness: Unpack[Question]
     ) -> pb.GetPlacementResponse:
         """Return where an image or blob is, and who uses it."""
         request = pb.GetPlacementRequest(
             repository=repository,
             reference=reference,
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         return await call(self._placement.GetPlacement, request, self._timeout_s)
 
@@ -177,7 +177,7 @@ class PlacementClient(
         region: str = "",
         repository: str = "",
         page_size: int = 0,
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> AsyncIterator[pb.Replica]:
         """Yield every replica, by repository, digest and region, page by page."""
         token = ""
@@ -197,7 +197,7 @@ class PlacementClient(
         repository: str = "",
         page_size: int = 0,
         page_token: str = "",
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> pb.ListReplicasResponse:
         """Return one page; it may be short, even empty, and still have a next one."""
         request = pb.ListReplicasRequest(
@@ -205,7 +205,7 @@ class PlacementClient(
             repository=repository,
             page_size=page_size,
             page_token=page_token,
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         return await call(self._placement.ListReplicas, request, self._timeout_s)
 
@@ -226,7 +226,7 @@ class PlacementClient(
         policy_content: str = "",
         max_transfer_bytes: int = 0,
         max_replication_count: int = 0,
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> replication_pb.PreviewReplicationsResponse:
         """Return the copies that would be decided now, best value first.
 
@@ -240,7 +240,7 @@ class PlacementClient(
             policy_content=policy_content,
             max_transfer_bytes=max_transfer_bytes,
             max_replication_count=max_replication_count,
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         return await call(
             self._replication.PreviewReplications, request, self._timeout_s
@@ -273,7 +273,7 @@ def rank_request(
     digest: str,
     region: str,
     max_source_count: int = 0,
-    **freshness: Unpack[Freshness],
+    **freshness: Unpack[Question],
 ) -> pb.RankSourcesRequest:
     """Return what ``PlacementClient.rank_sources`` asks."""
     return pb.RankSourcesRequest(
@@ -281,7 +281,7 @@ def rank_request(
         digest=digest,
         region=region,
         max_source_count=max_source_count,
-        consistency=consistency(**freshness),
+        **asked(**freshness),
     )
 
 
@@ -290,7 +290,7 @@ def packed_request(
     digests: Sequence[str],
     region: str,
     max_source_count: int = 0,
-    **freshness: Unpack[Freshness],
+    **freshness: Unpack[Question],
 ) -> pb.BatchRankSourcesPackedRequest:
     """Return what ``PlacementClient.batch_rank_sources_packed`` asks."""
     from placement.client.packed import pack_digests  # noqa: PLC0415 - numpy, 0.1 s
@@ -300,5 +300,5 @@ def packed_request(
         sha256_digests=pack_digests(digests),
         region=region,
         max_source_count=max_source_count,
-        consistency=consistency(**freshness),
+        **asked(**freshness),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from placement.client.calls import call
-from placement.client.freshness import Freshness, consistency
+from placement.client.freshness import Question, asked
 from placement.core import oci
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import placement_service_pb2 as pb
@@ -28,7 +28,7 @@ class EstimateCalls:
         reference: str,
         region: str,
         platform: str = "",
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> pb.PlanPullResponse:
         """Return how a whole image is best pulled, and how long that takes."""
         request = pb.PlanPullRequest(
@@ -36,7 +36,7 @@ class EstimateCalls:
             reference=reference,
             platform=parse_platform(platform),
             region=region,
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         return await call(self._placement.PlanPull, request, self._timeout_s)
 
@@ -47,7 +47,7 @@ class EstimateCalls:
         machine_count: int = 0,
         request_id: str = "",
         max_region_count: int = 0,
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> pb.EstimateStartsResponse:
         """Return how long a machine would wait in each candidate, best first.
 
@@ -62,7 +62,7 @@ class EstimateCalls:
             machine_count=machine_count,
             request_id=request_id,
             max_region_count=max_region_count,
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         return await call(self._placement.EstimateStarts, request, self._timeout_s)
 
@@ -74,7 +74,7 @@ class EstimateCalls:
         coordinates: tuple[float, float] | None = None,
         size_bytes: int = 0,
         max_target_count: int = 0,
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> pb.RankPushTargetsResponse:
         """Return the regions to push to, best first.
 
@@ -85,7 +85,7 @@ class EstimateCalls:
             region=region,
             size_bytes=size_bytes,
             max_target_count=max_target_count,
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         if coordinates is not None:
             latitude, longitude = coordinates
@@ -99,14 +99,14 @@ class EstimateCalls:
         target_region: str = "",
         *,
         include_unobserved: bool = False,
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> pb.ListRoutesResponse:
         """Return the routes that transfers were observed on, or all that fit."""
         request = pb.ListRoutesRequest(
             source_region=source_region,
             target_region=target_region,
             include_unobserved=include_unobserved,
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         return await call(self._placement.ListRoutes, request, self._timeout_s)
 
@@ -116,7 +116,7 @@ class EstimateCalls:
         reference: str,
         region: str,
         platform: str = "",
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> pb.ExplainAnswerResponse:
         """Return the steps from the reference to the expected wait."""
         request = pb.ExplainAnswerRequest(
@@ -124,7 +124,7 @@ class EstimateCalls:
             reference=reference,
             region=region,
             platform=parse_platform(platform),
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         return await call(self._placement.ExplainAnswer, request, self._timeout_s)
 

@@ -1,9 +1,14 @@
-"""How fresh an answer has to be, as every question of the client takes it."""
+"""How fresh an answer has to be, or as of when, as every question takes it."""
 
-from typing import TypedDict
+from datetime import datetime
+from typing import TypedDict, Unpack
 
 from placement.core.errors import InputError
 from placement.v1 import basis_pb2 as basis_pb
+from placement.wire.as_of import AsOf, encode_as_of, nanoseconds
+
+Moment = AsOf | int | datetime | None
+"""A message's sequence in the log, or a time with its zone; None: now."""
 
 
 class Freshness(TypedDict, total=False):
@@ -15,6 +20,32 @@ class Freshness(TypedDict, total=False):
     """The service has heard from the log within this time."""
     fail: bool
     """Fail with STATE_BEHIND instead of answering from older state."""
+
+
+class Question(Freshness, total=False):
+    """How fresh an answer has to be, or as of when; one of both."""
+
+    as_of: Moment
+    """After the message of this sequence, or the last one stored at this time."""
+
+
+class Asked(TypedDict):
+    """The fields of a request that say so."""
+
+    consistency: basis_pb.Consistency
+    as_of: basis_pb.AsOf | None
+
+
+def asked(as_of: Moment = None, **freshness: Unpack[Freshness]) -> Asked:
+    """Return what a request holds of it; raises InputError for what cannot be."""
+    match as_of:
+        case int():
+            point: AsOf | None = AsOf(sequence=as_of)
+        case datetime():
+            point = AsOf(time_ns=nanoseconds(as_of))
+        case _:
+            point = as_of
+    return {"consistency": consistency(**freshness), "as_of": encode_as_of(point)}
 
 
 def consistency(

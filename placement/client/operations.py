@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Unpack
 from uuid import uuid4
 
 from placement.client.calls import call
-from placement.client.freshness import Freshness, consistency
+from placement.client.freshness import Freshness, Question, asked, consistency
 from placement.core.errors import InputError
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import operations_service_pb2 as pb
@@ -132,14 +132,14 @@ class OperationCalls:
         repository: str = "",
         page_size: int = 0,
         page_token: str = "",
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> pb.ListOrdersResponse:
         """Return the orders in force: a page of pins, the first with all others."""
         request = pb.ListOrdersRequest(
             repository=repository,
             page_size=page_size,
             page_token=page_token,
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         return await call(self._operations.ListOrders, request, self._timeout_s)
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from placement.client.calls import call
 from placement.client.estimates import parse_platform
-from placement.client.freshness import Freshness, consistency
+from placement.client.freshness import Freshness, Question, asked, consistency
 from placement.client.watching import followed, kept_up
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import replication_service_pb2 as pb
@@ -130,7 +130,7 @@ class ReplicationCalls:
         since_time_ns: int | None = None,
         until_time_ns: int | None = None,
         page_size: int = 0,
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> AsyncIterator[pb.ReplicationDecision]:
         """Yield decisions, the newest first, page by page."""
         request = pb.ListReplicationsRequest(
@@ -140,7 +140,7 @@ class ReplicationCalls:
             trigger=trigger,
             kind=kind,
             page_size=page_size,
-            consistency=consistency(**freshness),
+            **asked(**freshness),
         )
         if since_time_ns is not None:
             request.since_time.FromNanoseconds(since_time_ns)
@@ -156,19 +156,17 @@ class ReplicationCalls:
                 return
 
     async def get_replication(
-        self, replication_id: str, **freshness: Unpack[Freshness]
+        self, replication_id: str, **freshness: Unpack[Question]
     ) -> pb.GetReplicationResponse:
         """Return one decision, the evidence for it, and what came of it."""
         request = pb.GetReplicationRequest(
-            replication_id=replication_id, consistency=consistency(**freshness)
+            replication_id=replication_id, **asked(**freshness)
         )
         return await call(self._replication.GetReplication, request, self._timeout_s)
 
     async def explain_start(
-        self, machine_id: str, **freshness: Unpack[Freshness]
+        self, machine_id: str, **freshness: Unpack[Question]
     ) -> pb.ExplainStartResponse:
         """Return why the last start of a machine was as it was."""
-        request = pb.ExplainStartRequest(
-            machine_id=machine_id, consistency=consistency(**freshness)
-        )
+        request = pb.ExplainStartRequest(machine_id=machine_id, **asked(**freshness))
         return await call(self._replication.ExplainStart, request, self._timeout_s)

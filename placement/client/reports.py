@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final, Unpack
 
 from placement.client.calls import call
-from placement.client.freshness import Freshness, consistency
+from placement.client.freshness import Question, asked
 from placement.core.errors import InputError
 from placement.v1 import report_service_pb2 as pb
 
@@ -31,7 +31,7 @@ class ReportCalls:
         end_time_ns: int | None = None,
         *,
         by: str = "",
-        **freshness: Unpack[Freshness],
+        **freshness: Unpack[Question],
     ) -> pb.GetReportResponse:
         """Return what the decisions and starts of a period came to by now.
 
@@ -42,9 +42,7 @@ class ReportCalls:
         if by not in GROUPINGS:
             remedy = f"give one of {', '.join(filter(None, GROUPINGS))}"
             raise InputError("by", by, remedy)
-        request = pb.GetReportRequest(
-            grouping=GROUPINGS[by], consistency=consistency(**freshness)
-        )
+        request = pb.GetReportRequest(grouping=GROUPINGS[by], **asked(**freshness))
         if start_time_ns is not None:
             request.start_time.FromNanoseconds(start_time_ns)
         if end_time_ns is not None:

@@ -11,6 +11,7 @@ from placement.config.keys import (
     SHIPPED_REGIONS_FILE,
     CheckpointConfig,
     Config,
+    TraceConfig,
 )
 from placement.config.loading import (
     foreign_environment,
@@ -35,6 +36,7 @@ __all__ = [
     "NatsConfig",
     "RegistryConfig",
     "TlsConfig",
+    "TraceConfig",
     "foreign_environment",
     "is_loopback",
     "load_config",

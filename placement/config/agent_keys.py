@@ -234,6 +234,10 @@ class AgentConfig(Section):
     listen: Annotated[Address, said("where notifications are posted, HOST:PORT")] = (
         "127.0.0.1:7451"
     )
+    metrics_listen: Annotated[
+        OptionalAddress,
+        said("where else to serve /metrics, HOST:PORT; empty: where notifications go"),
+    ] = ""
     state_dir: Annotated[
         Path, said("a directory for what is not yet published or half copied")
     ] = Path("placement-agent")

@@ -75,6 +75,23 @@ class PlannerConfig(Section):
     ] = 60.0
 
 
+class TraceConfig(Section):
+    """Where spans go, with the extra ``trace`` installed; by default none are made."""
+
+    endpoint: Annotated[
+        str,
+        said(
+            "an OpenTelemetry collector, OTLP over gRPC: http://HOST:PORT or"
+            " https://HOST:PORT; empty: nowhere",
+            pattern=r"^(https?://[^/\s@]+)?$",
+        ),
+    ] = ""
+    sample: Annotated[
+        float,
+        said("how much of what nobody sampled before is traced, 0 to 1", ge=0, le=1),
+    ] = 0.01
+
+
 class Config(Section):
     """All that an operator may choose. Paths are from the working directory."""
 
@@ -173,6 +190,7 @@ class Config(Section):
     planner: PlannerConfig = PlannerConfig()
     limits: LimitsConfig = LimitsConfig()
     past: PastConfig = PastConfig()
+    trace: TraceConfig = TraceConfig()
     agent: AgentConfig = AgentConfig()
 
     @model_validator(mode="after")

@@ -50,8 +50,8 @@ def local_ns(now: Moment) -> int:
     return round(policy.local_start_seconds * 1e9)
 
 
-def row_of(judged: Judged, local_start_ns: int) -> DecisionRow:
-    """Return one decision as a row."""
+def row_of(judged: Judged, local_start_ns: int, now_ns: int) -> DecisionRow:
+    """Return one decision as a row, as it is known by *now_ns*."""
     record = judged.record
     return DecisionRow(
         record.replication_id,
@@ -68,7 +68,7 @@ def row_of(judged: Judged, local_start_ns: int) -> DecisionRow:
         cause_of(record.status, record.cause),
         trigger_of(record),
         record.reason,
-        told(judged, local_start_ns),
+        told(judged, local_start_ns, now_ns),
     )
 
 
@@ -87,4 +87,6 @@ def rows_about(now: Moment, placement: Row, target: Region | None) -> list[Decis
         for record in reversed(decisions_of(now.state, placement))
         if target in {None, record.target}
     ]
-    return [row_of(judge.judged(record), local) for record in found[:SHOWN_MAX]]
+    return [
+        row_of(judge.judged(record), local, now.now_ns) for record in found[:SHOWN_MAX]
+    ]

@@ -83,7 +83,7 @@ def decision_model(
     start = record.start_regions[0] if record.start_regions else record.target
     image = f"/images/{judged.repository}"
     return DecisionModel(
-        row_of(judged, local_ns(now)),
+        row_of(judged, local_ns(now), now.now_ns),
         record,
         evidence_model(evidence),
         progress,

@@ -131,7 +131,7 @@ def decisions_model(
     paged = bool(asked.query.get("page"))
     chosen = ("region", "repository", "status", "outcome", "kind")
     return DecisionsModel(
-        tuple(row_of(judged, local) for judged in page.found),
+        tuple(row_of(judged, local, now.now_ns) for judged in page.found),
         next_link,
         asked.link(page="") if paged else "",
         any(asked.query.get(name) for name in chosen),

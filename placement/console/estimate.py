@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from placement.console.asked import Asked, address
-from placement.console.moment import AS_OF, Moment, moment
+from placement.console.moment import AS_OF, Moment, When, moment
 from placement.console.page import Page
 from placement.console.site import Site
 from placement.console.telling import BAD, GOOD, Mark
@@ -75,8 +75,7 @@ class EstimateModel:
     names: tuple[str, ...]
     """The names that regions may be asked for by, beside their codes."""
     problem: InputError | None
-    as_of: str
-    can_look_back: bool
+    when: When
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +105,7 @@ async def estimate(site: Site, asked: Asked) -> Page:
             bool(rows),
             tuple(sorted(set(now.topology.names()) - set(now.topology.regions))),
             problem,
-            now.as_of,
-            now.can_look_back,
+            now.when,
         )
     status = 200 if problem is None else 400
     live = bool(rows) and not now.as_of

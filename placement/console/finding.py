@@ -35,7 +35,11 @@ class Finder:
 
         Raises PageUnknownError, and InputError naming what of the query is wrong.
         """
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            remedy = "give the path and query of a page, such as /regions"
+            raise InputError("page", address, remedy) from None
         return self.of(unquote(parts.path), parts.query.encode("utf-8", "replace"))
 
     def of(self, path: str, query: bytes) -> tuple[Asked, Handler]:

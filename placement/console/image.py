@@ -7,7 +7,7 @@ from placement.console.asked import Asked, address
 from placement.console.decided import DecisionRow, rows_about
 from placement.console.decision import EvidenceModel, evidence_model
 from placement.console.decisions import Choice, decisions_link
-from placement.console.moment import AS_OF, Moment, moment
+from placement.console.moment import AS_OF, Moment, When, moment
 from placement.console.page import Page
 from placement.console.repository import repository_page
 from placement.console.site import READ_DEADLINE_S, Site
@@ -59,10 +59,7 @@ class ImageModel:
     why: Why | None
     why_decisions: tuple[RegionDecision, ...]
     problem: InputError | None
-    as_of: str
-    can_look_back: bool
-    basis_sequence: int
-    basis_time_ns: int
+    when: When
     estimate_link: str
     decisions_link: str
     repository_link: str
@@ -133,10 +130,7 @@ def image_model(now: Moment, question: ImageQuestion) -> ImageModel:
         why,
         chosen,
         problem,
-        now.as_of,
-        now.can_look_back,
-        now.basis.sequence,
-        now.basis.store_time_ns,
+        now.when,
         shown,
         decisions_link(record.repository),
         address(f"/images/{record.repository}", {AS_OF: now.as_of}),

@@ -26,8 +26,9 @@ EASE: Final = 20
 """After a rendering, so many times as long as it took are left to others."""
 RETRY_MS: Final = 2_000
 HEARTBEAT: Final = b": still here\n\n"
+MEDIA_TYPE: Final = "text/event-stream"
 HEADERS: Final = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"content-type", f"{MEDIA_TYPE}; charset=utf-8".encode()),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]

@@ -22,6 +22,17 @@ AS_OF_LENGTH_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
+class When:
+    """What a page says of its moment: the message it is after, and when that came."""
+
+    as_of: str
+    """The past that was asked for, in the reader's words; empty: it is now."""
+    sequence: int
+    time_ns: int
+    can_look_back: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """One point of one log: what is known of the network there, and the basis."""
 
@@ -46,6 +57,12 @@ class Moment:
     def now_ns(self) -> int:
         """Return the time of the moment."""
         return self.network.now_ns
+
+    @property
+    def when(self) -> When:
+        """Return what a page says of it."""
+        basis = self.basis
+        return When(self.as_of, basis.sequence, basis.store_time_ns, self.can_look_back)
 
     def desk(self) -> Desk:
         """Return what all decisions of the moment rest on."""

@@ -15,6 +15,7 @@ from placement.core.topology import Topology
 
 VALUE_LENGTH_MAX: Final = 32
 REGIONS_LENGTH_MAX: Final = 255
+PRESUMED: Final = "presumed_"
 WHAT_IF: Final = "what-if"
 """What an edited policy is called."""
 KEYS: Final[Mapping[str, tuple[str, str]]] = {
@@ -26,14 +27,14 @@ KEYS: Final[Mapping[str, tuple[str, str]]] = {
     "local_start_seconds": ("A local start", "seconds"),
     "store_bytes_per_copy": ("Keeping a copy", "bytes that might as well be moved"),
     "patience": ("Patience", "share of a gain given up for a surer sign"),
-    "presumed_first": ("Chance, first anywhere", "of an app that never started"),
-    "presumed_member": ("Chance, where it runs", "of an app that runs there"),
-    "presumed_former": ("Chance, withdrawn", "of an app that was withdrawn"),
-    "presumed_young": ("Chance, first version", "where it never was"),
-    "presumed_second": ("Chance, second version", "where it never was"),
-    "presumed_other": ("Chance, older app", "where it never was"),
-    "presumed_requested": ("Chance, asked for", "where somebody asked for starts"),
-    "presumed_running": ("Chance, runs there", "that what runs there starts again"),
+    "presumed_first": ("Nowhere yet", "chance of an app that never started"),
+    "presumed_member": ("Runs there", "chance of an app that runs there"),
+    "presumed_former": ("Withdrawn", "chance of an app that was withdrawn"),
+    "presumed_young": ("First version", "chance where the app never was"),
+    "presumed_second": ("Second version", "chance where the app never was"),
+    "presumed_other": ("Older app", "chance where it never was"),
+    "presumed_requested": ("Asked for", "chance where somebody asked for starts"),
+    "presumed_running": ("Runs already", "chance that it starts there again"),
 }
 """The numbers that can be edited: what they are, and their unit."""
 
@@ -64,6 +65,21 @@ class PolicyForm:
     ruling: Ruling | None
     changes: tuple[str, ...]
     """What differs from the policy in force, each in a few words."""
+
+    @property
+    def bets(self) -> tuple[PolicyField, ...]:
+        """Return the numbers of the bets."""
+        return tuple(one for one in self.fields if not one.key.startswith(PRESUMED))
+
+    @property
+    def chances(self) -> tuple[PolicyField, ...]:
+        """Return what is presumed where nothing was observed."""
+        return tuple(one for one in self.fields if one.key.startswith(PRESUMED))
+
+    @property
+    def chances_matter(self) -> bool:
+        """Whether any of those was changed, or cannot be read."""
+        return any(one.changed or one.problem for one in self.chances)
 
 
 def policy_form(asked: Asked, in_force: Ruling, topology: Topology) -> PolicyForm:

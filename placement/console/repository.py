@@ -5,7 +5,7 @@ from typing import Final
 
 from placement.console.asked import Asked, address
 from placement.console.decisions import decisions_link
-from placement.console.moment import AS_OF, Moment
+from placement.console.moment import AS_OF, Moment, When
 from placement.console.page import Page
 from placement.core.graph import standing
 from placement.core.lookup import known_repository
@@ -45,7 +45,7 @@ class RepositoryModel:
     previous_link: str
     next_link: str
     decisions_link: str
-    as_of: str
+    when: When
 
 
 def repository_page(now: Moment, asked: Asked, repository: Repository) -> Page:
@@ -81,7 +81,7 @@ def repository_model(
         asked.link(page=str(number - 1)) if number > 1 else "",
         asked.link(page=str(number + 1)) if begin + TAGS_SHOWN < len(found) else "",
         decisions_link(repository),
-        now.as_of,
+        now.when,
     )
 
 

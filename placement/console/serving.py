@@ -36,6 +36,7 @@ async def serving(app: ASGIApp, settings: ConsoleSettings) -> AsyncIterator[int 
     finally:
         running.cancel()
         await asyncio.wait({running})
+        listener.close()  # where it never began to serve
 
 
 def _listener(settings: ConsoleSettings) -> socket.socket | None:

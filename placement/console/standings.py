@@ -1,4 +1,4 @@
-"""How each region stands: what is ordered about it, what it holds, what is under way."""
+"""How each region stands: what is ordered, what it holds, and what is under way."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -167,7 +167,14 @@ def region_standings(
     orders = {order.region: order for order in region_orders(state, now_ns)}
     paused = set(_paused(pause_orders(state, now_ns), topology))
     return tuple(
-        _standing(state, topology, counted, code, orders.get(code), code in paused)
+        _standing(
+            state,
+            topology,
+            counted,
+            code,
+            order=orders.get(code),
+            paused=code in paused,
+        )
         for code in sorted(topology.regions)
     )
 
@@ -185,8 +192,9 @@ def _standing(  # noqa: PLR0913 - one row of the table
     topology: Topology,
     counted: Counted,
     code: Region,
+    *,
     order: RegionOrder | None,
-    paused: bool,  # noqa: FBT001 - one column of it
+    paused: bool,
 ) -> RegionStanding:
     region, row = topology.regions[code], state.regions.find(code.encode())
     known = row != ABSENT

@@ -86,18 +86,18 @@ class Told:
     regret_seconds: float | None
 
 
-def told(judged: Judged, local_ns: int) -> Told:
-    """Return what came of a decision; *local_ns* is what a local start waits."""
+def told(judged: Judged, local_ns: int, now_ns: int) -> Told:
+    """Return what came of a decision by *now_ns*; a local start waits *local_ns*."""
     payoff = judged.outcome.payoff
     regret = regret_ns(judged.outcome, local_ns)
     return Told(
         OUTCOMES[payoff],
-        _sentence(judged, payoff),
+        _sentence(judged, payoff, now_ns),
         None if regret is None else regret / 1e9,
     )
 
 
-def _sentence(judged: Judged, payoff: Payoff) -> str:
+def _sentence(judged: Judged, payoff: Payoff, now_ns: int) -> str:
     record, outcome = judged.record, judged.outcome
     days, target = OUTCOME_NS // DAY_NS, record.target
     starts = ", ".join(record.start_regions)
@@ -116,8 +116,8 @@ def _sentence(judged: Judged, payoff: Payoff) -> str:
     return {
         Payoff.PAID_OFF: f"The copy was complete before {told} started in {starts}; "
         f"that saved them {saved} of waiting, as modelled.",
-        Payoff.WASTED: f"{moved} moved, and nobody started it in {starts}: in {days} "
-        "days, or before a newer version came.",
+        Payoff.WASTED: f"{moved} moved, and nobody started it in {starts} "
+        f"{_until(judged, now_ns)}.",
         Payoff.LATE: f"{told} started in {starts} before the copy was complete{waits}.",
         Payoff.MISSED: f"No copy was made, and {told} started in {starts}{waits}.",
         Payoff.SPARED: f"No copy was made, and nobody started it in {days} days.",
@@ -126,6 +126,13 @@ def _sentence(judged: Judged, payoff: Payoff) -> str:
         Payoff.UNKNOWN: f"It was made for no start: {target} was to have it.",
         Payoff.REGRETTED: "",
     }[payoff]
+
+
+def _until(judged: Judged, now_ns: int) -> str:
+    """Return until when starts were waited for, of what was wasted."""
+    if now_ns - judged.record.time_ns > OUTCOME_NS:
+        return f"in {OUTCOME_NS // DAY_NS} days"
+    return "before a newer version was pushed"
 
 
 def cause_of(status: DecisionStatus, cause: int) -> str:
@@ -147,6 +154,11 @@ class Figure(NamedTuple):
 def figures(factors: Iterable[Factor]) -> tuple[Figure, ...]:
     """Return numbers for people, in their order; the unit ends a factor's name."""
     return tuple(_figure(factor.name, factor.value) for factor in factors)
+
+
+def telling_figures(factors: Iterable[Factor]) -> tuple[Figure, ...]:
+    """Return those numbers for people that are not 0, which tells nothing."""
+    return figures(factor for factor in factors if factor.value)
 
 
 def _figure(name: str, value: float) -> Figure:

@@ -1,6 +1,7 @@
 """The console as an ASGI app: pages, their fragments, and files."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,13 +15,13 @@ from placement.console.failing import failed
 from placement.console.finding import Finder
 from placement.console.frame import frame_of
 from placement.console.guarding import Guarded, Rules
-from placement.console.live import LiveHub
+from placement.console.live import MEDIA_TYPE, LiveHub
 from placement.console.page import Handler, Page, PageRoute
 from placement.console.settings import STREAMS_MAX
 from placement.console.site import Site
 from placement.console.templating import Templates
 
-PAGE: str = "page"
+PAGE: Final = "page"
 """The field of ``/live`` that names the page."""
 
 
@@ -90,5 +91,8 @@ class _Live:
         self._console = console
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            await Response(media_type=MEDIA_TYPE)(scope, receive, send)
+            return
         address = Request(scope).query_params.get(PAGE, "/")
         await self._console.stream(address, receive, send)

@@ -153,7 +153,7 @@ def _place(
     progress = share = None
     if last is not None and last.open and not last.removal:
         progress = decision_progress(network, last)
-        if progress.transfer_bytes:
+        if progress.transfer_bytes and last.status is DecisionStatus.STARTED:
             share = min(1.0, progress.transferred_bytes / progress.transfer_bytes)
     whole_bytes = size_of(state, contents(state, digest))
     some = standing.phase is not ReplicaPhase.ABSENT

@@ -13,7 +13,7 @@ from placement.console.telling import (
     WAITS,
     Figure,
     Mark,
-    figures,
+    telling_figures,
 )
 from placement.console.words import nanoseconds, seconds, share, size
 from placement.core.break_even import CLASSES_SAID
@@ -25,7 +25,6 @@ from placement.core.deciding.evaluation import (
 )
 from placement.core.event import RegionState
 from placement.core.explain import SOURCES_EXPLAINED, explain
-from placement.core.facts.values import factors_of
 from placement.core.images import SelectedImage
 from placement.core.ranking import Question, Source, rank_and_fall_back
 from placement.core.tables.cells import ReplicaPhase
@@ -48,10 +47,9 @@ class RankedSource:
     region: Region
     p50_ns: int
     p90_ns: int
-    phase: str
+    held: str
     learned: str
     condition: str
-    figures: tuple[Figure, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ def why_of(now: Moment, image: SelectedImage, region: Region) -> Why:
         fallback.duration.p50_ns,
         fallback.phase >= ReplicaPhase.COMPLETE,
         tuple(
-            ExplainedStep(step.name, step.text, figures(step.factors))
+            ExplainedStep(step.name, step.text, telling_figures(step.factors))
             for step in explain(network, image, region)
         ),
         planning_of(evaluation, now),
@@ -144,7 +142,6 @@ def _source(now: Moment, rank: int, source: Source) -> RankedSource:
         _held(source),
         f"{samples} transfer{'s' * (samples != 1)}" if samples else "distance alone",
         "" if condition is RegionState.ACTIVE else condition.name.lower(),
-        figures(factors_of(source.factors)),
     )
 
 
@@ -194,7 +191,7 @@ def _bet(bet: EvaluatedBet) -> BetRow:
 _MARKS: Final = {
     Verdict.THERE: Mark(GOOD, "nothing to copy"),
     Verdict.MOUNTABLE: Mark(GOOD, "nothing to copy"),
-    Verdict.COMING: Mark(BUSY, "on its way"),
+    Verdict.COMING: Mark(BUSY, "decided"),
     Verdict.FORBIDDEN: Mark(OFF, "forbidden"),
     Verdict.SERVED_ELSEWHERE: Mark(OFF, "forbidden"),
     Verdict.NO_SOURCE: Mark(BAD, "no source"),

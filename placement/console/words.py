@@ -8,6 +8,7 @@ NS: Final = 1_000_000_000
 MINUTE: Final = 60
 HOUR: Final = 3_600
 DAY: Final = 86_400
+CENT: Final = 0.01
 DIGEST_SHOWN: Final = 12
 NOTHING: Final = "\N{EN DASH}"
 MINUS: Final = "\N{MINUS SIGN}"
@@ -68,9 +69,10 @@ def share(value: float | None) -> str:
 
 
 def money(amount: float, currency: str) -> str:
-    """Return an amount of money; a little is not nothing."""
-    digits = 2 if amount >= 0.01 or not amount else 4  # noqa: PLR2004 - a cent
-    return f"{amount:,.{digits}f} {currency}"
+    """Return an amount of money to the cent; a little is not nothing."""
+    if 0 < amount < CENT:
+        return f"< {CENT} {currency}"
+    return f"{amount:,.2f} {currency}"
 
 
 def moment(time_ns: int) -> str:

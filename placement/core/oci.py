@@ -23,7 +23,6 @@ Tag = NewType("Tag", str)
 REPOSITORY_LENGTH_MAX: Final = 255
 TAG_LENGTH_MAX: Final = 128
 PLATFORM_LENGTH_MAX: Final = 255
-PLATFORM_PARTS_MAX: Final = 3
 
 NAMES_KEPT: Final = 2**14
 """Repository names that were read last: they are named again and again."""
@@ -31,6 +30,7 @@ NAMES_KEPT: Final = 2**14
 _DIGEST: Final = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_PLATFORM: Final = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+){1,2}")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 _INDEX_TYPES: Final = frozenset(
@@ -123,12 +123,10 @@ def parse_platform(text: str, field: str = "platform") -> Platform | None:
     """
     if not text:
         return None
-    parts = text.split("/")
-    fits = all(parts) and text.isprintable() and len(text) <= PLATFORM_LENGTH_MAX
-    if not fits or not 1 < len(parts) <= PLATFORM_PARTS_MAX:
+    if not _PLATFORM.fullmatch(text) or len(text) > PLATFORM_LENGTH_MAX:
         remedy = "give os/architecture or os/architecture/variant, such as linux/amd64"
         raise InputError(field, text, remedy)
-    return Platform(*parts)
+    return Platform(*text.split("/"))
 
 
 def is_digest(reference: str) -> bool:

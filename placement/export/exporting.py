@@ -7,7 +7,8 @@ So an export that was killed anywhere goes on from the last cut, and ends with t
 files; nothing of it depends on a clock.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -30,12 +31,13 @@ from placement.export.manifest import (
     save_text,
 )
 from placement.export.outcomes import Version, outcome_rows
+from placement.export.meaning import Told
 from placement.export.telling import Teller
 from placement.export.views import VIEWS, view_statements
 from placement.ports import EventLog, Message
 from placement.runtime.quarantine import Quarantine, read_quarantine
 from placement.runtime.replay import fold_log
-from placement.wire.events import decode_message, message_hash
+from placement.wire.events import message_hash
 from placement.wire.unread import message_region
 
 EVENTS_PER_FILE: Final = 2**19
@@ -88,11 +90,15 @@ class _Export:
         self._manifest = manifest or Manifest()
         self._progress = progress
         self._quarantine = Quarantine()
+        self._position = 0, 0
+        """The last message exported, or folded before, and the log's time there."""
 
     async def run(self) -> Exported:
         status = await self._log.status()
         self._manifest = await self._begun()
         clear_strays(self._directory, self._manifest.files)
+        if self._known is None:
+            self._publish(self._manifest)
         epoch = await self._epoch(status.epoch, status.last_sequence)
         last = status.last_sequence
         if self._wanted.until is not None:
@@ -150,56 +156,55 @@ class _Export:
         self, state: State, epoch: Epoch, after: int, last: int
     ) -> Epoch:
         """Export what follows *after*, in segments; return how far it is."""
-        teller = Teller(state, epoch.number)
+        self._position = state.sequence or epoch.last_sequence, state.store_time_ns
+        teller = Teller(state, epoch.number, self._quarantine.skipped)
         segment = Segment(self._directory, epoch.number, self._wanted.key)
         events = 0
         try:
             async for batch in self._log.read(after, epoch.name):
-                for message in batch:
-                    if message.sequence > last:
-                        break
-                    events += self._message(teller, segment, epoch, message)
+                wanted = [one for one in batch if one.sequence <= last]
+                for message, count, rows in teller.told(wanted):
+                    self._write(segment, epoch, message, rows)
+                    await asyncio.sleep(0)  # the connection has to be kept alive
                     epoch = _advanced(epoch, message)
+                    events += count
                     if events >= self._manifest.events_per_file:
                         self._commit(epoch, segment)
                         events = 0
-                self._progress("exporting", state.sequence - after, last - after)
-                if state.sequence >= last or not batch:
+                self._progress("exporting", self._position[0] - after, last - after)
+                if self._position[0] >= last or not batch:
                     break
             self._commit(epoch, segment)
         finally:
             segment.abandon()
         return epoch
 
-    def _message(
-        self, teller: Teller, segment: Segment, epoch: Epoch, message: Message
-    ) -> int:
-        """Export one message; return how many events it holds."""
-        # The log's time, which never steps back, whatever its clock does.
-        now_ns = max(teller.state.store_time_ns, message.store_time_ns)
+    def _write(
+        self, segment: Segment, epoch: Epoch, message: Message, rows: Iterable[Told]
+    ) -> None:
+        """Write what one message tells."""
+        _, now_ns = self._position
+        # The log's time never steps back, whatever its clock does.
+        now_ns = max(now_ns, message.store_time_ns)
         segment.begin(message.sequence, now_ns // DAY_NS)
-        for row in self._gaps(teller.state, epoch, message):
+        for row in self._gaps(epoch, message):
             segment.add("intervals", row)
-        skipped = self._quarantine.skipped(message.sequence)
-        region = message_region(message)
-        decoded = decode_message(message, skipped)
-        for table, row in teller.told(decoded, region):
+        for table, row in rows:
             segment.add(table, row)
-        return len(decoded.items)
+        self._position = message.sequence, now_ns
 
-    def _gaps(
-        self, state: State, epoch: Epoch, message: Message
-    ) -> Sequence[dict[str, object]]:
+    def _gaps(self, epoch: Epoch, message: Message) -> Sequence[dict[str, object]]:
         """Return what is known to be missing before a message, or of it."""
         found = []
+        sequence, now_ns = self._position
         place, time_ns = (epoch.number, message.sequence), message.store_time_ns
-        missing = message.sequence - max(state.sequence, epoch.last_sequence) - 1
+        missing = message.sequence - sequence - 1
         if missing > 0:
             span_ns = epoch.last_store_time_ns, time_ns
             found.append(interval(GAP, place, span_ns, missed=missing))
         if epoch.number > 1:
             ended_ns = self._ended_ns(epoch)
-            if state.store_time_ns <= ended_ns < time_ns:
+            if now_ns <= ended_ns < time_ns:
                 found.append(interval(EPOCH_BREAK, place, (ended_ns, time_ns)))
         skipped = self._quarantine.skipped(message.sequence)
         if skipped:

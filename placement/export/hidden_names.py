@@ -40,6 +40,14 @@ REFERENCE: Final = "reference"
 """The column that holds a tag, which is a name, or a digest, which is none."""
 _FINGERPRINT: Final = b"placement export"
 
+USUAL: Final = (
+    "application/vnd.oci.",
+    "application/vnd.docker.",
+    "application/vnd.cncf.",
+    *("linux/", "windows/", "darwin/", "freebsd/", "unknown/"),
+)
+"""How media types and platforms begin that name nobody."""
+
 Row = dict[str, Any]
 Hide = Callable[[Any], Any]
 
@@ -88,6 +96,8 @@ def hider_of(table: Table, hidden: Hide) -> Callable[[Row], Row]:
     """Return what hides the names in a row of *table*."""
     ways: Mapping[Kind, Hide] = {
         Kind.NAME: hidden,
+        Kind.MEDIA: lambda said: _unusual(said, hidden),
+        Kind.DESCRIPTORS: lambda entries: [_described(e, hidden) for e in entries],
         Kind.WORDS: lambda words: words if words in RULES else None,
         Kind.CONTENTS: lambda entries: [_content(each, hidden) for each in entries],
         Kind.ABSENCES: lambda entries: [_named(each, hidden) for each in entries],
@@ -115,9 +125,18 @@ def _named(entry: Row, hidden: Hide) -> Row:
     return entry | {"repository": None if repository is None else hidden(repository)}
 
 
+def _unusual(said: str | None, hidden: Hide) -> Any:  # noqa: ANN401 - as it is hidden
+    return said if said is None or said.startswith(USUAL) else hidden(said)
+
+
+def _described(entry: Row, hidden: Hide) -> Row:
+    said = {name: _unusual(entry[name], hidden) for name in ("media_type", "platform")}
+    return entry | said
+
+
 def _content(entry: Row, hidden: Hide) -> Row:
     tags = [hidden(tag) for tag in entry["tags"]]
-    return _named(entry, hidden) | {"tags": tags}
+    return _named(_described(entry, hidden), hidden) | {"tags": tags}
 
 
 def _group(entry: Row, hidden: Hide) -> Row:

@@ -16,9 +16,11 @@ class Kind(Enum):
     DURATION = auto()
     """Whole nanoseconds: sums are exact."""
     TEXT = auto()
-    """What names nobody: regions, digests, kinds, media types."""
+    """What names nobody: regions, digests, kinds."""
     NAME = auto()
     """What names somebody, or may: hashed on request."""
+    MEDIA = auto()
+    """A media type, or a platform: hashed with names unless it is a usual one."""
     WORDS = auto()
     """For people, in any words; where names are hashed, only our own rules stay."""
     TEXTS = auto()
@@ -45,6 +47,7 @@ _SQL: Final = {
     Kind.DURATION: "BIGINT",
     Kind.TEXT: "VARCHAR",
     Kind.NAME: "VARCHAR",
+    Kind.MEDIA: "VARCHAR",
     Kind.WORDS: "VARCHAR",
     Kind.TEXTS: "VARCHAR[]",
     Kind.DESCRIPTORS: f"STRUCT({_DESCRIPTOR})[]",

@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
@@ -45,6 +46,7 @@ TYPES: Final = {
     Kind.DURATION: pa.int64(),
     Kind.TEXT: pa.string(),
     Kind.NAME: pa.string(),
+    Kind.MEDIA: pa.string(),
     Kind.WORDS: pa.string(),
     Kind.TEXTS: _TEXTS,
     Kind.DESCRIPTORS: pa.list_(pa.struct(_DESCRIPTOR)),
@@ -60,13 +62,24 @@ def arrow_schema(table: Table) -> pa.Schema:
     return pa.schema([(each.name, TYPES[each.kind]) for each in table.columns])
 
 
+@dataclass(slots=True)
+class _Alike:
+    """Rows with the same columns, and where they stand among all."""
+
+    lists: tuple[int, ...]
+    """Which of the columns hold lists."""
+    places: list[int] = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
 class RowGroup:
-    """Rows on their way into a file, by columns; a column no row has stays empty."""
+    """Rows on their way into a file; a column that no row has is null."""
 
     def __init__(self, schema: pa.Schema) -> None:
         """Begin empty."""
         self._schema = schema
-        self._columns: dict[str, list[Any]] = {name: [] for name in schema.names}
+        self._lists = {each.name for each in schema if pa.types.is_list(each.type)}
+        self._alike: dict[tuple[str, ...], _Alike] = {}
         self._items = 0
         self.rows = 0
 
@@ -77,29 +90,37 @@ class RowGroup:
 
     def add(self, row: dict[str, Any]) -> None:
         """Take a row; columns that it leaves out, or that are None, are null."""
-        for name, value in row.items():
-            if value is None:
-                continue
-            column = self._columns[name]
-            missing = self.rows - len(column)
-            if missing:
-                column.extend([None] * missing)
-            column.append(value)
-            if type(value) is list:
-                self._items += len(value)
+        names = tuple(row)
+        alike = self._alike.get(names)
+        if alike is None:
+            lists = [n for n, name in enumerate(names) if name in self._lists]
+            alike = self._alike[names] = _Alike(tuple(lists))
+        values = tuple(row.values())
+        alike.places.append(self.rows)
+        alike.rows.append(values)
         self.rows += 1
+        for place in alike.lists:
+            self._items += len(values[place] or ())
 
     def taken(self) -> pa.Table:
         """Return the rows, and begin again."""
-        arrays = []
-        for field in self._schema:
-            column = self._columns[field.name]
-            if not column:
-                arrays.append(pa.nulls(self.rows, field.type))
-                continue
-            column.extend([None] * (self.rows - len(column)))
-            arrays.append(pa.array(column, field.type))
-            column.clear()
+        columns: dict[str, np.ndarray[Any, Any]] = {}
+        for names, alike in self._alike.items():
+            places = np.array(alike.places)
+            for name, values in zip(names, zip(*alike.rows, strict=True), strict=True):
+                column = columns.get(name)
+                if column is None:
+                    column = columns[name] = np.full(self.rows, None, object)
+                held = np.empty(len(values), object)
+                held[:] = values
+                column[places] = held
+        arrays = [
+            pa.array(columns[each.name].tolist(), each.type)
+            if each.name in columns
+            else pa.nulls(self.rows, each.type)
+            for each in self._schema
+        ]
+        self._alike.clear()
         self.rows = self._items = 0
         return pa.Table.from_arrays(arrays, schema=self._schema)
 

@@ -49,7 +49,7 @@ def answer(directory: Path, name: str, *, with_known_bad: bool = False) -> Table
         raise InputError("--directory", str(directory), remedy)
     root = f"{directory.resolve()}/"
     views = view_statements(manifest, root, with_known_bad=with_known_bad)
-    settings = {
+    settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "allow_community_extensions": False,
     }

@@ -1,35 +1,25 @@
 """How calls went: how many of each method ended in which way, and in what time."""
 
-from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Final
+
+from placement.timings import Timings
 
 LIMITS_SECONDS: Final = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
     *(0.05, 0.1, 0.25, 1.0, 10.0),
 )
 """From an answer out of memory to a report; what took longer is beyond."""
-_LIMITS_NS: Final = tuple(round(limit * 1e9) for limit in LIMITS_SECONDS)
-
 OK: Final = 0
-"""The code of a call that was answered; the others are gRPC's, too."""
-
-
-class Took(NamedTuple):
-    """How long the calls of one method took that ended in one way."""
-
-    code: int
-    counts: tuple[int, ...]
-    """How many took at most each of LIMITS_SECONDS; the last: all."""
-    seconds: float
-    """Of all of them together."""
+INTERNAL: Final = 13
+"""The codes of a call that was answered, and of one that failed by a bug: each method
+has both from the start, since the first of a series is no increase to Prometheus."""
 
 
 class MethodCalls:
-    """What is counted of one method; it costs a call less than a microsecond."""
+    """What is counted of one method."""
 
-    __slots__ = ("_taken", "messages", "open_streams", "streams")
+    __slots__ = ("messages", "open_streams", "streams", "took")
 
     def __init__(self, *, streams: bool) -> None:
         """Begin with none; *streams*: it answers with many messages."""
@@ -37,20 +27,15 @@ class MethodCalls:
         self.open_streams = 0
         self.messages = 0
         """Of streams, those that were sent."""
-        self._taken: dict[int, list[int]] = {OK: _nothing()}
+        self.took = {code: Timings(LIMITS_SECONDS) for code in (OK, INTERNAL)}
+        """How long calls took, by the code that they ended with."""
 
     def ended(self, code: int, took_ns: int) -> None:
         """Count a call that ended with *code* after *took_ns*."""
-        taken = self._taken.get(code)
-        if taken is None:
-            taken = self._taken[code] = _nothing()
-        taken[bisect_left(_LIMITS_NS, took_ns)] += 1
-        taken[-1] += took_ns
-
-    def took(self) -> Iterator[Took]:
-        """Yield what was counted, by code; OK is always there."""
-        for code, taken in sorted(self._taken.items()):
-            yield Took(code, tuple(accumulate(taken[:-1])), taken[-1] / 1e9)
+        took = self.took.get(code)
+        if took is None:
+            took = self.took[code] = Timings(LIMITS_SECONDS)
+        took.add(took_ns)
 
 
 class Calls:
@@ -67,8 +52,3 @@ class Calls:
     def __iter__(self) -> Iterator[tuple[str, MethodCalls]]:
         """Yield the methods by name."""
         return iter(sorted(self._methods.items()))
-
-
-def _nothing() -> list[int]:
-    """Return no call in each bucket, the last one without a limit, and no time."""
-    return [0] * (len(_LIMITS_NS) + 2)

@@ -1,7 +1,7 @@
 """Figures of the last days, worked out now and then: to read them costs nothing.
 
-A look walks over decisions, starts and routes. It is done in slices, with rests, and
-the longer it took the longer it is until the next: it takes a hundredth of a core.
+A look walks over decisions, starts and routes. It is done in slices, with rests: it
+takes a twentieth of a core. The longer it took the longer it is until the next.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ from placement.core.topology import Region, Topology
 from placement.runtime.view import View
 
 SLICE_SECONDS: Final = 0.001
-REST_SECONDS: Final = 0.003
+REST_SECONDS: Final = 0.019
 """After each slice others run for so long at least."""
 SHARE: Final = 100
-"""A look takes at most one in so many seconds,"""
+"""What a look took of a core is this often waited for until the next one,"""
 PAUSE_SECONDS_MIN: Final = 2.0
-"""comes no sooner than so long after the one before,"""
-PAUSE_SECONDS_MAX: Final = 600.0
-"""and no later than this."""
+"""but at least so long,"""
+PAUSE_SECONDS_MAX: Final = 3600.0
+"""and at the most this."""
 ROWS_PER_STEP: Final = 64
 
 log_events = structlog.get_logger(__name__)

@@ -36,7 +36,9 @@ from placement.runtime.reader import Reader
 from placement.runtime.refused import Refused
 from placement.runtime.runs import RUN_MESSAGES_MAX, Runs
 from placement.runtime.tokens import Recent
+from placement.runtime.traced import tell_folded
 from placement.runtime.witness import Witness
+from placement.tracing import Traces
 from placement.wire.columns import decode_steps
 from placement.wire.events import DECISIONS_PREFIX, decode_message, message_hash
 
@@ -78,6 +80,8 @@ class Line:
         """Why this state is not a fold of the log as it is now."""
         self.pause_seconds = 0.0
         """Others have so long after each slice, whether they need it or not."""
+        self.traces: Traces | None = None
+        """Where a shown line notes which messages are traced."""
         self.witness: Witness | None = None
         """Who looks at the state of a shown line now and then."""
         self._log = log
@@ -238,6 +242,7 @@ class Line:
         any_refused = "" in block.event_ids
         for message, frame in zip(run, block.frames, strict=True):
             self._note(message, frame.message_hash)
+            tell_folded(self.traces, message)
             if any_refused:
                 ends = frame.first + frame.count
                 self.refused.note(message, block.items[frame.first : ends])
@@ -279,6 +284,7 @@ class Line:
             self.tainted = f"message {message.sequence} put one in quarantine"
         yield from fold_steps(self.state, decoded)
         self._note(message, decoded.message_hash)
+        tell_folded(self.traces, message)
         self.refused.note(message, decoded.items)
 
     def _note(self, message: Message, its_hash: bytes) -> None:

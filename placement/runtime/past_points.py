@@ -20,7 +20,11 @@ async def sequence_at(
     time_ns = as_of.time_ns or 0
     if time_ns > now_ns:
         raise AsOfAheadError(as_of, folded)
-    return await _last_before(log, status.first_sequence, folded, time_ns)
+    last = status.last_sequence
+    found = await _last_before(log, status.first_sequence, last, time_ns)
+    if found is not None and found > folded:
+        raise AsOfAheadError(as_of, folded)
+    return found
 
 
 async def _last_before(

@@ -28,6 +28,7 @@ from placement.ports import Clock, LogMovedError
 from placement.runtime.publisher import Publisher
 from placement.runtime.rounds import Rounds
 from placement.runtime.view import ServingState, View
+from placement.tracing import span
 
 SLICE_SECONDS: Final = 0.001
 """Planning lets others in after so much work."""
@@ -278,9 +279,12 @@ class Planner:
 
     async def _store(self, events: list[Event], basis: int) -> None:
         """Append the decisions, and wait until they are folded here."""
-        last = await self._publisher.decisions.append(events, basis)
+        triggers = (getattr(each.fact, "trigger_sequence", 0) for each in events)
+        links = self._view.traces.of(triggers)
+        with span("decide", links=links, attributes={"decisions": len(events)}):
+            last = await self._publisher.decisions.append(events, basis)
         self.counts.decided += len(events)
-        log_events.debug("decided", events=len(events), sequence=last)
+        log_events.debug("decisions_stored", events=len(events), sequence=last)
         generation = self._view.generation
         try:
             async with asyncio.timeout(FOLDED_SECONDS_MAX):

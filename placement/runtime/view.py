@@ -16,6 +16,7 @@ from placement.runtime.tokens import (
     message_mark,
     parse_token,
 )
+from placement.tracing import Traces
 
 if TYPE_CHECKING:  # it logs: a local replica would wait 0.1 s for what it never says
     from placement.runtime.witness import Witness
@@ -88,6 +89,8 @@ class View:
         """Keeps from folding into this state, while anybody wants that."""
         self.witness: Witness | None = None
         """Who compares this state with other services'; none: nobody does."""
+        self.traces = Traces()
+        """Contexts of messages that were folded lately, for what follows from them."""
         self._recent = Recent()
         self._clock = clock
         self._started_ns = clock()

@@ -11,9 +11,9 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
-from placement.runtime.calls import LIMITS_SECONDS, Calls, Took
+from placement.runtime.calls import Calls
+from placement.telemetry.histograms import add_timings
 
 CODES: Final = (
     "OK",
@@ -37,7 +37,6 @@ CODES: Final = (
 """gRPC's, by their numbers."""
 PACKAGE: Final = "/placement.v1."
 """How the name of each method begins, which says nothing in a label."""
-LIMITS: Final = (*map(floatToGoString, LIMITS_SECONDS), "+Inf")
 
 
 def register_calls(registry: CollectorRegistry, calls: Calls) -> None:
@@ -52,7 +51,7 @@ class _CallsCollector(Collector):
         self._calls = calls
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every family; a method's codes beside OK once calls ended with them."""
+        """Yield every family; most of a method's codes once calls ended with them."""
         seconds = HistogramMetricFamily(
             "placement_rpc_seconds",
             "How long calls took, by their method and how they ended.",
@@ -70,17 +69,11 @@ class _CallsCollector(Collector):
         )
         for name, calls in self._calls:
             method = name.removeprefix(PACKAGE)
-            for took in calls.took():
-                seconds.add_metric(
-                    [method, CODES[took.code]], _buckets(took), took.seconds
-                )
+            for code, took in sorted(calls.took.items()):
+                add_timings(seconds, [method, CODES[code]], took)
             if calls.streams:
                 streams.add_metric([method], calls.open_streams)
                 messages.add_metric([method], calls.messages)
         yield seconds
         yield streams
         yield messages
-
-
-def _buckets(took: Took) -> list[tuple[str, float]]:
-    return [(limit, count) for limit, count in zip(LIMITS, took.counts, strict=True)]

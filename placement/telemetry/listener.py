@@ -59,16 +59,18 @@ def health_text(view: View) -> str:
 
 
 @contextlib.asynccontextmanager
-async def listening(app: Starlette, host: str, port: int) -> AsyncIterator[int]:
+async def listening(
+    app: Starlette, host: str, port: int, field: str = FIELD
+) -> AsyncIterator[int]:
     """Serve *app* within the block, and give the port it is on; 0 is any free one.
 
-    Raises InputError, naming the key, when the address cannot be listened on.
+    Raises InputError, naming the key *field*, when the address cannot be listened on.
     """
     try:
         listener = open_listener(host, port)
     except OSError as error:
         remedy = f"choose an address of this machine that is free ({error.strerror})"
-        raise InputError(FIELD, f"{host}:{port}", remedy) from None
+        raise InputError(field, f"{host}:{port}", remedy) from None
     bound = port_of(listener)
     serving = asyncio.create_task(host_app(app, listener, Hosting(CONNECTIONS_MAX)))
     log_events.info("metrics_listening", host=host, port=bound)

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import structlog
 
+from placement.tracing import current, ids_of
+
 TEXT_LENGTH_MAX: Final = 1_024
 """A value that is longer is somebody's content, and is cut."""
 
@@ -24,6 +26,7 @@ def configure_logs(log_format: str = "auto", level: str = "info") -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        with_trace,
         without_payloads,
     ]
     last = _rendering(console=console)
@@ -34,6 +37,16 @@ def configure_logs(log_format: str = "auto", level: str = "info") -> None:
         cache_logger_on_first_use=True,
     )
     _capture_libraries(shared, last, max(number, logging.WARNING))
+
+
+def with_trace(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Return *line* with the trace and the span that it is written in, if any."""
+    ids = ids_of(current())
+    if ids is not None:
+        line["trace_id"], line["span_id"] = ids
+    return line
 
 
 def without_payloads(

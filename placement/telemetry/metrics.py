@@ -22,6 +22,8 @@ from placement.core.fold import FOLD_VERSION
 from placement.runtime.view import ServingState, View
 
 NS_PER_SECOND: Final = 1_000_000_000
+SERVED: Final = tuple(each for each in ServingState if each is not ServingState.PAST)
+"""What a service may be in; PAST is of single answers."""
 EVENT_OUTCOMES: Final = ("folded", "duplicate", "set_aside")
 COMPARISON_OUTCOMES: Final = ("compared", "divergent")
 COPY_OUTCOMES: Final = ("made", "failed", "fallen_back_to")
@@ -73,7 +75,7 @@ class _ViewCollector(Collector):
             "1 for the state that every answer carries, 0 for the others.",
             labels=["state"],
         )
-        for state in ServingState:
+        for state in SERVED:
             states.add_metric([state.name.lower()], state is now)
         yield states
         yield _gauge(

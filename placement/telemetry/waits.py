@@ -1,18 +1,15 @@
 """What the service says of machines that waited for images to Prometheus."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from placement.core.tables.waits import LIMITS_SECONDS, CameFrom
 from placement.core.topology import Topology
 from placement.runtime.view import View
-
-LIMITS: Final = (*map(floatToGoString, LIMITS_SECONDS), "+Inf")
+from placement.telemetry.histograms import add_counts
 
 
 def register_waits(registry: CollectorRegistry, view: View, topology: Topology) -> None:
@@ -38,8 +35,7 @@ class _WaitsCollector(Collector):
         for region in self._regions:
             row = state.regions.find(region.encode())
             for came_from in CameFrom:
-                counts, seconds = state.indexes.waits.of(row, came_from)
-                buckets = list(zip(LIMITS, counts, strict=True))
+                counted = state.indexes.waits.of(row, came_from)
                 labels = [region, came_from.name.lower()]
-                family.add_metric(labels, buckets, seconds)
+                add_counts(family, labels, LIMITS_SECONDS, counted)
         yield family

@@ -16,7 +16,7 @@ REMEDY: Final = (
     "give a sequence of the log, such as 4711; a time in RFC 3339, such as"
     " 2026-11-30T12:00:00Z; or how long ago, such as 2h ago"
 )
-NOTE: Final = "as of then, by today's region catalogue: endpoints and distances"
+NOTE: Final = "the region catalogue, endpoints and distances are today's"
 """What is to be known of every answer about the past."""
 _AGO: Final = re.compile(
     r"(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?"

@@ -187,7 +187,7 @@ async def test_log_that_was_lost_gets_everything_again(
     ids, state = await folded(server)
     assert ids == {f"n-{number}" for number in range(20)}
     assert state.count("folded") == 20
-    assert "sending_again" in agent.output()
+    assert "entries_resent" in agent.output()
 
 
 async def test_what_means_nothing_holds_up_nothing(

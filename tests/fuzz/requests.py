@@ -61,7 +61,8 @@ SENSIBLE: Mapping[str, tuple[Any, ...]] = {
 }
 """What fields of these names usually hold."""
 SENSE = 0.85
-UNSUPPORTED = "as_of"
+RARE = "as_of"
+"""Mostly refused: what it names is seldom there."""
 ODD: Mapping[int, tuple[Any, ...]] = {
     FieldDescriptor.CPPTYPE_STRING: TEXTS,
     FieldDescriptor.CPPTYPE_BOOL: (False, True),
@@ -86,7 +87,7 @@ def filled(chance: Random, kind: Any, depth: int = DEPTH_MAX) -> Any:  # noqa: A
     """Return a message of *kind* with some of its fields."""
     message = kind()
     for field in message.DESCRIPTOR.fields:
-        likely = 0.02 if field.name == UNSUPPORTED else 0.7
+        likely = 0.02 if field.name == RARE else 0.7
         if chance.random() < likely:
             _fill(chance, message, field, depth)
     return message

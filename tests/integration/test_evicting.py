@@ -190,7 +190,9 @@ async def test_trap_of_the_descriptor_cache_is_shouted_about(tmp_path: Path) -> 
                 await until(lambda: len(here.told.facts(ContentEvicted)) == 2)
 
             assert await registry.find_blob(WEB, layer) == 100_000, "so it claims"
-            trapped = [one for one in logs if one["event"].endswith("cache_trap")]
+            trapped = [
+                one for one in logs if one["event"].startswith("descriptor_cache")
+            ]
             assert layer in {one["digest"] for one in trapped}
             assert layer in here.told.facts(ContentEvicted)[1].digests
 

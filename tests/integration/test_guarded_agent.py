@@ -168,7 +168,7 @@ async def test_store_set_back_is_noticed_though_others_filled_it_up(
             await agent.take()
 
     assert {"kept", "lost1", "lost2"} <= set(await stored(service))
-    assert [one["event"] for one in lines].count("sending_again") == 1
+    assert [one["event"] for one in lines].count("entries_resent") == 1
 
 
 async def test_others_of_the_region_make_no_loss(
@@ -183,7 +183,7 @@ async def test_others_of_the_region_make_no_loss(
         await agent.take(push("more"))
 
     assert await stored(service) == ["ours", "theirs", "more"]
-    assert not [one for one in lines if one["event"] == "sending_again"]
+    assert not [one for one in lines if one["event"] == "entries_resent"]
 
 
 async def test_users_of_an_older_configuration_go_on(

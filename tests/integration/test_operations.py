@@ -608,11 +608,11 @@ async def test_questions_about_orders_are_checked(service: Service) -> None:
     """Like all others."""
     absent = await refused(orders(service, repository="acme/absent"))
     large = await refused(orders(service, page_size=1_001))
-    past = await refused(orders(service, as_of=basis_pb2.AsOf(sequence=1)))
+    past = await refused(orders(service, as_of=basis_pb2.AsOf(sequence=0)))
 
     assert absent.info.reason == "NAME_UNKNOWN"
     assert (large.info.reason, large.field) == ("LIMIT_INVALID", "page_size")
-    assert past.info.reason == "AS_OF_UNSUPPORTED"
+    assert (past.info.reason, past.field) == ("NUMBER_INVALID", "as_of.sequence")
 
 
 async def test_log_that_cannot_be_reached_gives_no_order() -> None:

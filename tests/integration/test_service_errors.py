@@ -254,7 +254,9 @@ async def test_what_nobody_named_is_not_found(
 
 
 @pytest.mark.parametrize("method", RPCS)
-async def test_past_is_unimplemented(service: Service, method: str) -> None:
+async def test_past_is_refused_where_there_is_none(
+    service: Service, method: str
+) -> None:
     """Better than answering about now what was asked about then."""
     then = basis_pb2.AsOf(sequence=1)
     now = basis_pb2.AsOf()

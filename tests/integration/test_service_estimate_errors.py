@@ -274,7 +274,9 @@ async def test_unknown_platform_is_answered_with_those_that_there_are(
 
 
 @pytest.mark.parametrize("method", RPCS)
-async def test_past_is_unimplemented(service: Service, method: str) -> None:
+async def test_past_is_refused_where_there_is_none(
+    service: Service, method: str
+) -> None:
     """Better than answering about now what was asked about then."""
     refusal = await refused(asking(service, method, as_of=basis_pb2.AsOf(sequence=1)))
 

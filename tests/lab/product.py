@@ -107,6 +107,7 @@ class Product:
                 "data_dir": str(self.folder / "service"),
                 "listen": self.target,
                 "allow_plaintext": True,
+                "console_listen": "off",
                 "regions_file": str(self.folder / "regions.toml"),
                 "log_format": "json",
                 "nats": {"url": self._broker(HOME)},

@@ -15,7 +15,7 @@ from placement.api.reasons import REASONS
 from placement.cli.main import load_command, main
 from placement.runtime.view import View
 from placement.spooling import SpoolFigures
-from placement.telemetry.spooling import build_agent_registry
+from tests.agent_figures import whole_agent
 from tests.builders import START_NS
 from tests.named_tests import ROOT
 from tests.unit.test_metrics import measured, scraped
@@ -57,6 +57,8 @@ def serving(state: str) -> dict[str, str]:
     """Return the serving state that is taken at minute 4."""
     return {f'placement_serving_state{{state="{state}",instance="a"}}': "0+0x3 1+0x90"}
 
+
+RANK = 'method="PlacementService/RankSources",code="OK",instance="a"'
 
 CASES = {
     "PlacementDown": Case(
@@ -226,6 +228,27 @@ CASES = {
         "a folded the same log to another state than others",
         A,
     ),
+    "PlacementAnswersFailing": Case(
+        counted(
+            "placement_rpc_seconds_count",
+            'method="ReportService/GetReport",code="INTERNAL"',
+        ),
+        5,
+        6,
+        "a: calls of ReportService/GetReport failed by a fault of the service",
+        A | {"method": "ReportService/GetReport"},
+    ),
+    "PlacementAnswersSlow": Case(
+        {
+            f'placement_rpc_seconds_bucket{{le="0.05",{RANK}}}': "0+0x40",
+            f'placement_rpc_seconds_bucket{{le="0.1",{RANK}}}': "0+60x40",
+            f'placement_rpc_seconds_bucket{{le="+Inf",{RANK}}}': "0+60x40",
+        },
+        8,
+        20,
+        "a: one in a hundred RankSources takes 99.5ms",
+        A,
+    ),
     "PlacementDecisionsFailing": Case(
         {'placement_decisions{status="failed",instance="a"}': "4+0x30 4+1x60"},
         30,
@@ -267,6 +290,26 @@ CASES = {
         390,
         395,
         "syd was last inventoried 6h 34m 0s ago",
+        {"region": "syd"},
+    ),
+    "PlacementCopiesWasted": Case(
+        {
+            'placement_copies{outcome="wasted",instance="a"}': "60+0x100",
+            'placement_copies{outcome="paid_off",instance="a"}': "30+0x100",
+            'placement_copies{outcome="late",instance="a"}': "10+0x100",
+        },
+        59,
+        62,
+        "60% of the last seven days' copies were used by nobody",
+    ),
+    "PlacementEstimatesOff": Case(
+        {
+            'placement_estimates_scored_total{region="syd"}': "0+2x200",
+            'placement_estimates_held_total{region="syd",quantile="0.9"}': "0+1x200",
+        },
+        60,
+        100,
+        "Only 50% of the starts in syd were as quick as nine in ten should be",
         {"region": "syd"},
     ),
     "PlacementAgentDown": Case(
@@ -312,6 +355,20 @@ CASES = {
         "a turned 22 requests away",  # Prometheus extrapolates to the whole range
         A | {"outcome": "refused"},
     ),
+    "PlacementReplicaStale": Case(
+        {'placement_replica_staleness_seconds{instance="a"}': "0+30x30"},
+        7,
+        10,
+        "a has not heard of the service for 5m 0s",
+        A,
+    ),
+    "PlacementContentCorrupted": Case(
+        counted("placement_router_troubles_total", 'trouble="corrupted"'),
+        5,
+        6,
+        "a was given other bytes than those of the digest it asked for",
+        A | {"trouble": "corrupted"},
+    ),
 }
 """For each alert what it is tried on; interval and evaluation are a minute."""
 
@@ -337,7 +394,7 @@ def sections() -> dict[str, str]:
 def known_samples() -> dict[str, list[dict[str, str]]]:
     """Return the labels of all samples that a service and an agent expose, by name."""
     service, _ = measured(View(lambda: START_NS))
-    agent = build_agent_registry(SpoolFigures, {}, {}, lambda: START_NS)
+    agent = whole_agent(SpoolFigures())
     found: dict[str, list[dict[str, str]]] = {}
     for registry in (service, agent):
         for family in scraped(registry):

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,13 +34,11 @@ from placement.wire.requests import (
     PAGE_SIZE_DEFAULT,
     REPLICATION_COUNT_DEFAULT,
     SOURCE_COUNT_DEFAULT,
-    AsOfUnsupportedError,
     bounded,
     decode_consistency,
     decode_events,
     decode_list,
     decode_rank,
-    refuse_as_of,
 )
 from placement.wire.service_answers import (
     CAPABILITIES,
@@ -150,21 +147,6 @@ def test_staleness_beyond_all_reason_is_refused() -> None:
         decode_consistency(proto)
 
     assert raised.value.field == "consistency.max_staleness"
-
-
-@pytest.mark.parametrize(
-    "as_of",
-    [
-        pytest.param(basis_pb2.AsOf(sequence=0), id="sequence"),
-        pytest.param(basis_pb2.AsOf(time=Timestamp(seconds=1)), id="time"),
-    ],
-)
-def test_past_is_refused_and_no_point_means_now(as_of: basis_pb2.AsOf) -> None:
-    """An empty AsOf names no point."""
-    refuse_as_of(basis_pb2.AsOf())
-
-    with pytest.raises(AsOfUnsupportedError):
-        refuse_as_of(as_of)
 
 
 def test_outcomes_go_to_the_events_that_were_valid() -> None:

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from placement.adapters.memory import MemoryCheckpointStore, MemoryEventLog
 from placement.adapters.sqlite.generations import CheckpointGenerations
+from placement.adapters.sqlite.older import OlderCheckpointFiles
 from placement.adapters.sqlite.sharing import CheckpointCopies
 from placement.adapters.sqlite.staging import CheckpointStaging
 from placement.api.authority.caller import Denials
@@ -30,6 +31,7 @@ from placement.runtime.bootstrap import Bootstrap, BootstrapSettings, Received
 from placement.runtime.calls import Calls
 from placement.runtime.exchange import Exchange
 from placement.runtime.figures import FigureKeeper
+from placement.runtime.past import Past, PastSettings
 from placement.runtime.planner import Planner
 from placement.runtime.pressure import Pressure
 from placement.runtime.publisher import Publisher
@@ -43,12 +45,13 @@ from placement.telemetry.calls import register_calls
 from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.inventories import register_inventories
 from placement.telemetry.listener import health_text
-from placement.telemetry.metrics import NS_PER_SECOND, build_registry
+from placement.telemetry.metrics import NS_PER_SECOND, SERVED, build_registry
 from placement.telemetry.outcomes import register_outcomes
+from placement.telemetry.past import register_past
 from placement.telemetry.planning import register_planning
 from placement.telemetry.refusals import register_refusals
-from placement.telemetry.spooling import build_agent_registry
 from placement.telemetry.waits import register_waits
+from tests.agent_figures import whole_agent
 from tests.builders import (
     IAD,
     LHR,
@@ -91,9 +94,16 @@ def measured(view: View) -> tuple[CollectorRegistry, MeasuredCheckpointStore]:
     calls.method("/placement.v1.PlacementService/RankSources").ended(0, 1_000)
     calls.method("/placement.v1.PlacementService/WatchPlacements", streams=True)
     register_calls(registry, calls)
+    register_past(registry, no_past(view, log))
     pressure = Pressure(clock_ns=lambda: 0, chance=lambda: 0.5)
     register_admission(registry, pressure, WatchHubFigures())
     return registry, MeasuredCheckpointStore(MemoryCheckpointStore(), registry)
+
+
+def no_past(view: View, log: MemoryEventLog) -> Past:
+    """Return the past of a service about which nobody asks."""
+    older = OlderCheckpointFiles(Path("never-written") / "checkpoint.sqlite", 2, 1, 0)
+    return Past(log, view, older, lambda: START_NS, PastSettings())
 
 
 def nobody() -> Exchange:
@@ -129,6 +139,24 @@ def test_bootstrap_is_told_by_bytes_and_outcome(view: View) -> None:
     assert 'placement_bootstraps_total{outcome="refused"} 1.0' in told
     assert 'placement_checkpoint_streams_total{outcome="whole"} 2.0' in told
     assert "peer:1" not in told, "no label takes a value from elsewhere"
+
+
+def test_past_is_told_by_what_it_cost(view: View) -> None:
+    """Folds, messages, seconds; and how many were there already."""
+    past = no_past(view, MemoryEventLog(lambda: START_NS))
+    past.counts.update(whole=2, failed=1, messages=70, found=3, loaded=1)
+    past.seconds = 2.5
+    registry = build_registry(view)
+
+    register_past(registry, past)
+
+    assert value(registry, "placement_past_folds_total", outcome="whole") == 2
+    assert value(registry, "placement_past_folds_total", outcome="failed") == 1
+    assert value(registry, "placement_past_messages_total") == 70
+    assert value(registry, "placement_past_found_total") == 3
+    assert value(registry, "placement_past_fold_seconds_total") == 2.5
+    assert value(registry, "placement_past_checkpoints_total", outcome="loaded") == 1
+    assert value(registry, "placement_past_states") == 0
 
 
 class WatchHubFigures:
@@ -188,9 +216,8 @@ def test_every_metric_of_an_agent_is_documented_and_back() -> None:
         sent_count=9,
         set_aside_count=1,
     )
-    registry = build_agent_registry(
-        lambda: figures, {"received": 4}, {"events_published": 5}, lambda: START_NS
-    )
+    sent = {"events_published": 5, "entries_resent": 6}
+    registry = whole_agent(figures, {"received": 4}, sent)
 
     exposed = own(scraped(registry))
 
@@ -200,6 +227,14 @@ def test_every_metric_of_an_agent_is_documented_and_back() -> None:
     assert value(registry, "placement_spool_set_aside_total") == 1
     assert value(registry, "placement_agent_requests_total", outcome="received") == 4
     assert value(registry, "placement_agent_events_total", outcome="published") == 5
+    assert value(registry, "placement_spool_resent_total") == 6
+    feed = {"feed": "harbor", "outcome": "spooled"}
+    assert value(registry, "placement_agent_feed_requests_total", **feed) == 3
+    assert value(registry, "placement_scans_total", outcome="complete") == 2
+    assert value(registry, "placement_replicator_waiting") == 4
+    assert value(registry, "placement_router_contents_total", source="far") == 2
+    assert value(registry, "placement_router_sent_bytes_total", source="here") == 30
+    assert value(registry, "placement_replica_staleness_seconds") == 2
 
 
 def documented(heading: str, *, before: bool) -> dict[str, str]:
@@ -214,7 +249,7 @@ def test_labels_are_as_documented(view: View) -> None:
     registry, _ = measured(view)
     listed = {name: text for name, _, text in ROW.findall(DOCUMENT.read_text())}
 
-    for family in scraped(registry):
+    for family in [*scraped(registry), *scraped(whole_agent(SpoolFigures()))]:
         if exposed_name(family) not in listed:
             continue
         text = listed[exposed_name(family)]
@@ -242,7 +277,7 @@ def test_events_add_no_series(view: View) -> None:
     assert after == before
 
 
-@pytest.mark.parametrize("state", ServingState)
+@pytest.mark.parametrize("state", SERVED)
 def test_one_serving_state_is_one(view: View, state: ServingState) -> None:
     """Exactly the state that answers carry is 1."""
     registry, _ = measured(view)
@@ -258,10 +293,10 @@ def test_one_serving_state_is_one(view: View, state: ServingState) -> None:
 
     found = {
         each: value(registry, "placement_serving_state", state=each.name.lower())
-        for each in ServingState
+        for each in SERVED
     }
 
-    assert found == {each: float(each is state) for each in ServingState}
+    assert found == {each: float(each is state) for each in SERVED}
 
 
 def test_positions_follow_the_view(view: View) -> None:

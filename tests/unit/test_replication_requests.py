@@ -12,6 +12,7 @@ from placement.core.tables.cells import EVICTION
 from placement.v1 import basis_pb2 as basis_pb
 from placement.v1 import events_pb2 as events_pb
 from placement.v1 import replication_service_pb2 as pb
+from placement.wire.as_of import AsOf
 from placement.wire.replication_requests import (
     RequestQuery,
     decode_cancel,
@@ -19,7 +20,7 @@ from placement.wire.replication_requests import (
     decode_follow,
     decode_request,
 )
-from placement.wire.requests import AsOfUnsupportedError
+from placement.wire.requests import Consistency
 from tests.builders import AMS, FRA, SECOND_NS, START_NS, SYD, WEB, A, B
 from tests.decided import Decided
 
@@ -130,16 +131,18 @@ def test_each_part_of_a_filter_binds_the_page_token() -> None:
     ]
 
     filters = {
-        decode_decisions(pb.ListReplicationsRequest(**part)).filter for part in parts
+        decode_decisions(pb.ListReplicationsRequest(**part)).wanted.parts
+        for part in parts
     }
 
-    assert len(filters | {plain.filter}) == len(parts) + 1
+    assert len(filters | {plain.wanted.parts}) == len(parts) + 1
 
 
-def test_past_cannot_be_asked_about_yet() -> None:
+def test_past_can_be_asked_about() -> None:
     """As everywhere."""
-    with pytest.raises(AsOfUnsupportedError):
-        decode_decisions(pb.ListReplicationsRequest(as_of=basis_pb.AsOf(sequence=3)))
+    request = pb.ListReplicationsRequest(as_of=basis_pb.AsOf(sequence=3))
+
+    assert decode_decisions(request).consistency == Consistency(as_of=AsOf(3))
 
 
 @pytest.mark.parametrize("field", ["since_time", "until_time"])

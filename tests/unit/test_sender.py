@@ -206,7 +206,7 @@ async def test_running_sender_waits_out_an_outage(
     assert await world.published() == ["a"]
     assert [line["event"] for line in lines] == [
         "sending_waits",
-        "sending_again_possible",
+        "sending_resumed",
     ]
 
 
@@ -244,7 +244,7 @@ async def test_replaced_log_gets_all_that_is_kept_again() -> None:
     await world.sender.look()
 
     assert await world.published() == ["a", "b"]
-    assert [line["event"] for line in lines] == ["sending_again"]
+    assert [line["event"] for line in lines] == ["entries_resent"]
     assert world.spool.figures.waiting_count == 0
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from placement.core.errors import InputError, TimeInvalidError
+from placement.core.errors import InputError, NumberInvalidError, TimeInvalidError
 from placement.core.policy import DEFAULT
 from placement.core.reporting.figures import (
     Copies,
@@ -25,7 +25,7 @@ from placement.v1 import replication_service_pb2 as replication_pb
 from placement.v1 import report_service_pb2 as pb
 from placement.wire.fields import nanoseconds
 from placement.wire.reports import check_span, decode_report, encode_report
-from placement.wire.requests import REPORT_GROUPS_MAX, AsOfUnsupportedError
+from placement.wire.requests import REPORT_GROUPS_MAX
 from tests.builders import DAY_NS, SECOND_NS, START_NS
 
 BASIS = Basis("e", 7, START_NS, ServingState.LIVE, 0, START_NS)
@@ -79,10 +79,10 @@ def test_groupings_are_those_of_the_core() -> None:
 
 
 def test_what_cannot_be_asked_is_refused() -> None:
-    """Another grouping, a time before 1970, the past."""
+    """Another grouping, a time before 1970, a point before the log."""
     request = pb.GetReportRequest()
-    request.as_of.sequence = 3
-    with pytest.raises(AsOfUnsupportedError):
+    request.as_of.sequence = 0
+    with pytest.raises(NumberInvalidError, match="give the sequence of a message"):
         decode_report(request)
     with pytest.raises(InputError, match="grouping: '9' is not valid"):
         decode_report(pb.GetReportRequest(grouping=9))  # type: ignore[arg-type]  # on purpose

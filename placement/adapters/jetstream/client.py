@@ -1,11 +1,18 @@
 """nats-py's client, without the work that nobody here has a use for."""
 
+from typing import Final
+
 from nats.aio.client import Client
+
+from placement.tracing import HEADER, active, parsed
 
 _PLAIN_HEADERS = b"NATS/1.0\r\n"
 """How headers begin that hold no status of the server."""
 _PLACED = b"\r\nNats-Sequence: "
 """What only a message has that was asked for: the server says where it is."""
+
+
+_TRACED: Final = f"\r\n{HEADER}: ".encode()
 
 
 class LeanClient(Client):
@@ -22,5 +29,20 @@ class LeanClient(Client):
             and headers.startswith(_PLAIN_HEADERS)
             and _PLACED not in headers
         ):
-            return None
+            return traced(headers) if active() else None
         return await super()._process_headers(headers)
+
+
+def traced(headers: bytes) -> dict[str, str] | None:
+    """Return the one header that tells of a trace, or None."""
+    begin = headers.find(_TRACED)
+    if begin < 0:
+        return None
+    begin += len(_TRACED)
+    end = headers.find(b"\r", begin)
+    return {HEADER: headers[begin:end].decode("ascii", "replace").strip()}
+
+
+def trace_of(headers: dict[str, str] | None) -> str:
+    """Return the context that a message came with; empty: none, or nothing of use."""
+    return parsed(headers.get(HEADER)) if headers else ""

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Self
 
+from placement import tracing
 from placement.adapters.jetstream.connection import ApiError, Connection
 from placement.adapters.jetstream.direct import last_message
 from placement.adapters.jetstream.expecting import stored_if
@@ -79,10 +80,16 @@ class JetStreamLog:
         over BODY_BYTES_MAX, and LogUnavailableError when it is not known to be stored:
         repeat with the same id and expectation.
         """
+        with tracing.span("append", attributes={"subject": subject}):
+            return await self._append(subject, body, message_id, expected)
+
+    async def _append(
+        self, subject: str, body: bytes, message_id: str, expected: Expected | None
+    ) -> Appended:
         check_body(body)
         await self._prepare()
         stream = self._settings.stream
-        headers = message_headers(stream, subject, message_id)
+        headers = message_headers(stream, subject, message_id) | tracing.headers()
 
         async def store(more: dict[str, str]) -> Any:  # noqa: ANN401 - a JSON document
             return await self._connection.request(

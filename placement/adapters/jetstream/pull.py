@@ -16,6 +16,7 @@ from nats import errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from placement.adapters.jetstream.client import trace_of
 from placement.adapters.jetstream.connection import ApiError, Connection
 from placement.ports import READ_BATCH_MESSAGES_MAX, LogUnavailableError, Message
 
@@ -168,7 +169,13 @@ class PullConsumer:
             sequence, store_time_ns = delivery(message.reply)
             body = message.data
             self._waiting.append(
-                Message(sequence, store_time_ns, message.subject, body)
+                Message(
+                    sequence,
+                    store_time_ns,
+                    message.subject,
+                    body,
+                    trace_of(message.headers),
+                )
             )
             self._waiting_bytes += len(body)
             self._expected_count -= 1

@@ -17,6 +17,7 @@ import structlog
 from nats import errors
 from nats.aio.msg import Msg
 
+from placement.adapters.jetstream.client import trace_of
 from placement.adapters.jetstream.connection import Connection
 from placement.adapters.jetstream.pull import delivery
 from placement.adapters.jetstream.settings import JetStreamSettings
@@ -167,7 +168,8 @@ class WorkQueue:
         if message.reply:
             sequence, store_time_ns = delivery(message.reply)
             body = message.data
-            taken = Message(sequence, store_time_ns, message.subject, body)
+            trace = trace_of(message.headers)
+            taken = Message(sequence, store_time_ns, message.subject, body, trace)
             held = Held(self, taken, message.reply)
             self._held[held.reply] = held
             self._arrived.append(held)

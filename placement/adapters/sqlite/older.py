@@ -3,9 +3,9 @@
 They are the copies that ``generations`` has no use for any more: each is moved into the
 directory ``past`` beside the checkpoint instead of being replaced. There they are
 thinned: of those whose ages, by the log's time, are between 2^k and 2^(k+1) intervals,
-the oldest stays. So the log's tail after the nearest one is never longer than the time
-back to it, and a year takes some sixteen files. Where all are more bytes than allowed,
-the oldest go. What ``generations`` still has is read, too.
+the oldest stays. So what of the log comes after the nearest one is never longer than
+twice the time back to it, and a year takes fifteen files. Where all are more bytes than
+allowed, the oldest go. What ``generations`` still has is read, too.
 """
 
 import asyncio
@@ -104,7 +104,7 @@ class OlderCheckpointFiles:
 
     def _retire(self, path: Path) -> None:
         new = _header(path)
-        if new is not None and self._bytes_max:
+        if new is not None and new.sequence and self._bytes_max:
             self._directory.mkdir(exist_ok=True)
             move_into_place(path, self._directory / f"{new.sequence:020d}.sqlite")
         found: list[tuple[Path, CheckpointHeader]] = []

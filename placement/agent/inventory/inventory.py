@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -86,15 +87,25 @@ class Inventory:
         self._pace = Pace(settings.requests_per_second, time.monotonic, sleep)
         self._manifests = ManifestCache()
         self._file = PositionFile(settings.position_file, settings.region)
+        self.outcomes: Counter[str] = Counter()
+        """How scans ended since the start: complete, incomplete, failed."""
+        self.found: Found | None = None
+        """What the last one that came to its end found."""
+        self.complete_ns = 0
+        """When the last complete one began; 0: none is known."""
 
     async def run(self) -> None:
         """Scan once every interval, for ever; one that fails goes on where it was."""
         pauses = Pauses(self._chance, RETRY_SECONDS_MAX)
+        before = self._file.read()
+        if before is not None and before.complete:
+            self.complete_ns = before.scan_time_ns
         while True:
             await self._sleep(self._wait_s())
             try:
                 await self.scan()
             except PlacementError as error:
+                self.outcomes["failed"] += 1
                 pause_s = pauses.next_s()
                 log.warning(
                     "inventory_failed",
@@ -138,6 +149,10 @@ class Inventory:
             request_count=asker.request_count,
             seconds=time.monotonic() - began_s,
         )
+        self.found = found
+        self.outcomes["complete" if position.complete else "incomplete"] += 1
+        if position.complete:
+            self.complete_ns = position.scan_time_ns
         log.info("inventory_taken", **found.said())
         return found
 

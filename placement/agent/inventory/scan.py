@@ -116,7 +116,7 @@ class Scan:
         """Go on without: what is there is told, and nothing is missed."""
         self._heard = False
         self._failed_count += 1
-        log.warning("believed_unknown", reason=error.reason, error=str(error))
+        log.warning("replicas_unheard", reason=error.reason, error=str(error))
 
     async def _names(self, after: str) -> AsyncIterator[Repository]:
         """Yield the catalogue after a repository."""

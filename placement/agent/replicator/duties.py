@@ -1,7 +1,7 @@
 """What a replicator is told to do, and the port that tells it."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from placement.core.event import ReplicationSubject
@@ -26,6 +26,8 @@ class Copy:
     expire_time_ns: TimeNs | None = None
     priority: int = PRIORITY_LEAST
     attempt: int = 1
+    trace: str = field(default="", compare=False)
+    """The context that the decision came with; empty: none."""
 
     @property
     def own_id(self) -> str:

@@ -9,7 +9,7 @@ does, lets pushes skip those blobs, and holds broken images after its next start
 import asyncio
 import os
 import signal
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,6 +69,10 @@ class Evictor:
         chance: Callable[[], float],
     ) -> None:
         """Remove from *own*; no *collect_command*: somebody else collects."""
+        self.removals: Counter[str] = Counter()
+        """What came of them since the start: removed, absent, failed, not_made."""
+        self.collections: Counter[str] = Counter()
+        """Of garbage, since the start: collected, failed."""
         self._own = own
         self._teller = teller
         self._quiet = quiet
@@ -114,12 +118,14 @@ class Evictor:
         late = over is not None and over <= self._teller.clock()
         if removal.own_id in self._withdrawn or late:
             self._withdrawn.discard(removal.own_id)
+            self.removals["not_made"] += 1
             log.info("removal_not_made", eviction_id=removal.own_id, late=late)
             await assigned.done()
             return
         try:
             await self._remove(removal)
         except PlacementError as error:
+            self.removals["failed"] += 1
             log.warning("removal_failed", digest=removal.digest, error=str(error))
             final = isinstance(error, RegistryError) and not error.retryable
             if final:
@@ -127,6 +133,7 @@ class Evictor:
             else:
                 await assigned.again(wait_seconds(removal.attempt, self._chance()))
         except Exception:  # one removal's bug must not keep the others
+            self.removals["failed"] += 1
             log.exception("removal_broken", digest=removal.digest)
             await assigned.again(wait_seconds(removal.attempt, self._chance()))
         else:
@@ -149,6 +156,7 @@ class Evictor:
             eviction_id=removal.eviction_id,
         )
         await self._teller.tell([(f"{removal.own_id} evicted", fact)])
+        self.removals["removed" if there else "absent"] += 1
         log.info("content_evicted", repository=repository, digest=digest, there=there)
         if len(self._removed) < REMOVALS_MAX:
             self._removed.append(
@@ -164,8 +172,10 @@ class Evictor:
             async with self._quiet.alone(QUIET_SECONDS_MAX):
                 collected = await self._run_command()
         except TimeoutError:
+            self.collections["failed"] += 1
             log.warning("garbage_not_collected", reason="copies never ended")
             return  # after the next removal
+        self.collections["collected" if collected else "failed"] += 1
         if collected:
             removed, self._removed = self._removed, []
             for one in removed:
@@ -220,7 +230,7 @@ class Evictor:
                 continue
             if claimed is not None:
                 log.error(
-                    "blob_descriptor_cache_trap",
+                    "descriptor_cache_trapped",
                     repository=removed.repository,
                     digest=blob.digest,
                     remedy="the registry says that it has what it collected, and the "

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from placement.agent.registry.client import Registry
+from placement.agent.replicator.account import Account
 from placement.agent.replicator.copying import Copier, Wanted
 from placement.agent.replicator.duties import Assigned, Copy, Lookup
 from placement.agent.replicator.failures import CopyFailedError
@@ -18,6 +19,7 @@ from placement.agent.replicator.telling import Story, Teller
 from placement.agent.replicator.waiting import Key
 from placement.core.errors import PlacementError
 from placement.core.topology import Region
+from placement.tracing import span
 
 REPORT_SECONDS: Final = 2.0
 """How often a copy under way tells how far it is."""
@@ -53,6 +55,7 @@ class Crew:
     copier: Copier
     teller: Teller
     chance: Callable[[], float]
+    account: Account
 
 
 class Flight:
@@ -85,11 +88,15 @@ class Flight:
             else f"pull {repository} {digest} {self._crew.teller.clock()}"
         )
         story = Story(self._crew.teller, repository, digest, copies, name)
+        outcome = "called_off"
         try:
-            await self._copied(story, first)
+            with span("copy", parent=first.trace if first else ""):
+                await self._copied(story, first)
         except CopyFailedError as error:
+            outcome = "failed"
             await self._failed(story, error)
         except PlacementError as error:  # it could not be reported: all is repeated
+            outcome = "untold"
             log.warning("copy_not_told", digest=digest, error=str(error))
             await self.again(error)
         else:
@@ -99,6 +106,12 @@ class Flight:
                     await one.assigned.done()
                 if one.pull is not None and not one.pull.done():
                     one.pull.set_result(None)
+            outcome = "completed"
+        finally:
+            account = self._crew.account
+            account.copies[outcome] += 1
+            account.moved_bytes += self.progress.moved_bytes
+            account.resumed += self.progress.cut_count
 
     def abandon(self) -> None:
         """Let go of who waits: we are stopping."""
@@ -128,6 +141,7 @@ class Flight:
                 await telling
         took_ns = time.monotonic_ns() - begun_ns
         await story.ended(self.progress, manifests, took_ns)
+        self._crew.account.took.add(took_ns)
         log.info(
             "copy_completed",
             repository=repository,

@@ -26,6 +26,8 @@ class Progress:
 
     rank: int
     moved_bytes: int = 0
+    cut_count: int = 0
+    """How often a body broke off and was gone on with."""
     source_region: Region | None = None
     """Where the last bytes came from; None: none had to move."""
     under_way: dict[Digest, tuple[Descriptor, int]] = field(default_factory=dict)

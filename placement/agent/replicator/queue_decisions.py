@@ -75,7 +75,7 @@ class QueueDecisions:
             if isinstance(item, SetAside):
                 log.warning("decision_unreadable", reason=item.reason)
                 continue
-            duty = duty_of(item.event, held.attempt)
+            duty = duty_of(item.event, held.attempt, held.message.trace)
             if isinstance(duty, Copy) and duty.subject.target_region != self._region:
                 continue
             if isinstance(duty, Removal) and duty.target_region != self._region:
@@ -84,7 +84,7 @@ class QueueDecisions:
                 yield duty
 
 
-def duty_of(event: Event, attempt: int) -> Duty | None:
+def duty_of(event: Event, attempt: int, trace: str = "") -> Duty | None:
     """Return what *event* asks of a replicator; None: nothing."""
     match event.fact:
         case ReplicationPlanned() as fact:
@@ -95,6 +95,7 @@ def duty_of(event: Event, attempt: int) -> Duty | None:
                 expire_time_ns=fact.expire_time_ns,
                 priority=fact.priority or PRIORITY_LEAST,
                 attempt=attempt,
+                trace=trace,
             )
         case EvictionPlanned() as fact:
             return Removal(

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ import structlog
 
 from placement.agent.quiet import Quiet
 from placement.agent.registry.client import Registry
+from placement.agent.replicator.account import Account
 from placement.agent.replicator.budgets import Budgets
 from placement.agent.replicator.copying import Copier
 from placement.agent.replicator.duties import (
@@ -89,7 +90,17 @@ class Replicator:
         budgets = Budgets(settings.bytes_per_second, time.monotonic)
         mover = Mover(own, known, budgets, chance, underway or Underway())
         copier = Copier(own, mover, settings.blobs)
-        self._crew = Crew(settings.region, registries, known, copier, teller, chance)
+        self.account = Account()
+        """What was done since the start."""
+        self._crew = Crew(
+            settings.region,
+            registries,
+            known,
+            copier,
+            teller,
+            chance,
+            self.account,
+        )
         self._quiet = quiet or Quiet()
         command = settings.garbage_collect_command
         self._evictor = Evictor(own, teller, self._quiet, command, chance)
@@ -99,6 +110,26 @@ class Replicator:
         self._dropping: set[asyncio.Task[None]] = set()
         """Settle with those who called off what had not begun."""
         self._stopping = False
+
+    @property
+    def removals(self) -> Counter[str]:
+        """What came of removals since the start."""
+        return self._evictor.removals
+
+    @property
+    def collections(self) -> Counter[str]:
+        """What came of collections of garbage since the start."""
+        return self._evictor.collections
+
+    @property
+    def waiting_count(self) -> int:
+        """How many contents wait to be copied."""
+        return len(self._waiting)
+
+    @property
+    def flying_count(self) -> int:
+        """How many are being copied."""
+        return len(self._flying)
 
     async def run(self) -> None:
         """Carry out decisions until cancelled; what is under way then comes again."""

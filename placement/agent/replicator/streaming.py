@@ -123,6 +123,7 @@ class BlobStream:
         if error.cause is FailureCause.CONTENT_CORRUPT:
             raise error
         self.cut_count += 1
+        self._supply.progress.cut_count += 1
         self._silent_cuts = 1 if progressed else self._silent_cuts + 1
         others = len(self._sources) > 1
         most = CUTS_AT_A_SOURCE_MAX if others else CUTS_AT_THE_LAST_MAX

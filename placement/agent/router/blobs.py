@@ -233,6 +233,7 @@ class Blobs:
         async with aclosing(chunks):
             async for chunk in chunks:
                 sent += len(chunk)
+                self._counts["far_bytes"] += len(chunk)
                 yield chunk
         self._reports.pulled(wanted, source, sent, client.user_agent)
 

@@ -114,6 +114,7 @@ class Manifests:
         here = answer.region == self._places.region
         self._counts["local" if here else "streamed"] += 1
         if not here:
+            self._counts["far_bytes"] += len(body)
             media_type = response.headers.get("Content-Type", "")
             self._keep(body, media_type, wanted, answer.region)
             self._reports.pulled(wanted, answer.region, len(body), client.user_agent)

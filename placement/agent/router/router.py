@@ -33,6 +33,7 @@ from placement.agent.router.flights import Flights, FlightSettings, Landed
 from placement.agent.router.health import Health
 from placement.agent.router.listing import Listing
 from placement.agent.router.manifests import Manifests
+from placement.agent.router.meter import Meter
 from placement.agent.router.places import Placements, Places, Wanted
 from placement.agent.router.pushes import Pushes, path_asked
 from placement.agent.router.redirects import Redirects
@@ -85,6 +86,8 @@ class Router:
     ) -> None:
         """Answer from *registries* by what *local* knows; tell *report* what moved."""
         self.counts: Counter[str] = Counter()
+        self.meter = Meter()
+        """How soon clients were answered, and with how much."""
         self.port = 0
         self._settings = settings
         self._local = local
@@ -179,7 +182,11 @@ class Router:
         return JSONResponse({"status": "SERVING", "state": state, **self.counts})
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request of the registry API."""
+        """Answer one request of the registry API, and measure the answer."""
+        began_ns = time.perf_counter_ns()
+        return self.meter.measured(await self._answer(request), began_ns)
+
+    async def _answer(self, request: Request) -> Response:
         path = request.url.path
         if not DOTS.isdisjoint(path.split("/")):  # they would lead out of the API
             return oci_error(400, "NAME_INVALID", "the path has dot segments")

@@ -32,6 +32,7 @@ from placement.core.tables.cells import (
 from placement.core.tables.keys import PAIR, REGION_BITS, START_DAY
 from placement.core.tables.table import ABSENT, Row
 from placement.core.tables.waits import CameFrom
+from placement.core.topology import Region
 
 OUTCOME_NS: Final = 30 * DAY_NS
 """A start so long after a decision has nothing to do with it."""
@@ -102,11 +103,11 @@ def content_pulled(state: State, at: At, fact: ContentPulled, pull: Start) -> No
 def _why(
     state: State, at: At, fact: MachineStarted, images: list[Row]
 ) -> tuple[StartOutcome, Row]:
-    outcome = _nearness(at, fact)
+    outcome = nearness(at.event.region, fact)
     return (outcome, ABSENT) if outcome else _reason(state, at, fact, images)
 
 
-def _nearness(at: At, fact: MachineStarted) -> StartOutcome | None:
+def nearness(region: Region, fact: MachineStarted) -> StartOutcome | None:
     """Return LOCAL or UNKNOWN, or None for a start that fetched from elsewhere."""
     match fact.cache:
         case CacheKind.HOST | CacheKind.REGION:
@@ -117,7 +118,7 @@ def _nearness(at: At, fact: MachineStarted) -> StartOutcome | None:
             pass
     if fact.source_region is None:
         return StartOutcome.UNKNOWN
-    return StartOutcome.LOCAL if fact.source_region == at.event.region else None
+    return StartOutcome.LOCAL if fact.source_region == region else None
 
 
 def _reason(

@@ -5,7 +5,8 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from placement.client.calls import ClientTls, open_channel
+from placement.client.channels import open_channel
+from placement.client.tls import ClientTls
 from placement.client.errors import call_error
 
 SERVING: Final = "SERVING"

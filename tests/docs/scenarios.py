@@ -63,7 +63,8 @@ def image(
 
 def own_registry(terminal: Terminal) -> None:
     """Run the registry that the reader has at port 5000, with one image in it."""
-    address = terminal.rules["127.0.0.1:5000"]
+    unnamed = f"127.0.0.1:{free_port()}"
+    address = terminal.rules.setdefault("127.0.0.1:5000", unnamed)
     store = terminal.directory / "registry"
     terminal.rules["/tmp/registry"] = str(store)  # noqa: S108 - the README's
     file = terminal.directory / "own.yml"

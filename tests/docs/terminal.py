@@ -118,7 +118,7 @@ class Terminal:
         told = {
             "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
             "NO_COLOR": "1",
-            "COLUMNS": "200",
+            "COLUMNS": "300",
             "PLACEMENT_LISTEN": self.listen,
             "PLACEMENT_LIMITS__QUEUE_MS": "0",  # tests side by side all wait
         }

@@ -6,8 +6,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from placement.client.channels import open_channel
-from placement.client.tls import ClientTls
 from placement.client.errors import call_error
+from placement.client.tls import ClientTls
 
 SERVING: Final = "SERVING"
 

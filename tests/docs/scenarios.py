@@ -117,7 +117,7 @@ def past(terminal: Terminal) -> None:
     told = terminal.typed("placement status -o json")
     terminal.rules["4711"] = str(json.loads(told)["basis"]["sequence"])
     terminal.rules["2026-11-30T12:00:00Z"] = f"{datetime.now(UTC):%FT%TZ}"
-    terminal.rules["2h ago"] = terminal.rules["1d12h ago"] = "1s ago"
+    terminal.rules |= dict.fromkeys(("'1d12h ago'", "'2h ago'"), "'1s ago'")
 
 
 def watched_service(terminal: Terminal) -> None:

@@ -6,17 +6,19 @@ trace, on any machine and under any hash seed: there is no thread, no socket and
 time in a run, and one ``Random`` decides everything.
 
 What is real: projector, view, publisher, watch hub, planner, the fold, the wire; of
-agents the receiver, the feeds, the sender, the inventory and the replicator. What is
-simulated: time and the order of tasks (``loop``), processes that are killed or paused
-between any two awaits (``process``), the log and the ways to it (``log``), the disk and
-what is kept on it (``disk``, ``store``, ``records``, ``spool``), the network between
-actors and replicas (``world``, ``replica``), the broker's queue of decisions
-(``work_queue``), registries (``shelf``), the ways to them and from them
-(``registries``, ``notifier``).
+agents the receiver, the feeds, the sender, the inventory, the replicator, the local
+replica and the router. What is simulated: time and the order of tasks (``loop``),
+processes that are killed or paused between any two awaits (``process``), the log and
+the ways to it (``log``), the disk and what is kept on it (``disk``, ``store``,
+``records``, ``spool``), the network between actors and replicas (``world``,
+``replica``), the broker's queue of decisions (``work_queue``), registries (``shelf``),
+the ways to them and from them (``registries``, ``relays``, ``notifier``), and clients'
+connections (``mouths``).
 
 There are two kinds of worlds, and the seed says which: in one, publishers make facts up
 (``workload``); in the other all facts come from registries that people use
-(``traffic``), by the agents beside them (``site``, ``agents``).
+(``traffic``) or pull from through routers (``pullers``), by the agents beside them
+(``site``, ``agents``).
 
 A run has a phase with faults of all kinds together (``chaos``) and one without new
 ones, in which all replicas must become LIVE and equal, and all actors settled. Then

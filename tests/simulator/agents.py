@@ -18,6 +18,7 @@ from tests.simulator.cluster import Actor
 from tests.simulator.deciders import Planners
 from tests.simulator.follower import Follower
 from tests.simulator.notifier import Notifier
+from tests.simulator.pullers import Puller
 from tests.simulator.readers import Client, Watcher
 from tests.simulator.registries import SimulatedRegistry
 from tests.simulator.shelf import Shelf
@@ -63,10 +64,12 @@ class Regions:
         world, random = self._world, self._world.random
         keeping = [KEEPING for _ in POLICIES]
         policies = random.choice([[*POLICIES, *keeping], keeping])
+        puller = Puller(world, self.shelves, self.sites, random.randint(0, 6))
         return [
             *self.sites,
             *self.notifiers,
-            User(world, self.shelves, self.sites, random.randint(3, 14)),
+            puller,
+            User(world, self.shelves, self.sites, puller, random.randint(3, 14)),
             Starter(world, "starter", random.randint(0, 3)),
             Client(world, "client-1", DIGESTS),
             Watcher("watcher-1") if world.seed % 2 else Follower(world, "follower-1"),

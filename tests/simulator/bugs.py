@@ -34,6 +34,7 @@ from tests.simulator.agent_bugs import AGENT_BUGS
 from tests.simulator.deciding_bugs import DECIDING_BUGS
 from tests.simulator.log import LogConnection
 from tests.simulator.publishers import POISON
+from tests.simulator.router_bugs import ROUTER_BUGS
 
 Decode = Callable[..., Iterator[Recorded | SetAside]]
 Plant = Callable[[], AbstractContextManager[None]]
@@ -254,13 +255,15 @@ BUGS: Final[dict[str, Plant]] = {
         drop_a_bookmark,
         *DECIDING_BUGS,
         *AGENT_BUGS,
+        *ROUTER_BUGS,
     )
 }
 
 
 def only_with_registries(name: str) -> bool | None:
     """Say whether a bug shows in worlds of registries alone; None: in some of each."""
-    return True if name in {plant.__name__ for plant in AGENT_BUGS} else None
+    agents = {plant.__name__ for plant in (*AGENT_BUGS, *ROUTER_BUGS)}
+    return True if name in agents else None
 
 
 def planted(name: str) -> AbstractContextManager[None]:

@@ -27,10 +27,11 @@ INTEREST: Final = Interest(tags=True)
 class Follower:
     """Follows one replica after another, as ``LocalPlacements.follow`` does."""
 
-    def __init__(self, world: World, name: str) -> None:
-        """Know nothing."""
+    def __init__(self, world: World, name: str, *, is_noted: bool = True) -> None:
+        """Know nothing; *is_noted*: what is known is written down, to be checked."""
         self._name = name
-        self._feed = Feed(world.now_ns, lambda: SEED)
+        self._is_noted = is_noted
+        self.feed = Feed(world.now_ns, lambda: SEED)
 
     async def run(self, cluster: Cluster) -> None:
         """Follow for ever; what broke off goes on from its last bookmark."""
@@ -43,12 +44,12 @@ class Follower:
                     await self._follow(world, replica)
             except (LostError, PlacementError, TimeoutError):
                 pass
-            self._feed.lose()
+            self.feed.lose()
             await asyncio.sleep(world.random.random() * ROUND_SECONDS)
 
     def settled(self, cluster: Cluster) -> bool:
         """Say whether a bookmark has told it of all but the newest ticks."""
-        token = self._feed.resume_token
+        token = self.feed.resume_token
         if not token:
             return False
         return parse_watch_token(token).sequence >= cluster.world.log.last_news
@@ -59,7 +60,7 @@ class Follower:
         if service is None:
             raise LostError(replica.name)
         arriving: asyncio.Queue[list[bytes] | None] = asyncio.Queue(1)
-        token = self._feed.resume_token
+        token = self.feed.resume_token
         sending = service.process.spawn(_send(service, token, arriving))
         try:
             while True:
@@ -74,11 +75,12 @@ class Follower:
             sending.cancel()
 
     def _hear(self, world: World, item: pb.WatchItem) -> None:
-        self._feed.hear(item)
-        mirror = self._feed.mirror
-        if item.WhichOneof("item") != "bookmark" or mirror is None:
+        self.feed.hear(item)
+        mirror = self.feed.mirror
+        is_bookmark = item.WhichOneof("item") == "bookmark"
+        if not (is_bookmark and self._is_noted) or mirror is None:
             return
-        basis = self._feed.basis()
+        basis = self.feed.basis()
         world.history.mirrored.append(
             Mirrored(
                 self._name,

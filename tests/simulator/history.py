@@ -209,6 +209,8 @@ class History:
     effects: list[Effect] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     evicted: list[Evicted] = field(default_factory=list)
+    asked: Counter[tuple[str, Place]] = field(default_factory=Counter)
+    """How often each content came through each region's router, whole."""
     left: Counter[tuple[str, Place]] = field(default_factory=Counter)
     """How often anything left a region's registry, by whomever."""
     stored: list[Stored] = field(default_factory=list)

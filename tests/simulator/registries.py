@@ -7,7 +7,7 @@ asked for in a process that is dead has no effect.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 import httpx
 
@@ -21,11 +21,13 @@ from placement.agent.registry.errors import (
 from placement.agent.registry.listing import Page
 from placement.agent.registry.manifests import Manifest, digest_of
 from placement.agent.registry.reading import Opened
+from placement.agent.registry.relaying import Relayed
 from placement.agent.registry.settings import RegistrySettings
 from placement.core.oci import Descriptor, Digest, Repository, Tag, is_digest
 from placement.core.topology import Region
 from tests.simulator.history import Evicted, Place
 from tests.simulator.process import require_alive
+from tests.simulator.relays import answered, bare
 from tests.simulator.shelf import OWN, Shelf
 from tests.simulator.stock import CHUNK_BYTES
 
@@ -67,6 +69,25 @@ class SimulatedRegistry(Registry):
         """Take the way back, on which an answer may be lost."""
         if self._shelf.failing:
             await self._travel()
+
+    # What a router asks, for others.
+
+    def passing(self, authorization: str | None) -> Self:
+        """Return itself: nobody has to log in."""
+        del authorization
+        return self
+
+    async def relay(self, relayed: Relayed) -> httpx.Response:
+        """Return the answer to somebody else's request."""
+        try:
+            await self._travel()
+            response = answered(self._shelf, relayed, self._pieces)
+            await self._answer()
+        except RegistryUnreachableError:
+            raise
+        except RegistryError:
+            return bare(relayed, 500)
+        return response
 
     # Listing.
 
@@ -144,9 +165,7 @@ class SimulatedRegistry(Registry):
             message = f"{repository} has no blob {digest}"
             raise NotThereError(message)
         self._shelf.pulled(place, OWN)
-        random = self._shelf.world.random
-        if self._shelf.damaging and random.random() < self._shelf.damaging:
-            body = body[:-1] + bytes([body[-1] ^ 1])
+        body = self._shelf.sent(place, body)
         yield Opened(self._pieces(body[start:]), start, len(body))
 
     async def _pieces(self, body: bytes) -> AsyncIterator[bytes]:

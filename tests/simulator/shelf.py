@@ -42,10 +42,17 @@ class Shelf:
     """The chance that a body is sent with other bytes than its own."""
     told: Callable[[dict[str, object]], None] | None = None
     """Takes what it tells."""
+    spoiled: set[Place] = field(default_factory=set)
+    """What was once sent with other bytes than its own."""
     copied: set[Place] = field(default_factory=set)
     """What our own copies brought, and nobody has removed since."""
     collected_seconds: float = 0.0
-    """When garbage left last, of which nobody hears before the next scan."""
+    """When garbage left last, of which nobody hears before the next scan; or what we
+    removed: a scan that saw it before, by a clock that is ahead, says it is there."""
+    _pointed: dict[tuple[Repository, Tag], list[tuple[float, Digest | None]]] = field(
+        default_factory=dict
+    )
+    """What each tag ever pointed to, and since when."""
     _came: dict[Place, float] = field(default_factory=dict)
     _told_count: int = 0
 
@@ -109,7 +116,7 @@ class Shelf:
         self.manifests[place] = manifest
         self._came[place] = self.world.loop.now_seconds
         if tag is not None:
-            self.tags[place[0], tag] = place[1]
+            self._point((place[0], tag), place[1])
         self._tell("push", place, agent, manifest.descriptor, tag)
 
     def pulled(self, place: Place, agent: str, tag: Tag | None = None) -> None:
@@ -128,11 +135,38 @@ class Shelf:
         self.manifests.pop(place, None)
         self.layers.pop(place, None)
         self.copied.discard(place)
+        if there and agent == OWN:
+            self.collected_seconds = self.world.loop.now_seconds
         for key in [key for key, at in self.tags.items() if (key[0], at) == place]:
-            del self.tags[key]
+            self._point(key, None)
         if there:
             self._tell("delete", place, agent, Descriptor(place[1]))
         return there
+
+    def _point(self, key: tuple[Repository, Tag], digest: Digest | None) -> None:
+        self._pointed.setdefault(key, []).append((self.world.loop.now_seconds, digest))
+        if digest is None:
+            del self.tags[key]
+        else:
+            self.tags[key] = digest
+
+    def pointed(
+        self, repository: Repository, tag: Tag, since_seconds: float
+    ) -> set[Digest]:
+        """Return all that a tag has pointed to at any time from then on."""
+        found: set[Digest | None] = set()
+        for seconds, digest in self._pointed.get((repository, tag), []):
+            if seconds < since_seconds:
+                found.clear()
+            found.add(digest)
+        return {digest for digest in found if digest is not None}
+
+    def sent(self, place: Place, body: bytes) -> bytes:
+        """Return *body* as it leaves here, which may be with another last byte."""
+        if self.damaging and self.world.random.random() < self.damaging:
+            self.spoiled.add(place)
+            return body[:-1] + bytes([body[-1] ^ 1])
+        return body
 
     def collect(self) -> None:
         """Let go of all layers that no manifest needs, without a word to anybody."""

@@ -5,12 +5,13 @@ A run of it is a process, as a replica's is; its spool and its scan's position s
 
 import asyncio
 import json
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Final
-
-from starlette.requests import Request
 
 from placement.agent.feeds.catalogue import feeds
 from placement.agent.feeds.translation import FeedSettings
@@ -21,27 +22,39 @@ from placement.agent.quiet import Quiet
 from placement.agent.receiver import DISTRIBUTION, Receiver, ReceiverSettings
 from placement.agent.replicator.queue_decisions import QueueDecisions
 from placement.agent.replicator.replicator import Replicator, ReplicatorSettings
+from placement.agent.router.router import Router
+from placement.agent.router.settings import RouterSettings
 from placement.agent.sender import Sender
 from placement.agent.spooled import EVENTS, spooled_report
 from placement.agent.supervision import Part, supervise
 from placement.agent.translators import at_once, from_bundle
+from placement.agent.underway import Underway
+from placement.client.local_answers import LocalAnswers
+from placement.core.errors import PlacementError
 from placement.core.event import Name
+from placement.core.oci import Digest, Repository, Tag
 from placement.core.topology import Region
 from placement.ports import Clock
 from tests.builders import SECOND_NS, START_NS
 from tests.simulator.believed import AskedKnown, KeptPosition
 from tests.simulator.cluster import Cluster
+from tests.simulator.follower import Follower
 from tests.simulator.history import Received
 from tests.simulator.log import LogConnection
+from tests.simulator.mouths import Got, answered, got_of
 from tests.simulator.process import KilledError, Process
 from tests.simulator.registries import SimulatedRegistry
 from tests.simulator.replica import START_SECONDS_MAX
 from tests.simulator.shelf import CLIENT, Shelf
 from tests.simulator.spool import DiskSpool
 from tests.simulator.work_queue import Consumer, SimulatedQueue
+from tests.simulator.workload import TOPOLOGY
 from tests.simulator.world import LostError, World
 
 CALL_SECONDS_MAX: Final = 8.0
+GET_SECONDS_MAX: Final = 40.0
+SPOOLS: Final = Path(gettempdir())
+"""For files without a name."""
 LOOK_SECONDS: Final = 0.5
 INTERVAL_SECONDS: Final = [12, 25]
 """Between two scans."""
@@ -56,6 +69,8 @@ class Running:
     connection: LogConnection
     receiver: Receiver
     replicator: Replicator
+    router: Router
+    local: LocalAnswers
 
 
 class Site:
@@ -151,6 +166,19 @@ class Site:
         registries = {
             one: SimulatedRegistry(self._shelves, one) for one in self._shelves
         }
+        underway, quiet = Underway(), Quiet()
+        follower = Follower(world, f"{self.name}.replica", is_noted=False)
+        local = LocalAnswers(follower.feed, TOPOLOGY, clock)
+        router = Router(
+            RouterSettings(region=region, directory=SPOOLS, publisher=Name(self.name)),
+            local,
+            registries,
+            report,
+            underway=underway,
+            quiet=quiet,
+            clock=clock,
+            chance=chance,
+        )
         replicator = Replicator(
             ReplicatorSettings(
                 region=region, evict=True, garbage_collect_command=("collect",)
@@ -160,7 +188,8 @@ class Site:
             decisions=QueueDecisions(
                 SimulatedQueue(self._consumer, connection), region
             ),
-            quiet=Quiet(),
+            underway=underway,
+            quiet=quiet,
             clock=clock,
             chance=chance,
         )
@@ -182,8 +211,9 @@ class Site:
             Part("sender", sender.run),
             Part("inventory", inventory.run),
             Part("replicator", replicator.run),
+            Part("replica", partial(follower.run, cluster)),
         ]
-        self.running = Running(process, connection, receiver, replicator)
+        self.running = Running(process, connection, receiver, replicator, router, local)
         process.spawn(self._supervised(parts))
 
     async def _supervised(self, parts: list[Part]) -> None:
@@ -208,6 +238,32 @@ class Site:
         if self.running is not None:
             self.running.connection.cut_off = off
 
+    def known(self, repository: Repository, reference: Digest | Tag) -> set[Digest]:
+        """Return what the local replica says that a tag points to, if it is LIVE."""
+        if self.running is None or not self.running.local.basis.live:
+            return set()
+        with suppress(PlacementError):
+            return {self.running.local.resolve(repository, reference).digest}
+        return set()
+
+    async def get(self, path: str) -> Got:
+        """Return what the router gives to a client; raises LostError."""
+        await self._world.travel()
+        running = self.running
+        if running is None:
+            raise LostError(self.name)
+        asking = running.process.spawn(got_of(running.router, path))
+        await asyncio.wait({asking}, timeout=GET_SECONDS_MAX)
+        if not asking.done():
+            asking.cancel()
+            raise LostError(self.name)
+        if asking.cancelled() or self.running is not running:
+            raise LostError(self.name)
+        error = asking.exception()
+        if isinstance(error, KilledError):
+            raise LostError(self.name)
+        return asking.result()
+
     async def post(self, notification: dict[str, Any]) -> int:
         """Post to the agent as a registry does; return the status of its answer.
 
@@ -218,7 +274,7 @@ class Site:
         if running is None:
             raise LostError(self.name)
         body = json.dumps({"events": [notification]}).encode()
-        answering = running.process.spawn(_answered(running.receiver, body))
+        answering = running.process.spawn(answered(running.receiver, body))
         await asyncio.wait({answering}, timeout=CALL_SECONDS_MAX)
         if not answering.done():
             answering.cancel()
@@ -241,14 +297,3 @@ class Site:
         )
         await self._world.travel()
         return status
-
-
-async def _answered(receiver: Receiver, body: bytes) -> int:
-    """Return how *receiver* answers a post of *body*."""
-
-    async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
-    request = Request({**scope, "path_params": {}, "query_string": b""}, receive)
-    return (await receiver.notifications(request)).status_code

@@ -11,6 +11,7 @@ from placement.core.topology import Region
 from tests import builders
 from tests.simulator.cluster import Cluster
 from tests.simulator.publishers import Publisher
+from tests.simulator.pullers import Puller
 from tests.simulator.shelf import CLIENT, Shelf
 from tests.simulator.site import Site
 from tests.simulator.stock import BODIES, DIGESTS, IMAGES, parts_of
@@ -30,9 +31,14 @@ class User:
         world: World,
         shelves: Mapping[Region, Shelf],
         sites: list[Site],
+        puller: Puller,
         action_count: int,
     ) -> None:
-        """Do *action_count* things in all; *sites* are told when that is over."""
+        """Do *action_count* things in all.
+
+        *sites* are told when that is over, and what *puller* does.
+        """
+        self._puller = puller
         self._world = world
         self._shelves = shelves
         self._sites = sites
@@ -54,7 +60,7 @@ class User:
                 shelf.remove(random.choice(sorted(shelf.manifests)), CLIENT)
             else:
                 self._pull(shelf)
-        while not self._world.mended:  # noqa: ASYNC110 - virtual time costs nothing
+        while not self._puller.done:  # noqa: ASYNC110 - virtual time costs nothing
             await asyncio.sleep(PAUSE_SECONDS)
         for site in self._sites:
             site.quiet_seconds = self._world.loop.now_seconds

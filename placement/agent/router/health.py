@@ -1,7 +1,6 @@
 """Which registries are worth a client's time: the suspects are asked by us first."""
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
@@ -33,9 +32,12 @@ class Health:
         self,
         registries: Mapping[Region, Registry],
         chance: Callable[[], float],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
-        """Suspect nobody; *chance* spreads the probes of many routers."""
+        """Suspect nobody; *chance* spreads the probes of many routers.
+
+        *clock* is in seconds.
+        """
         self._registries = registries
         self._chance = chance
         self._clock = clock

@@ -1,6 +1,5 @@
 """Whom to ask for what, in which order: worked out from memory, without a call."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -67,7 +66,7 @@ class Places:
         registries: Mapping[Region, Registry],
         health: Health,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         """Answer from *local*, of those regions that have a registry."""
         self.region = settings.region

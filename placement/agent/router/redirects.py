@@ -3,7 +3,6 @@
 Never to one that may not: it was asked just now, with this client's credentials.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -32,7 +31,7 @@ class Redirects:
         settings: RouterSettings,
         asker: Asker,
         places: Places,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         """Ask by *asker*; *clock* is in seconds."""
         self._settings = settings

@@ -91,8 +91,9 @@ class Router:
         self.port = 0
         self._settings = settings
         self._local = local
-        self._health = Health(registries, chance)
-        self._places = Places(settings, local, registries, self._health)
+        seconds = time.monotonic
+        self._health = Health(registries, chance, seconds)
+        self._places = Places(settings, local, registries, self._health, clock=seconds)
         self._asker = Asker(
             self._places, registries, self._health, settings.stall_seconds, self.counts
         )
@@ -124,7 +125,7 @@ class Router:
             copies=Copies(
                 self._asker, self._places, shared, self._reports, self.counts
             ),
-            redirects=Redirects(settings, self._asker, self._places),
+            redirects=Redirects(settings, self._asker, self._places, seconds),
             reports=self._reports,
             counts=self.counts,
             fills=self._filling is not None,

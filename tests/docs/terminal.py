@@ -119,6 +119,7 @@ class Terminal:
             "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
             "NO_COLOR": "1",
             "PLACEMENT_LISTEN": self.listen,
+            "PLACEMENT_CONSOLE_LISTEN": "off",
             "PLACEMENT_LIMITS__QUEUE_MS": "0",  # tests side by side all wait
         }
         return {**os.environ, **told, **self.settings}

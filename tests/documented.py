@@ -5,6 +5,10 @@ A comment just above a block of commands may say
     <!-- not run: REASON -->          nothing runs it here
     <!-- run by: tests/PATH.py -->    a test of its own runs it
 
+and one above a block that is copied into a file
+
+    <!-- not ours: WHOSE -->          another program reads it
+
 A block without one is run by the scenario of its page, in tests/docs.
 """
 

@@ -6,9 +6,9 @@
 
 requirements.lock is what a service runs on, every extra included;
 requirements-dev.lock is that and what the gate needs, in the same versions;
-docs/site/requirements.lock is what tools/docs makes the site with, and nothing else. None
-names where packages come from: that is the machine's own affair. Below each package
-stands for which of our platforms it has a wheel.
+docs/site/requirements.lock is what tools/docs makes the site with, and nothing else.
+None names where packages come from: that is the machine's own affair. Below each
+package stands for which of our platforms it has a wheel.
 """
 
 import argparse

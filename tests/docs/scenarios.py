@@ -4,8 +4,10 @@ A scenario prepares a terminal: programs that the reader has already, and the ru
 which names of the page become names of this run.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -61,7 +63,8 @@ def image(
 
 def own_registry(terminal: Terminal) -> None:
     """Run the registry that the reader has at port 5000, with one image in it."""
-    address = terminal.rules["127.0.0.1:5000"]
+    unnamed = f"127.0.0.1:{free_port()}"
+    address = terminal.rules.setdefault("127.0.0.1:5000", unnamed)
     store = terminal.directory / "registry"
     terminal.rules["/tmp/registry"] = str(store)  # noqa: S108 - the README's
     file = terminal.directory / "own.yml"
@@ -99,6 +102,24 @@ def service(terminal: Terminal) -> None:
     terminal.serve("placement serve")
 
 
+def kept(terminal: Terminal) -> None:
+    """A service; what it is backed up to, and restored into, is below our folder."""
+    terminal.rules["/backup/"] = f"{terminal.directory}/backup-"
+    terminal.rules["/var/lib/placement"] = str(terminal.directory / "restored")
+    service(terminal)
+
+
+def past(terminal: Terminal) -> None:
+    """A service that was told of an image; what is long ago was a moment ago."""
+    inventory(terminal)
+    address = terminal.rules["127.0.0.1:5000"]
+    terminal.typed(f"placement inventory --region iad --registry http://{address}")
+    told = terminal.typed("placement status -o json")
+    terminal.rules["4711"] = str(json.loads(told)["basis"]["sequence"])
+    terminal.rules["2026-11-30T12:00:00Z"] = f"{datetime.now(UTC):%FT%TZ}"
+    terminal.rules |= dict.fromkeys(("'1d12h ago'", "'2h ago'"), "'1s ago'")
+
+
 def watched_service(terminal: Terminal) -> None:
     """A service that tells how it is over HTTP."""
     address = f"127.0.0.1:{free_port()}"
@@ -120,7 +141,9 @@ SCENARIOS: Final[Mapping[str, Prepare]] = MappingProxyType(
         "docs/cluster.md": service,
         "docs/inventory.md": inventory,
         "docs/nats.md": catalogue,
+        "docs/operations.md": kept,
         "docs/runbooks.md": watched_service,
+        "docs/time-travel.md": past,
         "docs/tutorial.md": tutorial,
     }
 )

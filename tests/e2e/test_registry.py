@@ -94,6 +94,7 @@ def test_first_answer_from_a_fresh_clone(tmp_path: Path) -> None:
         assert sum(took.values()) <= FIRST_ANSWER_SECONDS_MAX
 
 
+@pytest.mark.timeout(300)
 async def test_tour_of_the_readme(tour: Terminal, tmp_path: Path) -> None:
     """Its commands work; then a push, a pull and a delete are known within seconds."""
     registry = tour.rules["127.0.0.1:5000"]

@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Final
 
 from tests.reference.api import api_page, facts_page
-from tests.reference.commands import commands_page
 from tests.reference.configuration import configuration_page
 from tests.reference.errors import errors_page
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
 PAGES: Final = {
     "api.md": api_page,
-    "cli.md": commands_page,
     "configuration.md": configuration_page,
     "errors.md": errors_page,
     "facts.md": facts_page,

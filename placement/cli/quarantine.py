@@ -30,8 +30,8 @@ from placement.core.event import Event, Recorded
 from placement.ports import Message
 from placement.runtime.left_out import LeftOut, left_out, mended
 from placement.telemetry.logs import configure_logs
+from placement.wire.event_json import event_to_json
 from placement.wire.events import decode_message
-from placement.wire.json import event_to_json
 
 PATIENCE_SECONDS: Final = 30.0
 

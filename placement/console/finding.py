@@ -16,8 +16,6 @@ SHOWN_LENGTH_MAX: Final = 80
 class PageUnknownError(PlacementError):
     """Nothing is at an address."""
 
-    reason = "PAGE_UNKNOWN"
-
     def __init__(self, path: str) -> None:
         """Say which address."""
         super().__init__(f"there is no page at {path[:SHOWN_LENGTH_MAX]}")

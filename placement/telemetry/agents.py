@@ -16,8 +16,8 @@ from placement.agent.inventory.inventory import Inventory
 from placement.agent.replicator.replicator import Replicator
 from placement.agent.router.router import Router
 from placement.client import LocalPlacements
-from placement.runtime.view import ServingState
 from placement.telemetry.histograms import add_timings
+from placement.telemetry.metrics import SERVED
 
 SCANS: Final = ("complete", "incomplete", "failed")
 COPIES: Final = ("completed", "failed", "untold", "called_off")
@@ -210,7 +210,7 @@ class _ReplicaCollector(Collector):
             "1 for the state of the local replica, 0 for the others.",
             labels=["state"],
         )
-        for state in ServingState:
+        for state in SERVED:
             states.add_metric([state.name.lower()], state is basis.state)
         yield states
         yield GaugeMetricFamily(

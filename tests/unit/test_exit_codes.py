@@ -58,6 +58,7 @@ def test_reason_of_the_service_leads_to_the_exit_code_of_its_status(
     assert message.endswith(f"[{reason}]")
     expected = {
         "INVALID_ARGUMENT": INVALID,
+        "OUT_OF_RANGE": INVALID,
         "DEADLINE_EXCEEDED": TIMED_OUT,
         "UNAVAILABLE": UNAVAILABLE,
     }

@@ -87,7 +87,9 @@ async def pages(site: Site) -> Sequence[Finding]:
         if not listen:
             continue
         answer = await page(str(listen), path)
-        if answer.trouble:
+        if answer.trouble and key not in site.config.model_fields_set:
+            found.append(skipped(f"{key} is not set, and nothing answers at {listen}"))
+        elif answer.trouble:
             remedy = f"start the service, or correct {key}"
             found.append(fail(f"{key}: {answer.trouble}", remedy))
         elif answer.status >= 400 and path != "/healthz":  # noqa: PLR2004 - HTTP

@@ -120,7 +120,7 @@ def test_search_leads_to_why_by_keyboard(
 
         press_until(page, "region")
         page.keyboard.type("syd")
-        press_until(page, "", most=1)
+        press_until(page, "", most=3)
         page.keyboard.press("Enter")
         page.wait_for_url("**region=syd**")
 

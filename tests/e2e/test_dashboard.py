@@ -190,6 +190,7 @@ class Prometheus:
         self._process.wait(30)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_every_panel_asks_for_what_is_there(tmp_path: Path) -> None:
     """Each metric and label exists on real pages; a real Prometheus answers each."""

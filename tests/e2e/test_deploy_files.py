@@ -23,7 +23,11 @@ ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "tools" / "deploy"
 PAGES: Final = [ROOT / "docs" / name for name in ("operations.md", "upgrading.md")]
 UNITS: Final = sorted((DEPLOY / "systemd").glob("*.service"))
-MANIFESTS: Final = sorted((DEPLOY / "kubernetes").rglob("*.yaml"))
+MANIFESTS: Final = sorted(
+    path
+    for path in (DEPLOY / "kubernetes").rglob("*.yaml")
+    if path.parent.name != "scheduler-extender"  # a file of kube-scheduler's own
+)
 EXPOSURE_MAX: Final = 20
 """Tenths of what `systemd-analyze security` calls it; 100: a unit without any guard."""
 KUBERNETES: Final = "1.34"

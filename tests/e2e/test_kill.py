@@ -30,7 +30,7 @@ from tests.real_service import POLL_SECONDS, RealService, running
 
 EVENT_COUNT = 20_000
 BATCH_EVENTS = 40
-KILL_COUNT = 200 if os.environ.get("PLACEMENT_LONG") else 8
+KILL_COUNT = 200 if os.environ.get("PLACEMENT_LONG") else 4
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 REGIONS = [Region(code) for code in ("iad", "syd", "fra", "lhr")]
 QUICK_CHECKPOINTS = {

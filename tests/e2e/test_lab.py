@@ -90,6 +90,7 @@ def seconds_of(rows: list[Mapping[str, object]], route: str, version: str) -> fl
     return seconds
 
 
+@pytest.mark.long
 @needs_programs
 @pytest.mark.timeout(300)
 def test_quick_lab_measures_far_and_near(tmp_path: Path) -> None:

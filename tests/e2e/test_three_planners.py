@@ -207,6 +207,7 @@ async def with_one_frozen(services: Sequence[RealService], load: Load) -> None:
     await load.release([f"d{number}" for number in range(3)], range(SERVICES))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("number", RUNS)
 async def test_each_decision_takes_effect_once(number: int, tmp_path: Path) -> None:

@@ -117,6 +117,10 @@ class CallContext:
         """Return next to nothing: nobody is waited for."""
         return WAIT_SECONDS
 
+    def code(self) -> int:
+        """Return that nothing was wrong so far."""
+        return 0
+
     async def write(self, response: object) -> None:
         """Take a response."""
         del response

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from placement.core.event import InventoryContent
 from placement.core.oci import Digest, Repository
 from placement.core.state import State
@@ -99,6 +101,7 @@ async def test_second_scan_reads_no_manifest_again(tmp_path: Path) -> None:
     assert folded.present() == stored(registry)
 
 
+@pytest.mark.long
 async def test_three_hundred_tags_fill_several_pages(tmp_path: Path) -> None:
     """Each page fits the wire, has the same scan time, and the last one says so."""
     folded = Folded(IAD)

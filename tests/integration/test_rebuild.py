@@ -98,6 +98,7 @@ async def watch(run: Run, seen: list[tuple[ServingState, int]]) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "count", [20_000, pytest.param(1_000_000, marks=pytest.mark.long)]
 )

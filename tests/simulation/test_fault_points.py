@@ -28,8 +28,8 @@ IN_SQLITE = {
 }
 """Inside the real store, of which the simulator has a twin, and where a checkpoint of a
 peer is taken over into it."""
-SEEDS = range(1, 31)
-POISONED_SEEDS = range(1, 16)
+SEEDS = range(1, 21)
+POISONED_SEEDS = range(1, 9)
 pytestmark = pytest.mark.timeout(600)
 
 

@@ -17,6 +17,7 @@ from placement.faults import FaultPoint
 from tests.simulator.cluster import Actor
 from tests.simulator.deciders import Planners
 from tests.simulator.follower import Follower
+from tests.simulator.mouths import has_routers
 from tests.simulator.notifier import Notifier
 from tests.simulator.pullers import Puller
 from tests.simulator.readers import Client, Watcher
@@ -64,7 +65,9 @@ class Regions:
         world, random = self._world, self._world.random
         keeping = [KEEPING for _ in POLICIES]
         policies = random.choice([[*POLICIES, *keeping], keeping])
-        puller = Puller(world, self.shelves, self.sites, random.randint(0, 6))
+        routed = self.sites if has_routers(world.seed) else []
+        count = random.randint(0, 6) if routed else 0
+        puller = Puller(world, self.shelves, routed, count)
         return [
             *self.sites,
             *self.notifiers,

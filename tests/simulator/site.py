@@ -41,7 +41,7 @@ from tests.simulator.cluster import Cluster
 from tests.simulator.follower import Follower
 from tests.simulator.history import Received
 from tests.simulator.log import LogConnection
-from tests.simulator.mouths import Got, answered, got_of
+from tests.simulator.mouths import Got, answered, got_of, has_routers
 from tests.simulator.process import KilledError, Process
 from tests.simulator.registries import SimulatedRegistry
 from tests.simulator.replica import START_SECONDS_MAX
@@ -211,8 +211,9 @@ class Site:
             Part("sender", sender.run),
             Part("inventory", inventory.run),
             Part("replicator", replicator.run),
-            Part("replica", partial(follower.run, cluster)),
         ]
+        if has_routers(world.seed):
+            parts.append(Part("replica", partial(follower.run, cluster)))
         self.running = Running(process, connection, receiver, replicator, router, local)
         process.spawn(self._supervised(parts))
 

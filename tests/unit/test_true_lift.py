@@ -33,6 +33,7 @@ def share_inside(seeds: range, delta_s: float, layer_share: float = 0.0) -> floa
     return inside / known
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_interval_holds_the_true_lift() -> None:
     """In all but few of drawn worlds the 95 % interval holds the truth."""

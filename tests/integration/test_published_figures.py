@@ -21,7 +21,10 @@ from placement.simulation.score_from import ScoreFrom, parse_score_from
 from placement.simulation.scores import POLICIES, PolicyScore, Scorer
 from placement.simulation.world import World
 
-pytestmark = pytest.mark.timeout(600)  # the traces are whole, and machines are shared
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(600),  # the traces are whole, and machines are shared
+]
 HISTORIES: Final = Path(__file__).parents[2].parent / "shared/data"
 POINT: Final = 0.01
 

@@ -104,7 +104,7 @@ def test_every_suite_can_be_loaded(name: str) -> None:
     [
         ("ingest", INGEST),
         ("memory", MEMORY),
-        ("export", EXPORT),
+        pytest.param("export", EXPORT, marks=pytest.mark.long),
         pytest.param("replay", REPLAY, marks=pytest.mark.long),
         pytest.param("watch", WATCH, marks=pytest.mark.long),
     ],

@@ -28,7 +28,7 @@ from placement.simulation.world import World
 from tests.closed_loops import NAMES, NO_CONTROL_GROUP, cut, lived, setting
 
 MARKED = [
-    pytest.param(name, marks=pytest.mark.long if name == "phalanx" else ())
+    pytest.param(name, marks=() if name == "govuk" else pytest.mark.long)
     for name in NAMES
 ]
 """The largest takes half a minute to live through."""

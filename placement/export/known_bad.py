@@ -60,6 +60,24 @@ def interval(  # noqa: PLR0913 - the columns of a row
     }
 
 
+def _feed_down(
+    item: Recorded, epoch: int, known_ns: tuple[int, int], *, feed: str, missed: int
+) -> dict[str, Any]:
+    """Return the row of a feed of which a look found that it had *missed* facts.
+
+    *known_ns* is when the look before this one was taken, and this one.
+    """
+    since_ns, scan_time_ns = known_ns
+    return interval(
+        FEED_DOWN,
+        (epoch, item.sequence),
+        (since_ns, min(scan_time_ns, item.store_time_ns)),
+        region=item.event.region,
+        feed=feed,
+        missed=missed,
+    )
+
+
 class ContentLook:
     """A page of an inventory, held against the state before and after it is folded."""
 
@@ -83,15 +101,8 @@ class ContentLook:
         gone = sum(1 for each in self._believed if not self._holds(each))
         if not found + gone:
             return None
-        item = self._item
-        return interval(
-            FEED_DOWN,
-            (epoch, item.sequence),
-            (self._since_ns, min(self._fact.scan_time_ns, item.store_time_ns)),
-            region=item.event.region,
-            feed=CONTENT,
-            missed=found + gone,
-        )
+        known = (self._since_ns, self._fact.scan_time_ns)
+        return _feed_down(self._item, epoch, known, feed=CONTENT, missed=found + gone)
 
     def _has_it(self, entry: InventoryContent) -> bool:
         return self._phase(entry.repository, entry.content.digest)
@@ -135,14 +146,9 @@ class MachineLook:
             stopped = sum(1 for key in self._ran if not self._runs(key))
         if not started + stopped:
             return None
-        item = self._item
-        return interval(
-            FEED_DOWN,
-            (epoch, item.sequence),
-            (self._since_ns, min(self._fact.scan_time_ns, item.store_time_ns)),
-            region=item.event.region,
-            feed=MACHINES,
-            missed=started + stopped,
+        known = (self._since_ns, self._fact.scan_time_ns)
+        return _feed_down(
+            self._item, epoch, known, feed=MACHINES, missed=started + stopped
         )
 
     def _runs(self, key: bytes) -> bool:

@@ -6,6 +6,7 @@ from tests.simulator.agent_bugs import AGENT_BUGS
 from tests.simulator.bugs import BUGS, only_with_registries, planted
 from tests.simulator.checker import violations
 from tests.simulator.deciding_bugs import often_paused
+from tests.simulator.mouths import has_routers
 from tests.simulator.router_bugs import ROUTER_BUGS
 from tests.simulator.simulation import simulate
 
@@ -34,7 +35,10 @@ pytestmark = pytest.mark.timeout(600)
 def seeds_needed(name: str) -> int:
     """Return how many seeds it takes until the bug is found; at most the budget."""
     said = OWN_RULES.get(name, "")
+    of_routers = name in {plant.__name__ for plant in ROUTER_BUGS}
     for seed in range(1, SEED_COUNT_MAX + 1):
+        if of_routers and not has_routers(seed):
+            continue
         with planted(name):
             run = simulate(seed, registries=only_with_registries(name))
         found = violations(run.history, by_model=False)

@@ -20,6 +20,10 @@ from tests.simulator.world import LostError, World
 
 PAUSE_SECONDS: Final = 3.0
 BY_TAG: Final = 0.5
+AGAIN: Final = 0.6
+"""Of the pulls by tag: so many are of a tag that was pulled there before."""
+THERE: Final = 0.7
+"""Of the pulls by digest: so many are of an image that some region holds."""
 FINAL_PLACES: Final = 2
 """So many images are pulled in each region once nothing is wrong any more."""
 ATTEMPTS_MAX: Final = 8
@@ -42,6 +46,8 @@ class Puller:
         self._shelves = shelves
         self._sites = sites
         self._left = pull_count
+        self._tags: list[tuple[Site, Repository, Tag]] = []
+        """What was pulled by tag, and where."""
         self.done = False
 
     async def run(self, cluster: Cluster) -> None:
@@ -51,24 +57,39 @@ class Puller:
         while self._left:
             await asyncio.sleep(random.random() * PAUSE_SECONDS)
             self._left -= 1
-            repository = Repository(random.choice(REPOSITORIES))
-            by_tag = random.random() < BY_TAG
-            reference = random.choice(TAGS) if by_tag else random.choice(DIGESTS)
-            await self._pull(random.choice(self._sites), repository, reference)
+            if random.random() < BY_TAG:
+                await self._pull(*self._tag())
+                continue
+            place = Repository(random.choice(REPOSITORIES)), random.choice(DIGESTS)
+            whole = self._whole()
+            if whole and random.random() < THERE:
+                place = random.choice(whole)
+            await self._pull(random.choice(self._sites), *place)
         while not self._world.mended:  # noqa: ASYNC110 - virtual time costs nothing
             await asyncio.sleep(PAUSE_SECONDS)
         for site in self._sites:
             whole = self._whole()
             for place in random.sample(whole, min(FINAL_PLACES, len(whole))):
                 await self._require(site, place)
-            for repository in REPOSITORIES:
-                await self._pull(site, Repository(repository), random.choice(TAGS))
+        for pulled in self._tags:
+            await self._pull(*pulled)
         self.done = True
 
     def settled(self, cluster: Cluster) -> bool:
         """Say whether nothing is left to do."""
         del cluster
         return self.done
+
+    def _tag(self) -> tuple[Site, Repository, Tag]:
+        """Draw what to pull by tag, and where: often the same, as it may have moved."""
+        random = self._world.random
+        if self._tags and random.random() < AGAIN:
+            return random.choice(self._tags)
+        repository = Repository(random.choice(REPOSITORIES))
+        drawn = (random.choice(self._sites), repository, random.choice(TAGS))
+        if drawn not in self._tags:
+            self._tags.append(drawn)
+        return drawn
 
     def _whole(self) -> list[Place]:
         """Return all images that some region holds with all of their parts."""

@@ -564,7 +564,8 @@ async def test_service_sees_its_decision_through(
                     told = (await asking.get_replication("r-1")).replication
                     ranking = await asking.rank_sources(WEB, root.digest, SYD)
                     done = told.status == pb.REPLICATION_STATUS_COMPLETED
-                    if done and ranking.sources[0].region == SYD:
+                    # Which of two registries of one machine is the nearer is luck.
+                    if done and SYD in {each.region for each in ranking.sources}:
                         break
                     await asyncio.sleep(0.1)
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from itertools import count
 
 import pytest
 
@@ -30,6 +31,7 @@ from tests.serving import serving
 
 PATIENCE_S = 15.0
 ACK_WAIT_S = 1.0
+NUMBERS = count()
 
 
 def queue_of(nats: NatsServer, ack_wait_seconds: float = ACK_WAIT_S) -> WorkQueue:
@@ -70,11 +72,8 @@ async def next_of(heard: "asyncio.Queue[Assigned]") -> Assigned:
 
 
 async def store(log: JetStreamLog, *events: Event) -> None:
-    """Store *events* in one message."""
-    named = [
-        Event(Identifier(f"e-{position}-{id(one)}"), SYD, one.fact)
-        for position, one in enumerate(events)
-    ]
+    """Store *events* in one message, each under a name of its own."""
+    named = [Event(Identifier(f"e-{next(NUMBERS)}"), SYD, one.fact) for one in events]
     await log.append(*encode_message(named))
 
 

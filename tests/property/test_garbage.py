@@ -56,6 +56,7 @@ def garbage(valid: Sequence[Sent], count: int) -> list[Sent]:
     return found
 
 
+@pytest.mark.long
 def test_garbage_costs_a_quarter_of_what_good_messages_cost_at_most() -> None:
     """Nobody gains by garbage: what cannot be folded is put away sooner than folded."""
     valid = good(MESSAGES)

@@ -20,7 +20,8 @@ from tests.simulator.log import DUPLICATE_WINDOW_NS, LogFaults
 from tests.simulator.replica import Replica
 from tests.simulator.world import SECOND_NS
 
-SAFETY_SECONDS = 30.0
+SAFETY_SECONDS = [8.0, 16.0, 30.0]
+"""So long is a world broken: short lives are cheap, so that there can be many."""
 FAULT_COUNT_MAX = 9
 STEPS_MAX = 60
 """A crash comes up to so many callbacks after its time: between any two awaits."""
@@ -47,7 +48,7 @@ def drawn_log_faults(random: Random) -> LogFaults:
 
 
 class Chaos:
-    """Breaks a cluster for SAFETY_SECONDS, then mends everything."""
+    """Breaks a cluster for some of SAFETY_SECONDS, then mends everything."""
 
     def __init__(self, cluster: Cluster, others: Sequence[Fault] = ()) -> None:
         """Draw what is to happen to *cluster*, and when; *others* may happen too."""
@@ -74,8 +75,9 @@ class Chaos:
         if self._random.random() < REPLACING:
             kinds.append(self._replace)
         chosen = self._random.sample(kinds, self._random.randint(1, len(kinds)))
+        self._seconds = self._random.choice(SAFETY_SECONDS)
         times = sorted(
-            self._random.random() * SAFETY_SECONDS
+            self._random.random() * self._seconds
             for _ in range(self._random.randint(1, FAULT_COUNT_MAX))
         )
         self._plan = [(time, self._random.choice(chosen)) for time in times]
@@ -87,7 +89,7 @@ class Chaos:
         async with asyncio.TaskGroup() as tasks:
             for seconds, fault in self._plan:
                 tasks.create_task(self._later(seconds, fault))
-            tasks.create_task(asyncio.sleep(SAFETY_SECONDS))
+            tasks.create_task(asyncio.sleep(self._seconds))
         world.network.loss = 0.0
         world.loop.forget_alarms()
         faults.end()

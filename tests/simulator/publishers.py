@@ -28,6 +28,8 @@ from tests.simulator.world import LostError, World
 CALL_SECONDS_MAX = 8.0
 FRESH_SECONDS = 0.1
 ROUND_SECONDS = 2.0
+LOOK_SECONDS = 3.5
+"""Between two looks at whether all is still there; it is heard of within 4 s."""
 BATCH_EVENTS_MAX = 32
 POISON_SECONDS_MAX = 15.0
 POISON = "poison"
@@ -155,7 +157,10 @@ class Publisher:
                     await self.outbox.look(cluster)
             except (LostError, PlacementError):
                 pass
-            await asyncio.sleep(random.random() * ROUND_SECONDS)
+            pause = (
+                ROUND_SECONDS if self.left or self.outbox.unsettled() else LOOK_SECONDS
+            )
+            await asyncio.sleep(random.random() * pause)
 
     def make(self, world: World) -> None:
         """Put something that happened into the outbox."""

@@ -87,7 +87,8 @@ class LiveHub:
             if not shared.readers:
                 self._shared.pop(address, None)
         if not gone.done() or gone.cancelled():
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            with suppress(TimeoutError):  # then the connection is given up
+                await _push(send, b"", more=False)
         if telling.done() and not telling.cancelled() and telling.exception():
             log.warning("console_stream_ended", error=repr(telling.exception()))
 
@@ -168,10 +169,10 @@ class _Shared:
 _NO_SCOPE: Final[Scope] = {"type": "http", "method": "GET", "headers": []}
 
 
-async def _push(send: Send, body: bytes) -> None:
+async def _push(send: Send, body: bytes, *, more: bool = True) -> None:
     """Send a piece; raises TimeoutError where nobody takes it."""
     async with asyncio.timeout(SEND_SECONDS_MAX):
-        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 async def _disconnected(receive: Receive) -> None:

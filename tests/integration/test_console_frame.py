@@ -15,6 +15,7 @@ import structlog.testing
 from jinja2 import PackageLoader
 
 from placement.api.authority.caller import Denials
+from placement.api.certificates import CertificateFiles
 from placement.client import ClientTls
 from placement.console.asked import FIELD_COUNT_MAX, FIELD_LENGTH_MAX, PATH_LENGTH_MAX
 from placement.console.guarding import POLICY, Rules
@@ -295,6 +296,58 @@ async def test_new_certificate_is_taken_up(stage: ConsoleStage, tmp_path: Path) 
         while after in {before, None} and asyncio.get_running_loop().time() < ends:
             after = await asyncio.to_thread(served_certificate, url, papers, client)
         assert after not in {before, None}
+
+
+async def test_certificates_that_cannot_be_used_leave_the_console_as_it_was(
+    stage: ConsoleStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that ran out, one that changes while it is read; then a good one is taken."""
+    papers = Papers(tmp_path)
+    client = papers.client("operator")
+    check = CertificateFiles.check
+
+    def torn(files: CertificateFiles) -> None:
+        check(files)
+        files.cert_file.write_text("half of it")
+
+    async with guarded(stage, papers, 0.02) as (url, _):
+        before = await asyncio.to_thread(served_certificate, url, papers, client)
+        with structlog.testing.capture_logs() as logs:
+            papers.authority.issue(valid_s=-60.0).write(tmp_path, "server")
+            await told(logs, "has not run out")
+            monkeypatch.setattr(CertificateFiles, "check", torn)
+            papers.authority.issue().write(tmp_path, "server")
+            await told(logs, "stay as they are")
+        same = await asyncio.to_thread(served_certificate, url, papers, client)
+        assert same == before
+        monkeypatch.undo()
+        papers.authority.issue().write(tmp_path, "server")
+        async with asyncio.timeout(20):
+            while same in {before, None}:
+                same = await asyncio.to_thread(served_certificate, url, papers, client)
+
+
+async def told(logs: list[Any], text: str) -> None:
+    """Return once a log line of the console says *text*."""
+    async with asyncio.timeout(20):
+        while not any(  # noqa: ASYNC110 - nothing tells
+            line["event"] == "console_certificates_not_taken_up"
+            and text in line["error"]
+            for line in logs
+        ):
+            await asyncio.sleep(0.01)
+
+
+async def test_certificate_that_cannot_be_used_is_no_console(
+    stage: ConsoleStage, tmp_path: Path
+) -> None:
+    """From the beginning: the key is named, and the port is free again."""
+    papers = Papers(tmp_path)
+    papers.cert_file.write_text("nothing")
+    with pytest.raises(InputError) as error:
+        async with guarded(stage, papers):
+            pass
+    assert error.value.field == "tls.cert_file"
 
 
 def served_certificate(url: str, papers: Papers, tls: ClientTls) -> bytes | None:

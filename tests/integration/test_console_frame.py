@@ -17,6 +17,7 @@ from jinja2 import PackageLoader
 from placement.api.authority.caller import Denials
 from placement.api.certificates import CertificateFiles
 from placement.client import ClientTls
+from placement.console import live
 from placement.console.asked import FIELD_COUNT_MAX, FIELD_LENGTH_MAX, PATH_LENGTH_MAX
 from placement.console.guarding import POLICY, Rules
 from placement.console.live import LiveHub
@@ -471,3 +472,87 @@ async def test_who_takes_nothing_is_let_go(
     async with asyncio.timeout(20):
         await hub.respond("/", render, reader.receive, send)
     assert hub.stream_count == 0
+
+
+@pytest.mark.parametrize(
+    ("page", "status"),
+    [
+        ("/search?q=web", 400),
+        ("/what-if", 400),
+        ("/estimate?image=acme/web:v9&in=iad", 400),
+        (f"/images/{WEB}?reference=v1&as_of=1", 400),
+        ("/images/acme/nobody?reference=v1", 404),
+        ("/decisions/nothing", 404),
+        ("/regions?x=1&x=2", 400),
+    ],
+)
+async def test_stream_of_what_does_not_move_is_refused(
+    stage: ConsoleStage, page: str, status: int
+) -> None:
+    """As the page itself is, where it fails: whoever comes again waits longer then."""
+    console = Console(stage.site, PAGES, Rules(loopback=True))
+    reader = Reader()
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.timeout(20):
+            await console.stream(page, reader.receive, reader.send)
+    assert reader.status == status
+    assert console.live.stream_count == 0
+    assert not [line for line in logs if line["log_level"] != "debug"]
+
+
+async def test_stream_that_has_not_begun_ends_with_the_service(
+    stage: ConsoleStage,
+) -> None:
+    """It waits for its turn by then, and is told to come again."""
+    hub = LiveHub(stage.site.view, 1)
+    reader = Reader()
+
+    async def render() -> dict[str, str]:
+        hub.stop()
+        await asyncio.Event().wait()
+        return {}
+
+    async with asyncio.timeout(20):
+        await hub.respond("/", render, reader.receive, reader.send)
+    assert reader.status == 503
+    assert hub.stream_count == 0
+
+
+@pytest.mark.parametrize(("waits", "works"), [(0.5, 0.0), (0.0, 0.1)])
+async def test_others_have_the_loop_after_it_was_used(
+    waits: float, works: float
+) -> None:
+    """What a page waits for, such as the log, keeps no other page waiting."""
+    turns = live._Turns()  # noqa: SLF001 - what all streams share
+    loop = asyncio.get_running_loop()
+
+    async def render() -> dict[str, str]:
+        await asyncio.sleep(waits)
+        ends = loop.time() + works
+        while loop.time() < ends:
+            pass
+        return {"live_basis": "<p>here</p>"}
+
+    assert await turns.render(render) == {"live_basis": "<p>here</p>"}
+    left = turns._free_s - loop.time()  # noqa: SLF001 - as above
+    assert live.EASE * works / 2 <= max(0.0, left) < live.EASE * (works + 0.1)
+
+
+async def test_page_that_is_given_up_leaves_no_rendering() -> None:
+    """Who waits for one may be cancelled: so is the rendering."""
+    turns = live._Turns()  # noqa: SLF001 - what all streams share
+    ended = asyncio.Event()
+
+    async def render() -> dict[str, str]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return {}
+
+    task = asyncio.create_task(turns.render(render))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert ended.is_set()

@@ -118,7 +118,7 @@ async def answered(transport: Taken, request: bytes) -> PatientProtocol:
     protocol.take_seconds = TAKE_SECONDS
     protocol.connection_made(cast("asyncio.Transport", transport))
     protocol.data_received(request)
-    await until(lambda: protocol.cycle is None or protocol.cycle.response_complete)
+    await until(lambda: getattr(protocol.cycle, "response_complete", True))
     return protocol
 
 

@@ -262,13 +262,13 @@ async def test_files_that_are_away_for_a_moment_end_no_replica(tmp_path: Path) -
             kept = papers.ca_file.rename(tmp_path / "kept.pem")
             await first.server.stop(0)
             async with asyncio.timeout(PATIENCE_S):
-                while local.basis.live:
+                while is_live(local):
                     await local.changed()
                 for _ in range(2):  # it asked again meanwhile
                     await local.changed()
             kept.rename(papers.ca_file)
             async with asyncio.timeout(PATIENCE_S):
-                while not local.basis.live or not local.holds(WEB, A, IAD):
+                while not is_live(local) or not local.holds(WEB, A, IAD):
                     await local.changed()
         async with PlacementClient(targets, timeout_s=1.0, tls=tls) as client:
             kept = papers.ca_file.rename(tmp_path / "kept.pem")
@@ -281,6 +281,11 @@ async def test_files_that_are_away_for_a_moment_end_no_replica(tmp_path: Path) -
             kept.rename(papers.ca_file)
             client._channels._place = 1  # noqa: SLF001 - as above
             await client.get_service_info()
+
+
+def is_live(local: LocalPlacements) -> bool:
+    """Say whether it follows a service."""
+    return local.basis.live
 
 
 async def test_replica_whose_files_cannot_be_read_is_not_begun(tmp_path: Path) -> None:
@@ -332,7 +337,9 @@ async def mute_service() -> AsyncIterator[str]:
         await asyncio.Event().wait()
         yield b""
 
-    methods = {"WatchPlacements": grpc.unary_stream_rpc_method_handler(mute)}
+    methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        "WatchPlacements": grpc.unary_stream_rpc_method_handler(mute)
+    }
     service = "placement.v1.PlacementService"
     server = grpc.aio.server()
     server.add_generic_rpc_handlers(

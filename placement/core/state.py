@@ -235,7 +235,7 @@ class State(NamedTables):
 
     def tag_target(self, row: Row) -> Row:
         """Return the digest that a row's tag points to; ABSENT: it was removed."""
-        return Row(self.tags.values(row)[0] - 1)
+        return Row(self.tags.get(row, cells.Tag.DIGEST) - 1)
 
     def app_of(self, repository: Row) -> Row:
         """Return the app's row; a repository that no event owned has none: ABSENT."""

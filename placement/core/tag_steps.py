@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 STEP: Final = 64
 """So many tags are read at a step: less than a millisecond."""
+RUN: Final = 512
+"""So many are sorted at once: a hundred thousand are 200 lists to be merged."""
 
 Item = TypeVar("Item", bound="SupportsRichComparison")
 
@@ -73,7 +75,7 @@ def sorted_runs(
             yield
             continue
         run.append(item)
-        if len(run) == STEP:
+        if len(run) == RUN:
             runs.append(sorted(run))
             run = []
             yield

@@ -9,13 +9,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
 from placement.core.errors import InputError
 from placement.ports import LogStatus
-from placement.private_files import write_private
+from placement.private_files import sync_directory, write_private
 
 FORMAT: Final = 1
 SNAPSHOT: Final = "stream.snapshot"
@@ -64,6 +65,8 @@ class Manifest:
 async def write_backup(snapshots: Snapshots, directory: Path, version: str) -> Manifest:
     """Write the log to *directory*, which is made, and return what it is of.
 
+    All of it is on the disk by then, and so are the names that lead there.
+
     Raises InputError where something is there, OSError where the disk refuses, and as
     ``Snapshots.take`` does; then there is no manifest.
     """
@@ -76,7 +79,12 @@ async def write_backup(snapshots: Snapshots, directory: Path, version: str) -> M
 
 def _made(directory: Path) -> BinaryIO:
     """Return the snapshot's file, open and empty, in *directory*, which is ours."""
+    directory = directory.absolute()
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in missing:
+        with suppress(PermissionError):  # where names may be added, and not be read
+            sync_directory(path.parent)
     if any(directory.iterdir()):
         remedy = "give a directory that is empty, or not there: nothing is overwritten"
         raise InputError("directory", str(directory), remedy)

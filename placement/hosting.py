@@ -18,6 +18,8 @@ KEEP_ALIVE_SECONDS: Final = 60
 HEAD_SECONDS_MAX: Final = 15.0
 """From a connection's beginning, or a request's first byte, to the end of its head;
 and for what is still sent of a request that was answered."""
+TAKE_SECONDS_MAX: Final = 15.0
+"""Until what was sent is taken, or so much of it that there is room for more."""
 BACKLOG: Final = 1024
 CERTIFICATE: Final = "placement.certificate"
 """Where a request's scope holds its client's certificate, as ``ssl`` gives it."""
@@ -33,18 +35,23 @@ class Hosting:
     key_file: Path | None = None
     tls: ssl.SSLContext | None = None
     """What handshakes are made with; requests then tell who was known by them."""
+    take_seconds: float = TAKE_SECONDS_MAX
+    """Who takes nothing of an answer for so long is hung up on."""
     log_level: str | None = None
     """Of the server's own words; None: its default."""
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1, for which a request's head has to be whole in good time.
+    """HTTP/1.1, where requests have to be whole, and answers to be taken, in good time.
 
-    uvicorn gives it for ever: a few hundred connections that never ask for anything
-    would shut out everybody else.
+    uvicorn gives them for ever: a few hundred connections that never ask for anything,
+    or never take what they asked for, would shut out everybody else.
     """
 
+    take_seconds: float = TAKE_SECONDS_MAX
     _late: asyncio.TimerHandle | None = None
+    _untaken: asyncio.TimerHandle | None = None
+    _paused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait for the first request."""
@@ -53,21 +60,73 @@ class PatientProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
+        self._paused = False
         self._wait_no_more()
+        self._taken()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take *data* in, and wait for the rest if it is not yet a request."""
+        self._taken()
         super().data_received(data)
-        answered = getattr(self.cycle, "response_complete", True)  # None: none began
-        if answered:
+        if self._answered:
             self._wait()
         else:
             self._wait_no_more()
 
+    def pause_writing(self) -> None:
+        """Let no more be written, and wait until there is room again."""
+        super().pause_writing()
+        self._paused = True
+        self._wait_until_taken()
+
+    def resume_writing(self) -> None:
+        """Let more be written."""
+        self._paused = False
+        self._taken()
+        super().resume_writing()
+        if self._answered:
+            self._wait_until_taken()
+
+    def on_response_complete(self) -> None:
+        """Wait until the end of an answer was taken: it may be the last one."""
+        super().on_response_complete()
+        self._wait_until_taken()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, and wait until that was taken."""
+        super().send_400_response(msg)
+        self._wait_until_taken()
+
+    @property
+    def _answered(self) -> bool:
+        """Whether no request waits for its answer."""
+        return getattr(self.cycle, "response_complete", True)  # None: none began
+
     def _wait(self) -> None:
         if self._late is None:
-            self._late = self.loop.call_later(HEAD_SECONDS_MAX, self.transport.close)
+            self._late = self.loop.call_later(HEAD_SECONDS_MAX, self._hang_up)
+
+    def _wait_until_taken(self) -> None:
+        if self._untaken is None and self.transport.get_write_buffer_size():
+            self._untaken = self.loop.call_later(self.take_seconds, self._give_up)
+
+    def _taken(self) -> None:
+        """Wait no more for what was sent, unless there is too much of it."""
+        if self._untaken is not None and not self._paused:
+            self._untaken.cancel()
+            self._untaken = None
+
+    def _hang_up(self) -> None:
+        """End the connection, and leave what was not taken."""
+        self._give_up()
+        self.transport.close()
+
+    def _give_up(self) -> None:
+        """End the connection unless all was taken: to close it would wait for that."""
+        self._untaken = None
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
 
     def _wait_no_more(self) -> None:
         if self._late is not None:
@@ -119,6 +178,12 @@ def port_of(listener: socket.socket) -> int:
     return port
 
 
+def _protocol(hosting: Hosting) -> type[PatientProtocol]:
+    """Return what connections are spoken by."""
+    kind = PatientProtocol if hosting.tls is None else KnowingProtocol
+    return type(kind.__name__, (kind,), {"take_seconds": hosting.take_seconds})
+
+
 async def host_app(app: ASGIApp, listener: socket.socket, hosting: Hosting) -> None:
     """Serve *app* until cancelled; then finish the open answers, and stop.
 
@@ -128,7 +193,7 @@ async def host_app(app: ASGIApp, listener: socket.socket, hosting: Hosting) -> N
     config = uvicorn.Config(
         app,
         access_log=False,
-        http=PatientProtocol if tls is None else KnowingProtocol,
+        http=_protocol(hosting),
         lifespan="off",
         limit_concurrency=hosting.connections_max,
         log_config=None,

@@ -5,10 +5,25 @@ from pathlib import Path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Put *text* at *path* in one step, readable by its owner only."""
+    """Put *text* at *path* in one step, readable by its owner only.
+
+    It is on the disk when this returns, and so is its name.
+    """
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Have the disk keep which files are in *directory*."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -24,15 +24,20 @@ class Supervisor:
     """Unless it hears of the loop so often, it starts the process anew; 0: never."""
 
     def tell(self, *lines: str) -> None:
-        """Send *lines*, such as READY=1, now or never: a supervisor may be gone."""
+        """Send *lines*, such as READY=1, now or never; raises nothing.
+
+        A supervisor may be gone, and this process may have no file left to open.
+        """
         if not self.address:
             return
         name = "\0" + self.address[1:] if self.address[0] == "@" else self.address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        with (
+            suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender,
+        ):
             sender.settimeout(0)
-            with suppress(OSError):
-                sender.connect(name)
-                sender.send("\n".join(lines).encode("utf-8", "replace"))
+            sender.connect(name)
+            sender.send("\n".join(lines).encode("utf-8", "replace"))
 
 
 @asynccontextmanager

@@ -179,7 +179,7 @@ class Story:
         """``plan``: what is to be copied where, best value first, and why."""
         assert not words
         owners = [row for _, row in sorted(self.state.repositories.rows())]
-        images = tagged_images(self.state, owners)
+        images = filter(None, tagged_images(self.state, owners))
         return [
             f"{copy.image.repository} {self.names.name(copy.image.digest)}  "
             f"{copy.source} -> {copy.target}  {copy.transfer_bytes} B  "

@@ -82,7 +82,9 @@ class EstimateAnswers(PlacementServiceServicer):
         pusher = region_of(topology, query.pusher)
         reader, basis = await self._reader.asked(query.consistency, context)
         network = reader.network(basis)
-        size_bytes = query.size_bytes or image_bytes(network, query.repository)
+        size_bytes = query.size_bytes or await in_slices(
+            image_bytes(network, query.repository)
+        )
         ranked = rank_push_targets(network, query.repository, pusher, size_bytes)
         targets = ranked[: query.target_count_max]
         if isinstance(query.pusher, Place):

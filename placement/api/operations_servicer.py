@@ -30,10 +30,12 @@ from placement.core.orders import (
 from placement.core.policy import named_policy
 from placement.core.state import State
 from placement.core.tables.table import ABSENT, Row
+from placement.core.tag_steps import tags_to
 from placement.core.topology import Region
 from placement.ports import Clock
 from placement.runtime.publisher import Publisher
 from placement.runtime.sharing import Sharing
+from placement.runtime.slices import in_slices
 from placement.v1 import operations_service_pb2 as pb
 from placement.wire.operation_answers import (
     OrdersPage,
@@ -233,13 +235,12 @@ async def pins_of(
     for pin in listed_pins(state, owner, after, now_ns):
         if len(found) == query.page_size:
             return found, found[-1][0].key
-        found.append((pin, tags_of(state, pin)))
+        found.append((pin, await _tags_of(state, pin)))
         await pace.step()
     return found, None
 
 
-def tags_of(state: State, pin: PinOrder) -> list[Tag]:
+async def _tags_of(state: State, pin: PinOrder) -> list[Tag]:
     """Return the tags that point to what is pinned, by name."""
-    owner = state.find_repository(pin.repository)
-    tags = state.tags_in(owner)
-    return [tag for tag, pointer in tags if pointer.digest == pin.digest]
+    owner, digest = state.find_repository(pin.repository), state.find_digest(pin.digest)
+    return list(await in_slices(tags_to(state, owner, digest)))

@@ -15,6 +15,7 @@ from placement.core.tables.table import ABSENT
 from placement.core.topology import Region
 from placement.runtime.exchange import Exchange
 from placement.runtime.fingerprints import Fingerprints
+from placement.runtime.slices import in_slices
 from placement.runtime.view import SILENCE_NS_MAX, View
 from placement.runtime.watch import WatchHub
 from placement.v1 import placement_service_pb2 as pb
@@ -65,7 +66,9 @@ class PlacementServicer(RankAnswers, EstimateAnswers, WatchAnswers):
         query = decode_reference(request)
         reader, basis = await self._reader.asked(query.consistency, context)
         network = reader.network(basis)
-        record = placement_of(network, query.repository, query.reference)
+        record = await in_slices(
+            placement_of(network, query.repository, query.reference)
+        )
         return encode_placement(record, basis)
 
     async def ListReplicas(  # noqa: N802 - gRPC's name

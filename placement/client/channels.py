@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import grpc
 
+from placement.client.errors import unreadable_error
 from placement.client.tls import ClientTls, Stamp, credentials, stamp, usable
 from placement.core.errors import InputError
 
@@ -154,8 +155,17 @@ class Method:
         self._made: tuple[grpc.aio.Channel, Any] | None = None
 
     def __call__(self, *said: Any, **more: Any) -> Any:  # noqa: ANN401 - as gRPC's
-        """Begin a call; raises as ``Channels.chosen`` does."""
-        channel = self.channels.chosen()
+        """Begin a call.
+
+        Raises PlacementCallError, UNAVAILABLE, for files that cannot be read now, and
+        RuntimeError when all is closed.
+        """
+        place = self.channels.place
+        try:
+            channel = self.channels.chosen()
+        except InputError as error:  # they may be about to be renewed
+            self.channels.avoid(place)
+            raise unreadable_error(error) from None
         if self._made is None or self._made[0] is not channel:
             self._made = channel, self._make(channel)
         return self._made[1](*said, **more)

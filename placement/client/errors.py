@@ -8,7 +8,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from placement.core.errors import PlacementError
+from placement.core.errors import InputError, PlacementError
 
 SPREAD: Final = 0.25
 _REMEDIES: Final[Mapping[grpc.StatusCode, str]] = MappingProxyType(
@@ -47,6 +47,20 @@ class PlacementCallError(PlacementError):
         """What to do about it, for people."""
         self.retryable = code is grpc.StatusCode.UNAVAILABLE
         """Whether the same call may succeed later."""
+
+
+def unreadable_error(error: InputError) -> PlacementCallError:
+    """Return what a call fails with whose certificates cannot be read now."""
+    code = grpc.StatusCode.UNAVAILABLE
+    return PlacementCallError(code, code.name, str(error), **error.metadata)
+
+
+def silent_error(seconds: float) -> PlacementCallError:
+    """Return what a watch fails with that hears nothing for so long."""
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    message = f"the service said nothing for {seconds:g} seconds"
+    remedy = "see whether it is overloaded, or ask another one"
+    return PlacementCallError(code, code.name, message, remedy=remedy)
 
 
 def patience_s(error: PlacementCallError, chance: float) -> float:

@@ -27,7 +27,6 @@ import grpc
 
 from placement.client.calls import call
 from placement.client.channels import Channels
-from placement.client.errors import PlacementCallError
 from placement.client.feed import Clock, Feed
 from placement.client.local_answers import LocalAnswers
 from placement.client.tls import ClientTls
@@ -70,15 +69,18 @@ class LocalPlacements(LocalAnswers):
 
         *chance* spreads the moments at which it comes back to a service that was gone.
         Raises PlacementCallError when the request is at fault or the service was not
-        reached in time, and TimeoutError when the first snapshot was not whole by then.
+        reached in time, TimeoutError when the first snapshot was not whole by then, and
+        InputError for certificates that cannot be read.
         """
         channels = Channels(target, tls)
+        channels.chosen()
         request = pb.WatchPlacementsRequest(
             regions=regions,
             repository_prefixes=repository_prefixes,
             include_tags=tags,
             packed=True,
         )
+        local: Self | None = None
         try:
             async with asyncio.timeout(timeout_s):
                 info = await call(
@@ -89,7 +91,7 @@ class LocalPlacements(LocalAnswers):
                 local = cls(channels, request, decode_catalogue(info), clock, chance)
                 await local._begun(timeout_s)
         except BaseException:
-            await channels.close()
+            await (channels if local is None else local).close()
             raise
         return local
 
@@ -162,11 +164,13 @@ class LocalPlacements(LocalAnswers):
         """Stop watching; what is known can be read on, and grows old."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError, PlacementCallError):
-                await task
-        self._feed.lose()
-        await self._channels.close()
+        try:
+            for task in self._tasks:
+                with suppress(asyncio.CancelledError, PlacementError):
+                    await task
+        finally:
+            self._feed.lose()
+            await self._channels.close()
 
     async def wait_live(self, timeout_s: float) -> None:
         """Return once the replica is up to date; raises TimeoutError."""
@@ -184,8 +188,10 @@ class LocalPlacements(LocalAnswers):
         self._tasks.append(watching)
         while self._feed.mirror is None:
             moved = asyncio.create_task(self.changed())
-            await asyncio.wait({watching, moved}, return_when="FIRST_COMPLETED")
-            moved.cancel()
+            try:
+                await asyncio.wait({watching, moved}, return_when="FIRST_COMPLETED")
+            finally:
+                moved.cancel()
             if watching.done():
                 await watching
         self._tasks.append(asyncio.create_task(self._keep_catalogue()))
@@ -202,7 +208,7 @@ class LocalPlacements(LocalAnswers):
                 async with aclosing(responses):
                     async for response in responses:
                         self._hear(response)
-            except PlacementCallError:
+            except PlacementError:
                 if self._feed.mirror is None and not self._patient:
                     raise
             except ValueError:

@@ -23,7 +23,12 @@ from google.protobuf.message import Message as ProtoMessage
 
 from placement.client.calls import HANGS, closed_error, leave, told_to_end
 from placement.client.channels import Method
-from placement.client.errors import PlacementCallError, call_error, patience_s
+from placement.client.errors import (
+    PlacementCallError,
+    call_error,
+    patience_s,
+    silent_error,
+)
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1 import replication_service_pb2 as replication_pb
 
@@ -74,7 +79,7 @@ class WatchCalls:
         Close it (``contextlib.aclosing``) when done. It comes back by itself, with
         jitter, when the service goes away or says nothing for SILENCE_S. Raises
         PlacementCallError when the request is at fault, or when the service was never
-        reached within the client's timeout.
+        reached within the client's timeout, or never said anything.
         """
         request = pb.WatchPlacementsRequest(
             regions=regions,
@@ -122,10 +127,11 @@ async def kept_up(
     1, of a time that doubles: those who lost a service do not come back as one. If the
     service says when it has room again, it waits for that, too. Raises
     PlacementCallError when the request is at fault, or when the service was never
-    reached within *timeout_s*.
+    reached within *timeout_s*, or each target was silent for SILENCE_S.
     """
     clock = asyncio.get_running_loop().time
     deadline_s, wait_s = clock() + timeout_s, FIRST_WAIT_S
+    unheard = len(cast("Method", method).channels.targets)
     while True:
         least_s = 0.0
         try:
@@ -134,7 +140,10 @@ async def kept_up(
                     deadline_s, wait_s = float("inf"), FIRST_WAIT_S
                     yield response
         except PlacementCallError as error:
-            if error.code in _FINAL or clock() + wait_s > deadline_s:
+            unheard -= error.code is HANGS
+            late = clock() + wait_s > deadline_s
+            others = error.code is HANGS and unheard > 0
+            if error.code in _FINAL or (late and not others):
                 raise
             least_s = patience_s(error, chance())
         yield None
@@ -178,9 +187,9 @@ class Progress:
 async def _responses(
     method: Watched, request: ProtoMessage
 ) -> AsyncGenerator[Any, None]:
-    """Yield what one call brings, until it ends or is silent for too long.
+    """Yield what one call brings, until it ends.
 
-    Raises PlacementCallError.
+    Raises PlacementCallError, DEADLINE_EXCEEDED when it is silent for too long.
     """
     channels = cast("Method", method).channels
     place = channels.place
@@ -195,7 +204,7 @@ async def _responses(
             yield response
     except TimeoutError:
         leave(channels, place, HANGS)
-        return
+        raise silent_error(SILENCE_S) from None
     except grpc.aio.AioRpcError as error:
         leave(channels, place, error.code())
         raise call_error(error) from None

@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from placement.core.copies import Candidate, Image
@@ -98,16 +97,19 @@ class SourceChange:
 def compare(
     networks: tuple[Network, Network],
     rulings: tuple[Ruling, Ruling],
-    images: Iterator[Image],
+    images: Iterator[Image | None],
 ) -> Generator[None, None, Comparison]:
     """Return what is copied in force, and what would be; let others run at each step.
 
     Of both pairs the first is what is in force, and the second what is supposed.
     """
-    chosen = list(islice(images, IMAGES_MAX))
+    chosen: list[Image] = []
     unseen = 0
-    for _ in images:
-        unseen += 1
+    for image in images:
+        if image is not None and len(chosen) < IMAGES_MAX:
+            chosen.append(image)
+        elif image is not None:
+            unseen += 1
         yield
     plans: list[list[Candidate]] = []
     for network, ruling in zip(networks, rulings, strict=True):
@@ -210,14 +212,19 @@ def _p50(found: StartEstimate) -> int | None:
 
 
 def sole_copies(
-    network: Network, images: Iterator[Image], down: Region
+    network: Network, images: Iterator[Image | None], down: Region
 ) -> Generator[None, None, tuple[tuple[Image, ...], int]]:
     """Return the images that *down* alone has whole, and how many were looked at."""
     state = network.state
     found: list[Image] = []
     looked = 0
     region = state.regions.find(down.encode())
-    for image in islice(images, IMAGES_MAX):
+    for image in images:
+        if image is None:
+            yield
+            continue
+        if looked == IMAGES_MAX:
+            break
         looked += 1
         owner = state.find_repository(image.repository)
         digest = state.find_digest(image.digest)

@@ -6,14 +6,16 @@ then. Streams of the same page share one rendering.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import structlog
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from placement.core.errors import PlacementError
 from placement.runtime.view import View
 
 INTERVAL_SECONDS: Final = 1.0
@@ -23,7 +25,10 @@ AGE_SECONDS: Final = 15.0
 SEND_SECONDS_MAX: Final = 10.0
 """Who takes nothing for so long has gone."""
 EASE: Final = 4
-"""After a rendering, of whichever page, so many times as long are left to others."""
+"""After a rendering, of whichever page, so many times as long are left to others.
+
+As long as it had the loop: what it waited for left that to others already.
+"""
 RETRY_MS: Final = 2_000
 HEARTBEAT: Final = b": still here\n\n"
 MEDIA_TYPE: Final = "text/event-stream"
@@ -63,17 +68,19 @@ class LiveHub:
     async def respond(
         self, address: str, render: Render, receive: Receive, send: Send
     ) -> None:
-        """Answer one request for the fragments of the page at *address*."""
+        """Answer one request for the fragments of the page at *address*.
+
+        Raises what *render* does at first, before anything is sent.
+        """
         if self._stopped.is_set() or self.stream_count >= self._streams_max:
-            said = f"{self._streams_max} pages are kept up to date: reload this one\n"
-            busy = PlainTextResponse(said, 503, {"retry-after": "30"})
-            await busy(_NO_SCOPE, receive, send)
+            await self._refuse(receive, send)
             return
         self.stream_count += 1
+        begun = asyncio.Event()
         shared = self._shared.setdefault(address, _Shared(self._turns, render))
         shared.readers += 1
         gone = asyncio.create_task(_disconnected(receive))
-        telling = asyncio.create_task(self._tell(shared, send))
+        telling = asyncio.create_task(self._tell(shared, send, begun))
         stopping = asyncio.create_task(self._stopped.wait())
         tasks: set[asyncio.Task[object]] = {gone, telling, stopping}
         try:
@@ -86,18 +93,38 @@ class LiveHub:
             shared.readers -= 1
             if not shared.readers:
                 self._shared.pop(address, None)
-        if not gone.done() or gone.cancelled():
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        if telling.done() and not telling.cancelled() and telling.exception():
-            log.warning("console_stream_ended", error=repr(telling.exception()))
+        error = None if telling.cancelled() else telling.exception()
+        here = not gone.done() or gone.cancelled()
+        if not begun.is_set():
+            if error is not None:
+                raise error
+            if here:
+                await self._refuse(receive, send)
+            return
+        if here:
+            with suppress(TimeoutError):  # then the connection is given up
+                await _push(send, b"", more=False)
+        if error is not None:
+            expected = isinstance(error, PlacementError)  # by whoever comes again
+            write = log.debug if expected else log.warning
+            write("console_stream_ended", error=repr(error))
 
-    async def _tell(self, shared: "_Shared", send: Send) -> None:
-        """Send each fragment that looks otherwise than what was sent of it."""
-        start = {"type": "http.response.start", "status": 200, "headers": HEADERS}
-        await send(start)
-        await _push(send, f"retry: {RETRY_MS}\n\n".encode())
+    async def _refuse(self, receive: Receive, send: Send) -> None:
+        said = f"{self._streams_max} pages are kept up to date: reload this one\n"
+        busy = PlainTextResponse(said, 503, {"retry-after": "30"})
+        await busy(_NO_SCOPE, receive, send)
+
+    async def _tell(self, shared: "_Shared", send: Send, begun: asyncio.Event) -> None:
+        """Send each fragment that looks otherwise than what was sent of it.
+
+        It is *begun* once there is something to be sent.
+        """
         shown: dict[str, str] = {}
         async for fragments in self._looks(shared):
+            if not begun.is_set():
+                begun.set()
+                await send(_START)
+                await _push(send, f"retry: {RETRY_MS}\n\n".encode())
             told = 0
             for name, html in fragments.items():
                 if shown.get(name) != html:
@@ -134,12 +161,39 @@ class _Turns:
         clock = asyncio.get_running_loop().time
         async with self._lock:
             await asyncio.sleep(max(0.0, self._free_s - clock()))
-            began_s = clock()
+            timed = _Timed(render(), clock)
             try:
-                return await render()
+                return await timed
             finally:
-                ended_s = clock()
-                self._free_s = ended_s + EASE * (ended_s - began_s)
+                self._free_s = clock() + EASE * timed.spent_s
+
+
+class _Timed:
+    """Awaits something, and counts how long that has the loop."""
+
+    def __init__(
+        self, awaited: Awaitable[Mapping[str, str]], clock: Callable[[], float]
+    ) -> None:
+        self.spent_s = 0.0
+        self._steps = awaited.__await__()
+        self._clock = clock
+
+    def __await__(self) -> Generator[Any, Any, Mapping[str, str]]:
+        step: Callable[[], Any] = partial(next, self._steps)
+        while True:
+            began_s = self._clock()
+            try:
+                waited = step()
+            except StopIteration as end:
+                found: Mapping[str, str] = end.value
+                return found
+            finally:
+                self.spent_s += self._clock() - began_s
+            try:
+                yield waited
+                step = partial(next, self._steps)
+            except BaseException as error:  # noqa: BLE001 - for what is awaited
+                step = partial(self._steps.throw, error)
 
 
 class _Shared:
@@ -165,13 +219,14 @@ class _Shared:
         return self._found
 
 
+_START: Final = {"type": "http.response.start", "status": 200, "headers": HEADERS}
 _NO_SCOPE: Final[Scope] = {"type": "http", "method": "GET", "headers": []}
 
 
-async def _push(send: Send, body: bytes) -> None:
+async def _push(send: Send, body: bytes, *, more: bool = True) -> None:
     """Send a piece; raises TimeoutError where nobody takes it."""
     async with asyncio.timeout(SEND_SECONDS_MAX):
-        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -1,7 +1,9 @@
 """The page of a repository: its tags, and in how many regions each of them is."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 from typing import Final
 
 from placement.console.asked import Asked, address
@@ -10,10 +12,11 @@ from placement.console.moment import AS_OF, Moment, When
 from placement.console.page import Page
 from placement.core.graph import standing
 from placement.core.lookup import known_repository
-from placement.core.oci import Repository
+from placement.core.oci import Repository, Tag
 from placement.core.state import State
 from placement.core.tables.records import TagPointer
 from placement.core.tables.table import Row
+from placement.core.tag_steps import each_tag, sorted_runs
 from placement.core.topology import Region
 from placement.runtime.slices import in_slices
 
@@ -67,27 +70,40 @@ def repository_model(
     """
     state = now.state
     owner = known_repository(state, repository)
-    found = sorted(state.tags_in(owner), key=lambda tag: (-tag[1].time_ns, tag[0]))
-    begin = (number - 1) * TAGS_SHOWN
+    runs = yield from sorted_runs(_by_age(state, owner))
+    count, begin = sum(map(len, runs)), (number - 1) * TAGS_SHOWN
+    ordered = merge(*runs)
+    for _ in islice(ordered, begin):
+        yield
     app = state.app_of(owner)
     organization, app_name = state.app_name(app) if app >= 0 else ("", "")
     rows = []
-    for tag, pointer in found[begin : begin + TAGS_SHOWN]:
+    for _, tag, pointer in islice(ordered, TAGS_SHOWN):
         rows.append(_row(state, owner, tag, pointer, now.as_of))
         yield
     return RepositoryModel(
         repository,
         organization,
         app_name,
-        len(found),
+        count,
         len(state.indexes.placements_in(owner)),
         tuple(rows),
         begin + 1 if rows else 0,
         asked.link(page=str(number - 1)) if number > 1 else "",
-        asked.link(page=str(number + 1)) if begin + TAGS_SHOWN < len(found) else "",
+        asked.link(page=str(number + 1)) if begin + TAGS_SHOWN < count else "",
         decisions_link(repository),
         now.when,
     )
+
+
+def _by_age(state: State, owner: Row) -> Iterator[tuple[int, Tag, TagPointer] | None]:
+    """Yield each tag behind what it is sorted by; None: a step is done."""
+    for found in each_tag(state, owner):
+        if found is None:
+            yield None
+        else:
+            tag, pointer = found
+            yield -pointer.time_ns, tag, pointer
 
 
 def _row(state: State, owner: Row, tag: str, pointer: TagPointer, as_of: str) -> TagRow:

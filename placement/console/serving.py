@@ -5,12 +5,14 @@ import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 from starlette.types import ASGIApp
 
-from placement.api.certificates import CertificateFiles
+from placement.api.certificate_times import expiry_seconds
+from placement.api.certificates import NS_PER_SECOND, CertificateFiles, Contents
 from placement.console.settings import CONNECTIONS_MAX, FIELD, ConsoleSettings
 from placement.core.errors import InputError
 from placement.hosting import Hosting, host_app, open_listener, port_of
@@ -18,25 +20,39 @@ from placement.hosting import Hosting, host_app, open_listener, port_of
 log = structlog.get_logger(__name__)
 
 
+_Taken = tuple[Contents, ssl.SSLContext]
+"""What the files held, and what handshakes are made with by it."""
+
+
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, settings: ConsoleSettings) -> AsyncIterator[int | None]:
+async def serving(
+    app: ASGIApp, settings: ConsoleSettings, clock: Callable[[], int] = time.time_ns
+) -> AsyncIterator[int | None]:
     """Serve *app* within the block, and give the port; None where there is none.
 
-    Raises InputError, naming the key, when the address cannot be listened on.
+    *clock* says in Unix nanoseconds which certificates have run out. Raises InputError,
+    naming the key, when the address cannot be listened on, or files cannot be used.
     """
     listener = _listener(settings)
     if listener is None:
         yield None
         return
-    bound = port_of(listener)
-    running = asyncio.create_task(_host(app, listener, settings))
-    log.info("console_listening", host=settings.host, port=bound)
-    try:
-        yield bound
-    finally:
-        running.cancel()
-        await asyncio.wait({running})
-        listener.close()  # where it never began to serve
+    with listener:
+        bound = port_of(listener)
+        files = _files(settings)
+        if files is None:
+            hosted = host_app(app, listener, Hosting(CONNECTIONS_MAX))
+        else:
+            taken = await asyncio.to_thread(_loaded, files)
+            renewing = _Renewing(files, settings.look_interval_s, clock)
+            hosted = _host(app, listener, renewing, taken)
+        running = asyncio.create_task(hosted)
+        log.info("console_listening", host=settings.host, port=bound)
+        try:
+            yield bound
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
 
 
 def _listener(settings: ConsoleSettings) -> socket.socket | None:
@@ -51,50 +67,103 @@ def _listener(settings: ConsoleSettings) -> socket.socket | None:
         raise InputError(FIELD, address, remedy) from None
 
 
-async def _host(
-    app: ASGIApp, listener: socket.socket, settings: ConsoleSettings
-) -> None:
-    """Serve until cancelled; listen anew when there are new certificates."""
+def _files(settings: ConsoleSettings) -> CertificateFiles | None:
     if settings.cert_file is None or settings.key_file is None:
-        await host_app(app, listener, Hosting(CONNECTIONS_MAX))
-        return
-    host, port = settings.host, port_of(listener)
-    files = CertificateFiles(
+        return None
+    return CertificateFiles(
         settings.cert_file, settings.key_file, settings.client_ca_file
     )
-    while True:
-        contents = await asyncio.to_thread(files.read)
-        hosting = Hosting(CONNECTIONS_MAX, tls=_server_tls(files))
-        running = asyncio.create_task(host_app(app, listener, hosting))
-        try:
-            await _renewed(files, contents, settings.look_interval_s)
-        finally:
-            running.cancel()
-            await asyncio.wait({running})
-        log.info("console_listening_anew", reason="new certificates")
-        listener = open_listener(host, port)
 
 
-async def _renewed(
-    files: CertificateFiles, contents: object, interval_s: float
+async def _host(
+    app: ASGIApp, listener: socket.socket, renewing: "_Renewing", taken: _Taken
 ) -> None:
-    """Wait until other certificates than *contents* are there, and can be used."""
-    while True:
-        await asyncio.sleep(interval_s)
-        try:
-            if await asyncio.to_thread(files.read) != contents:
-                await asyncio.to_thread(files.check)
-                return
-        except InputError:
-            continue  # the gRPC server says so, once; the next look may find them
+    """Serve until cancelled, anew when there are new certificates.
+
+    Whoever serves next listens before the last one ends, on the same socket: what
+    cannot be used, or not be listened with, leaves all as it was.
+    """
+    serving = {_served(app, listener, taken)}
+    try:
+        while True:
+            fresh = await renewing.next(taken)
+            try:
+                begun = _served(app, listener, fresh)
+            except OSError as error:
+                renewing.refuse(error)
+                continue
+            for last in serving:
+                last.cancel()
+            taken, serving = fresh, {*serving, begun}
+            log.info("console_listening_anew", reason="new certificates")
+            _, serving = await asyncio.wait(serving, return_when="FIRST_COMPLETED")
+    finally:
+        for each in serving:
+            each.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
-def _server_tls(files: CertificateFiles) -> ssl.SSLContext:
-    """Return what handshakes are made with."""
+def _served(app: ASGIApp, listener: socket.socket, taken: _Taken) -> asyncio.Task[None]:
+    """Begin to serve on what *listener* listens on; raises OSError."""
+    hosting, own = Hosting(CONNECTIONS_MAX, tls=taken[1]), listener.dup()
+    task = asyncio.create_task(host_app(app, own, hosting))
+    task.add_done_callback(lambda _: own.close())  # where it never began to serve
+    return task
+
+
+class _Renewing:
+    """Waits for certificates that are others, and can be used."""
+
+    def __init__(
+        self, files: CertificateFiles, interval_s: float, clock: Callable[[], int]
+    ) -> None:
+        self._files = files
+        self._interval_s = interval_s
+        self._clock = clock
+        self._refused = ""
+
+    async def next(self, taken: _Taken) -> _Taken:
+        """Return what is there instead of what was *taken*, once it can be used."""
+        while True:
+            await asyncio.sleep(self._interval_s)
+            try:
+                found = await asyncio.to_thread(self._look, taken)
+            except InputError as error:
+                self.refuse(error)
+                continue
+            if found is not None:
+                return found
+
+    def refuse(self, error: Exception) -> None:
+        """Say once why what is new cannot be used: the next look may find it whole."""
+        if str(error) != self._refused:
+            self._refused = str(error)
+            log.warning("console_certificates_not_taken_up", error=str(error))
+
+    def _look(self, taken: _Taken) -> _Taken | None:
+        """Return what is new; None: nothing, or not all yet. Raises InputError."""
+        if self._files.read() == taken[0]:
+            return None
+        found = _loaded(self._files)
+        chain, _, _ = found[0]
+        if (expiry_seconds(chain) or 0) * NS_PER_SECOND <= self._clock():
+            remedy = "give one that has not run out"
+            raise InputError("tls.cert_file", self._files.cert_file, remedy)
+        return found if self._files.read() == found[0] else None
+
+
+def _loaded(files: CertificateFiles) -> _Taken:
+    """Return what the files hold; raises InputError for what cannot be used."""
+    contents = files.read()
+    files.check()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(files.cert_file, files.key_file, lambda: "")
-    if files.client_ca_file is not None:
-        context.load_verify_locations(files.client_ca_file)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    try:
+        context.load_cert_chain(files.cert_file, files.key_file, lambda: "")
+        if files.client_ca_file is not None:
+            context.load_verify_locations(files.client_ca_file)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:  # they were others when they were checked
+        remedy = f"give files that stay as they are while they are read ({error})"
+        raise InputError("tls.cert_file", files.cert_file, remedy) from None
+    return contents, context

@@ -16,10 +16,12 @@ from placement.console.finding import Finder
 from placement.console.frame import frame_of
 from placement.console.guarding import Guarded, Rules
 from placement.console.live import MEDIA_TYPE, LiveHub
+from placement.console.moment import AS_OF
 from placement.console.page import Handler, Page, PageRoute
 from placement.console.settings import STREAMS_MAX
 from placement.console.site import Site
 from placement.console.templating import Templates
+from placement.core.errors import InputError
 
 PAGE: Final = "page"
 """The field of ``/live`` that names the page."""
@@ -67,25 +69,40 @@ class Console:
         return page, frame_of(self._site, asked, page)
 
     async def fragments(self, asked: Asked, handler: Handler) -> Mapping[str, str]:
-        """Return the fragments of a page as they look now, by their element's id."""
+        """Return the fragments of a page as they look now, by their element's id.
+
+        Raises as *handler* does, and InputError for a page that is not live.
+        """
         page = await handler(self._site, asked)
+        if not page.live:
+            raise _still(asked)
         frame = frame_of(self._site, asked, page)
         return dict(self._templates.fragments(page, frame))
 
     async def stream(self, address: str, receive: Receive, send: Send) -> None:
-        """Send the fragments of the page at *address*, again whenever they change."""
+        """Send the fragments of the page at *address*, again whenever they change.
+
+        Where they cannot be made, answer as that page does.
+        """
         try:
             asked, handler = self._finder.at(address)
+            if AS_OF in asked.query:
+                raise _still(asked)  # noqa: TRY301 - answered as any other
+            await self.live.respond(
+                asked.address, lambda: self.fragments(asked, handler), receive, send
+            )
         except Exception as error:  # noqa: BLE001 - each becomes a page
             page = failed(error, address)
             frame = frame_of(self._site, Asked("/"), page)
             html = self._templates.whole(page, frame)
             scope = {"type": "http", "method": "GET", "headers": []}
             await HTMLResponse(html, page.status)(scope, receive, send)
-            return
-        await self.live.respond(
-            asked.address, lambda: self.fragments(asked, handler), receive, send
-        )
+
+
+def _still(asked: Asked) -> InputError:
+    """Return why a page has no stream: it is of the past, or of a question."""
+    remedy = "reload the page instead: it is not kept up to date"
+    return InputError("page", asked.address, remedy)
 
 
 class _Live:

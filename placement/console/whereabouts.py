@@ -101,7 +101,7 @@ def whereabouts_of(
     Raises as ``lookup.resolve`` does.
     """
     state, topology = network.state, network.topology
-    record = placement_of(network, repository, reference)
+    record = yield from placement_of(network, repository, reference)
     owner = state.find_repository(repository)
     digest = state.find_digest(record.content.digest)
     variants_of = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge
 
 from placement.core.decisions import decided_content
 from placement.core.estimate import Duration
@@ -12,6 +13,7 @@ from placement.core.oci import Digest, Repository, Tag
 from placement.core.ranking import Question, rank_sources, whole_bytes
 from placement.core.state import State
 from placement.core.tables.table import Row
+from placement.core.tag_steps import each_tag, sorted_runs
 from placement.core.topology import Region
 
 
@@ -138,15 +140,23 @@ def _contents(network: Network, digest: Row) -> list[Row]:
     return found
 
 
-def tagged_images(state: State, repositories: Iterable[Row]) -> Iterator[Image]:
-    """Yield each image that a tag of *repositories* points to, once."""
+def tagged_images(state: State, repositories: Iterable[Row]) -> Iterator[Image | None]:
+    """Yield each image that a tag of *repositories* points to, once.
+
+    None: a step is done after which others may run.
+    """
     for repository in repositories:
         by_digest: dict[Digest, list[Tag]] = {}
-        for tag, pointer in state.tags_in(repository):
-            by_digest.setdefault(pointer.digest, []).append(tag)
+        for found in each_tag(state, repository):
+            if found is None:
+                yield None
+            else:
+                tag, pointer = found
+                by_digest.setdefault(pointer.digest, []).append(tag)
         name = state.repository_at(repository)
-        for digest in sorted(by_digest):
-            yield Image(name, digest, tuple(by_digest[digest]))
+        runs = yield from sorted_runs(by_digest)
+        for digest in merge(*runs):
+            yield Image(name, digest, tuple(sorted(by_digest[digest])))
 
 
 def by_value(candidate: Candidate) -> tuple[float, str, str, str]:

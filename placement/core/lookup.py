@@ -1,6 +1,6 @@
 """Plain look-ups: what a reference points to, where content is, what replicas exist."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from placement.core.arrival import Expectation, expect
@@ -24,6 +24,7 @@ from placement.core.tables.cells import DecisionStatus, ReplicaPhase
 from placement.core.tables.keys import PAIR
 from placement.core.tables.records import ReplicaRecord, TagPointer
 from placement.core.tables.table import ABSENT, Row
+from placement.core.tag_steps import tags_to
 from placement.core.topology import Region
 
 
@@ -124,16 +125,17 @@ def descriptor(state: State, digest: Digest) -> Descriptor:
 
 def placement_of(
     network: Network, repository: Repository, reference: Digest | Tag
-) -> PlacementRecord:
+) -> Generator[None, None, PlacementRecord]:
     """Return where the image or blob is, who uses it and what each region lacks.
 
-    Regions are those that have anything of it, and those where it is wanted. Raises as
-    ``resolve`` does.
+    Regions are those that have anything of it, and those where it is wanted. Let others
+    run at each step, while its tags are looked for. Raises as ``resolve`` does.
     """
     state = network.state
     content = resolve(state, repository, reference).content
     owner = state.find_repository(repository)
     digest = state.find_digest(content.digest)
+    tags = yield from tags_to(state, owner, digest)
     app = state.app_of(owner)
     organization, app_name = ("", "") if app == ABSENT else state.app_name(app)
     platforms = [platform for _, platform in state.children(digest)]
@@ -144,11 +146,7 @@ def placement_of(
         app_name,
         size_of(state, contents(state, digest)),
         tuple(p for p in platforms if p is not None and not is_attestation(p)),
-        tuple(
-            tag
-            for tag, pointer in state.tags_in(owner)
-            if pointer.digest == content.digest
-        ),
+        tags,
         tuple(_standings(network, owner, digest)),
         tuple(_demands(state, owner, digest, network.now_ns)),
     )

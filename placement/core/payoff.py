@@ -10,7 +10,7 @@ from placement.core.folds.versions import version_of
 from placement.core.oci import Digest, Repository, Tag
 from placement.core.state import State
 from placement.core.tables.cells import App, DecisionStatus, Version
-from placement.core.tables.keys import version_key
+from placement.core.tables.keys import PAIR, version_key
 from placement.core.tables.table import ABSENT, Row
 
 
@@ -63,24 +63,29 @@ class Judge:
 
     state: State
     now_ns: int
-    _tags: dict[Repository, dict[Digest, tuple[Tag, ...]]] = field(default_factory=dict)
+    _tags: dict[Row, dict[Row, list[Row]]] = field(default_factory=dict)
+    """The rows of a repository's tags, by the digest that they point to."""
 
     def judged(self, record: DecisionRecord) -> Judged:
         """Return a decision with its names, and what came of it by now."""
         repository, digest = self.state.placement_at(record.placement)
         outcome = outcome_of(self.state, record, self.now_ns)
-        tags = self._tags_of(repository).get(digest, ())
+        tags = self._tags_of(record.placement)
         return Judged(record, repository, digest, tags, outcome)
 
-    def _tags_of(self, repository: Repository) -> dict[Digest, tuple[Tag, ...]]:
-        found = self._tags.get(repository)
+    def _tags_of(self, placement: Row) -> tuple[Tag, ...]:
+        """Return the tags of a placement, by name.
+
+        Those of others are told apart by a number: a repository may have very many.
+        """
+        owner, digest = map(Row, PAIR.unpack(self.state.placements.key(placement)))
+        found = self._tags.get(owner)
         if found is None:
-            found = self._tags[repository] = {}
-            for tag, pointer in self.state.tags_in(
-                self.state.find_repository(repository)
-            ):
-                found[pointer.digest] = (*found.get(pointer.digest, ()), tag)
-        return found
+            found = self._tags[owner] = {}
+            for row in self.state.indexes.tags_of(owner):
+                found.setdefault(self.state.tag_target(row), []).append(row)
+        tags = map(self.state.tag_at, found.get(digest, ()))
+        return tuple(sorted(tag[0] for tag in tags if tag is not None))
 
 
 def outcome_of(state: State, record: DecisionRecord, now_ns: int) -> Outcome:

@@ -5,7 +5,6 @@ a fact of its own.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import islice
 
 from placement.core.break_even import wanted_by_bets
 from placement.core.copies import Candidate, Image, by_value, tagged_images
@@ -17,6 +16,7 @@ from placement.core.policy import SET_60D
 from placement.core.residency import ANYWHERE, Residency
 from placement.core.state import State
 from placement.core.static_rule import wanted_by_members
+from placement.core.tag_steps import tags_to
 
 
 def plan(
@@ -43,32 +43,33 @@ def plan(
 
 def planning(
     network: Network,
-    images: Iterator[Image],
+    images: Iterator[Image | None],
     forecaster: Forecaster,
     residency: Residency,
     most: int,
 ) -> Generator[None, None, tuple[list[Candidate], int]]:
     """Return the plan of the first *most* images, and how many more there were.
 
-    Let others run at each step.
+    Let others run at each step; None among *images* is one, and no image.
     """
     found: list[Candidate] = []
-    for image in islice(images, most):
-        found += plan(network, [image], forecaster, residency)
+    count = 0
+    for image in images:
+        if image is not None:
+            count += 1
+            if count <= most:
+                found += plan(network, [image], forecaster, residency)
         yield
-    omitted = 0
-    for _ in images:
-        omitted += 1
-        yield
-    return sorted(found, key=by_value), omitted
+    return sorted(found, key=by_value), max(0, count - most)
 
 
 def images_of(
     state: State, repository: Repository | None, reference: Digest | Tag | None
-) -> Iterator[Image]:
+) -> Iterator[Image | None]:
     """Return the images to consider: one, those of a repository's tags, or all.
 
-    Raises NameUnknownError, ManifestUnknownError or ContentUnknownError.
+    None among them: a step is done after which others may run. Raises
+    NameUnknownError, ManifestUnknownError or ContentUnknownError.
     """
     if repository is None:
         return tagged_images(state, (row for _, row in state.named_repositories()))
@@ -76,8 +77,15 @@ def images_of(
     if reference is None:
         return tagged_images(state, [owner])
     digest = resolve(state, repository, reference).content.digest
-    tags = (tag for tag, pointer in state.tags_in(owner) if pointer.digest == digest)
-    return iter([Image(repository, digest, tuple(tags))])
+    return _one_image(state, repository, digest)
+
+
+def _one_image(
+    state: State, repository: Repository, digest: Digest
+) -> Iterator[Image | None]:
+    owner, row = state.find_repository(repository), state.find_digest(digest)
+    tags = yield from tags_to(state, owner, row)
+    yield Image(repository, digest, tags)
 
 
 def within_limits(

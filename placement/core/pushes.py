@@ -1,6 +1,6 @@
 """Where to push: the upload now, and the copies onward to where the image will run."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from placement.core.copies import tagged_images
@@ -27,18 +27,22 @@ class PushTarget:
     factors: tuple[Factor, ...]
 
 
-def image_bytes(network: Network, repository: Repository) -> int:
-    """Return the size of the repository's largest tagged image; 0: none is known."""
+def image_bytes(network: Network, repository: Repository) -> Generator[None, None, int]:
+    """Return the size of the repository's largest tagged image; 0: none is known.
+
+    Let others run at each step.
+    """
     state = network.state
     owner = state.find_repository(repository)
     if owner == ABSENT:
         return 0
-    images = tagged_images(state, [owner])
-    sizes = (
-        size_of(state, contents(state, state.find_digest(image.digest)))
-        for image in images
-    )
-    return max(sizes, default=0)
+    largest = 0
+    for image in tagged_images(state, [owner]):
+        if image is not None:
+            every = contents(state, state.find_digest(image.digest))
+            largest = max(largest, size_of(state, every))
+        yield
+    return largest
 
 
 def rank_push_targets(

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from placement.core.errors import InputError
-from placement.core.oci import Repository
+from placement.core.oci import Repository, Tag
 from placement.core.state import State
 from placement.core.tables.table import ABSENT, Row
 
@@ -159,10 +159,10 @@ def _by_name(state: State, sought: Sought) -> Iterator[object]:
         elif sought.tag is None and sought.hex_digits is None:
             yield Hit(name)
         else:
-            if read >= TAGS_READ_MAX:
-                yield _CUT
-                return
             for hit in _within(state, sought, name, row):
+                if read == TAGS_READ_MAX:
+                    yield _CUT
+                    return
                 read += 1
                 yield hit
 
@@ -170,10 +170,19 @@ def _by_name(state: State, sought: Sought) -> Iterator[object]:
 def _within(
     state: State, sought: Sought, name: Repository, row: Row
 ) -> Iterator[Hit | None]:
+    """Yield what fits, and None for what does not; the very tag that is sought first.
+
+    So that is found however many others there are.
+    """
     if sought.tag is not None:
-        for tag, pointer in state.tags_in(row):
-            fits = tag.startswith(sought.tag)
-            yield Hit(name, tag, pointer.digest) if fits else None
+        exact = state.tag(name, Tag(sought.tag))
+        if exact is not None:
+            yield Hit(name, sought.tag, exact.digest)
+        for at in tuple(state.indexes.tags_of(row)):
+            found = state.tag_at(at)
+            tag, pointer = found or ("", None)
+            fits = pointer and tag.startswith(sought.tag) and tag != sought.tag
+            yield Hit(name, tag, pointer.digest) if pointer and fits else None
         return
     for placement in state.indexes.placements_in(row):
         digest = state.digest_at(state.content_of(placement))

@@ -212,9 +212,9 @@ class State(NamedTables):
         """Return what *tag* points to, or None when there is no such tag."""
         owner = self.find_repository(repository)
         row = ABSENT if owner == ABSENT else self.tags.find(tag_key(owner, tag))
-        return None if row == ABSENT else self._tag_at(row)
+        return None if row == ABSENT else self._pointer_at(row)
 
-    def _tag_at(self, row: Row) -> TagPointer | None:
+    def _pointer_at(self, row: Row) -> TagPointer | None:
         digest, region, _, time_ns, sequence = self.tags.values(row)
         if not digest:
             return None
@@ -222,13 +222,20 @@ class State(NamedTables):
         return TagPointer(pointed, self.region_at(Row(region)), time_ns, sequence)
 
     def tags_in(self, repository: Row) -> list[tuple[Tag, TagPointer]]:
-        """Return the repository's tags, by name."""
-        found = []
-        for row in self.indexes.tags_of(repository):
-            pointer = self._tag_at(row)
-            if pointer is not None:
-                found.append((Tag(self.tags.key(row)[4:].decode()), pointer))
-        return sorted(found, key=lambda pair: pair[0])
+        """Return the repository's tags, by name, all at once: see ``tag_steps``."""
+        found = map(self.tag_at, self.indexes.tags_of(repository))
+        return sorted((tag for tag in found if tag), key=lambda pair: pair[0])
+
+    def tag_at(self, row: Row) -> tuple[Tag, TagPointer] | None:
+        """Return a row's tag and what that points to; None: it was removed."""
+        pointer = self._pointer_at(row)
+        if pointer is None:
+            return None
+        return Tag(self.tags.key(row)[4:].decode()), pointer
+
+    def tag_target(self, row: Row) -> Row:
+        """Return the digest that a row's tag points to; ABSENT: it was removed."""
+        return Row(self.tags.get(row, cells.Tag.DIGEST) - 1)
 
     def app_of(self, repository: Row) -> Row:
         """Return the app's row; a repository that no event owned has none: ABSENT."""

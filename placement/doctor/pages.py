@@ -1,10 +1,13 @@
 """Asks an HTTP page of this installation: its status and text, or why there is none."""
 
+import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 import httpx
 
+from placement.client import ClientTls
 from placement.config import split_address
 from placement.doctor.site import CALL_SECONDS
 
@@ -20,6 +23,8 @@ class Page:
     text: str
     trouble: str = ""
     """Why nothing came; empty: something did."""
+    hung_up: bool = False
+    """Whether somebody was there, who ended the connection instead of an answer."""
 
     @property
     def good(self) -> bool:
@@ -32,10 +37,13 @@ class Page:
         return self.trouble or f"it answered {self.status}"
 
 
-async def page(listen: str, path: str, *, secure: bool = False) -> Page:
+async def page(
+    listen: str, path: str, *, secure: bool = False, tls: ClientTls | None = None
+) -> Page:
     """Return what *path* is at the address *listen*, HOST:PORT; never raises.
 
     The certificate of a *secure* one is not verified: who is there is not the question.
+    It is shown ours, as *tls* says, where that can be read.
     """
     host, port = split_address(listen)
     shown = ANYWHERE.get(host, f"[{host}]" if ":" in host else host)
@@ -47,7 +55,7 @@ async def page(listen: str, path: str, *, secure: bool = False) -> Page:
             httpx.AsyncClient(
                 timeout=CALL_SECONDS,
                 trust_env=False,
-                verify=False,  # noqa: S501 - see above
+                verify=_context(tls),
             ) as client,
             client.stream("GET", url) as answer,
         ):
@@ -56,5 +64,20 @@ async def page(listen: str, path: str, *, secure: bool = False) -> Page:
                 if len(body) > PAGE_BYTES_MAX:
                     break
     except (httpx.HTTPError, OSError) as error:
-        return Page(0, "", f"{url}: {str(error) or repr(error)}")
+        # Whoever gets no further has not connected, or not shaken hands.
+        hung_up = isinstance(
+            error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError
+        )
+        return Page(0, "", f"{url}: {str(error) or repr(error)}", hung_up)
     return Page(answer.status_code, body.decode("utf-8", "replace"))
+
+
+def _context(tls: ClientTls | None) -> ssl.SSLContext:
+    """Return what shows our certificate, and asks for none that can be trusted."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if tls is not None and tls.cert_file is not None:
+        with suppress(OSError):  # the check of certificates tells of it
+            context.load_cert_chain(tls.cert_file, tls.key_file, lambda: "")
+    return context

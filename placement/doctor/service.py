@@ -25,10 +25,12 @@ STATES: Final = {
     "DEGRADED": "make room on the disk of data_dir, or mend its rights: it saves again"
     " by itself",
 }
+CONSOLE: Final = "console_listen"
+FORBIDDEN: Final = 403
 PAGES: Final = (
     ("metrics_listen", "/metrics"),
     ("metrics_listen", "/healthz"),
-    ("console_listen", "/"),
+    (CONSOLE, "/"),
 )
 """Keys of addresses that pages are served on, as far as this version has them."""
 _REFUSED: Final = "placement_events_refused"
@@ -86,8 +88,13 @@ async def pages(site: Site) -> Sequence[Finding]:
         listen = listens.get(key)
         if not listen:
             continue
-        answer = await page(str(listen), path)
-        if answer.trouble and key not in site.config.model_fields_set:
+        secure = key == CONSOLE and site.config.tls.cert_file is not None
+        answer = await page(str(listen), path, secure=secure, tls=site.tls)
+        where = f"{'https' if secure else 'http'}://{listen}{path}"
+        if secure and (answer.hung_up or answer.status == FORBIDDEN):
+            # It asks for a certificate of an analyst, operator or service.
+            found.append(ok(f"{key}: {where} answers, though not to our certificate"))
+        elif answer.trouble and key not in site.config.model_fields_set:
             found.append(skipped(f"{key} is not set, and nothing answers at {listen}"))
         elif answer.trouble:
             remedy = f"start the service, or correct {key}"
@@ -96,7 +103,7 @@ async def pages(site: Site) -> Sequence[Finding]:
             remedy = f"see what listens at {key}: it is not this service"
             found.append(fail(f"{key}: {path} {answer.shown}", remedy))
         else:
-            found.append(ok(f"{key}: http://{listen}{path} answers"))
+            found.append(ok(f"{key}: {where} answers"))
     return found or [skipped("metrics_listen is empty")]
 
 

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from placement.core.decisions import DecisionRecord
+from placement.core.errors import PlacementError
 from placement.core.event import (
     EvictionPlanned,
     Fact,
@@ -13,9 +15,11 @@ from placement.core.event import (
     ReplicationPlanned,
     ReplicationWithheld,
 )
-from placement.ports import LogUnavailableError, Message
+from placement.ports import LogReplacedError, LogUnavailableError, Message
 from placement.runtime.view import View
 from placement.wire.events import decode_message
+
+_REPLACED: Final = "the log is not the one that the service's state was folded from"
 
 ReadMessage = Callable[[int], Awaitable[Message | None]]
 
@@ -38,18 +42,27 @@ async def evidence_of(
     seconds for it. Raises nothing.
     """
     if view.epoch_broken:
-        return "the log is not the one that the service's state was folded from"
+        return _REPLACED
     try:
         async with asyncio.timeout(timeout_s):
             message = await read(record.sequence)
-    except TimeoutError:
-        return "the log did not answer in time"
-    except LogUnavailableError:
-        return "the log is out of reach"
+    except (TimeoutError, PlacementError) as error:
+        return _why(error)
     if message is None:
         return "the log no longer holds the decision"
     found = _evidence_in(message, record.replication_id)
     return found or "the log holds something else where the decision was"
+
+
+def _why(error: Exception) -> str:
+    """Return why the log could not be read, for people."""
+    if isinstance(error, TimeoutError):
+        return "the log did not answer in time"
+    if isinstance(error, LogUnavailableError):
+        return "the log is out of reach"
+    if isinstance(error, LogReplacedError):
+        return _REPLACED
+    return "the log cannot be read as it is set up"
 
 
 def _evidence_in(message: Message, replication_id: str) -> Evidence | None:

@@ -79,3 +79,4 @@ async def listening(
     finally:
         serving.cancel()
         await asyncio.wait({serving})
+        listener.close()  # where it never began to serve

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -249,6 +249,106 @@ async def test_renewed_certificate_is_used_without_a_restart(tmp_path: Path) -> 
         began_s = monotonic()
         await told.aclose()
     assert monotonic() - began_s < PATIENCE_S, "nobody waits for an old connection"
+
+
+async def test_files_that_are_away_for_a_moment_end_no_replica(tmp_path: Path) -> None:
+    """It comes back with them, at the next target; calls say what is missing."""
+    papers = Papers(tmp_path)
+    tls = papers.client("analyst")
+    async with guarded(papers) as first, guarded(papers) as second:
+        await second.stage.happen(pushed("a", IAD))
+        targets = [first.target, second.target]
+        async with await LocalPlacements.start(targets, tls=tls) as local:
+            kept = papers.ca_file.rename(tmp_path / "kept.pem")
+            await first.server.stop(0)
+            async with asyncio.timeout(PATIENCE_S):
+                while is_live(local):
+                    await local.changed()
+                for _ in range(2):  # it asked again meanwhile
+                    await local.changed()
+            kept.rename(papers.ca_file)
+            async with asyncio.timeout(PATIENCE_S):
+                while not is_live(local) or not local.holds(WEB, A, IAD):
+                    await local.changed()
+        async with PlacementClient(targets, timeout_s=1.0, tls=tls) as client:
+            kept = papers.ca_file.rename(tmp_path / "kept.pem")
+            with pytest.raises(PlacementCallError) as raised:
+                await client.get_service_info()
+            assert raised.value.code is grpc.StatusCode.UNAVAILABLE
+            client._channels._place = 1  # noqa: SLF001 - whose channel is not open
+            with pytest.raises(PlacementCallError, match="ca_file"):
+                await client.within(0.1).get_service_info()
+            kept.rename(papers.ca_file)
+            client._channels._place = 1  # noqa: SLF001 - as above
+            await client.get_service_info()
+
+
+def is_live(local: LocalPlacements) -> bool:
+    """Say whether it follows a service."""
+    return local.basis.live
+
+
+async def test_replica_whose_files_cannot_be_read_is_not_begun(tmp_path: Path) -> None:
+    """Which of them is said at once."""
+    tls = ClientTls(ca_file=tmp_path / "absent")
+    with pytest.raises(InputError, match="ca_file"):
+        await LocalPlacements.start("127.0.0.1:1", tls=tls)
+
+
+async def test_replica_that_cannot_begin_leaves_nothing_behind(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the first snapshot is not whole in time, nobody watches on."""
+    monkeypatch.setattr(LocalPlacements, "_hear", lambda _local, _response: None)
+    before = asyncio.all_tasks()
+    with pytest.raises(TimeoutError):
+        await LocalPlacements.start(pair.targets, timeout_s=0.5)
+    left = [
+        str(task.get_coro())
+        for task in asyncio.all_tasks() - before
+        if not task.done() and not task.cancelling()
+    ]
+    assert not [each for each in left if "LocalPlacements" in each]
+
+
+async def test_service_that_never_says_anything_is_given_up(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watch fails once every target was silent; one that speaks is watched."""
+    monkeypatch.setattr("placement.client.watching.SILENCE_S", 0.2)
+    async with mute_service() as mute:
+        async with PlacementClient([mute, mute], timeout_s=0.05) as client:
+            with pytest.raises(PlacementCallError, match="said nothing") as raised:
+                async with asyncio.timeout(PATIENCE_S):
+                    await anext(client.watch_placements())
+        assert raised.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        targets = [mute, pair.second.target]
+        async with PlacementClient(targets, timeout_s=0.05) as client:
+            told = client.watch_placements()
+            assert (await anext(told)).WhichOneof("item") == "status"
+            await told.aclose()
+
+
+@asynccontextmanager
+async def mute_service() -> AsyncIterator[str]:
+    """Serve watches that say nothing; give the address."""
+
+    async def mute(_request: bytes, _context: object) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+        "WatchPlacements": grpc.unary_stream_rpc_method_handler(mute)
+    }
+    service = "placement.v1.PlacementService"
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(service, methods),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(0)
 
 
 @pytest.mark.long

@@ -15,7 +15,9 @@ import structlog.testing
 from jinja2 import PackageLoader
 
 from placement.api.authority.caller import Denials
+from placement.api.certificates import CertificateFiles
 from placement.client import ClientTls
+from placement.console import live
 from placement.console.asked import FIELD_COUNT_MAX, FIELD_LENGTH_MAX, PATH_LENGTH_MAX
 from placement.console.guarding import POLICY, Rules
 from placement.console.live import LiveHub
@@ -297,6 +299,58 @@ async def test_new_certificate_is_taken_up(stage: ConsoleStage, tmp_path: Path) 
         assert after not in {before, None}
 
 
+async def test_certificates_that_cannot_be_used_leave_the_console_as_it_was(
+    stage: ConsoleStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that ran out, one that changes while it is read; then a good one is taken."""
+    papers = Papers(tmp_path)
+    client = papers.client("operator")
+    check = CertificateFiles.check
+
+    def torn(files: CertificateFiles) -> None:
+        check(files)
+        files.cert_file.write_text("half of it")
+
+    async with guarded(stage, papers, 0.02) as (url, _):
+        before = await asyncio.to_thread(served_certificate, url, papers, client)
+        with structlog.testing.capture_logs() as logs:
+            papers.authority.issue(valid_s=-60.0).write(tmp_path, "server")
+            await told(logs, "has not run out")
+            monkeypatch.setattr(CertificateFiles, "check", torn)
+            papers.authority.issue().write(tmp_path, "server")
+            await told(logs, "stay as they are")
+        same = await asyncio.to_thread(served_certificate, url, papers, client)
+        assert same == before
+        monkeypatch.undo()
+        papers.authority.issue().write(tmp_path, "server")
+        async with asyncio.timeout(20):
+            while same in {before, None}:
+                same = await asyncio.to_thread(served_certificate, url, papers, client)
+
+
+async def told(logs: list[Any], text: str) -> None:
+    """Return once a log line of the console says *text*."""
+    async with asyncio.timeout(20):
+        while not any(  # noqa: ASYNC110 - nothing tells
+            line["event"] == "console_certificates_not_taken_up"
+            and text in line["error"]
+            for line in logs
+        ):
+            await asyncio.sleep(0.01)
+
+
+async def test_certificate_that_cannot_be_used_is_no_console(
+    stage: ConsoleStage, tmp_path: Path
+) -> None:
+    """From the beginning: the key is named, and the port is free again."""
+    papers = Papers(tmp_path)
+    papers.cert_file.write_text("nothing")
+    with pytest.raises(InputError) as error:
+        async with guarded(stage, papers):
+            pass
+    assert error.value.field == "tls.cert_file"
+
+
 def served_certificate(url: str, papers: Papers, tls: ClientTls) -> bytes | None:
     """Return the certificate that a server shows; None while it does not listen."""
     context = ssl.create_default_context(cafile=str(papers.ca_file))
@@ -409,13 +463,96 @@ async def test_who_takes_nothing_is_let_go(
     stuck = asyncio.Event()
 
     async def send(message: Any) -> None:  # noqa: ANN401 - of the protocol
-        if message.get("body"):
+        if message["type"] == "http.response.body":
             await stuck.wait()
 
     async def render() -> dict[str, str]:
         return {"live_basis": "<p>here</p>"}
 
     async with asyncio.timeout(20):
-        with contextlib.suppress(TimeoutError):
-            await hub.respond("/", render, reader.receive, send)
+        await hub.respond("/", render, reader.receive, send)
     assert hub.stream_count == 0
+
+
+@pytest.mark.parametrize(
+    ("page", "status"),
+    [
+        ("/search?q=web", 400),
+        ("/what-if", 400),
+        ("/estimate?image=acme/web:v9&in=iad", 400),
+        (f"/images/{WEB}?reference=v1&as_of=1", 400),
+        ("/images/acme/nobody?reference=v1", 404),
+        ("/decisions/nothing", 404),
+        ("/regions?x=1&x=2", 400),
+    ],
+)
+async def test_stream_of_what_does_not_move_is_refused(
+    stage: ConsoleStage, page: str, status: int
+) -> None:
+    """As the page itself is, where it fails: whoever comes again waits longer then."""
+    console = Console(stage.site, PAGES, Rules(loopback=True))
+    reader = Reader()
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.timeout(20):
+            await console.stream(page, reader.receive, reader.send)
+    assert reader.status == status
+    assert console.live.stream_count == 0
+    assert not [line for line in logs if line["log_level"] != "debug"]
+
+
+async def test_stream_that_has_not_begun_ends_with_the_service(
+    stage: ConsoleStage,
+) -> None:
+    """It waits for its turn by then, and is told to come again."""
+    hub = LiveHub(stage.site.view, 1)
+    reader = Reader()
+
+    async def render() -> dict[str, str]:
+        hub.stop()
+        await asyncio.Event().wait()
+        return {}
+
+    async with asyncio.timeout(20):
+        await hub.respond("/", render, reader.receive, reader.send)
+    assert reader.status == 503
+    assert hub.stream_count == 0
+
+
+@pytest.mark.parametrize(("waits", "works"), [(0.5, 0.0), (0.0, 0.1)])
+async def test_others_have_the_loop_after_it_was_used(
+    waits: float, works: float
+) -> None:
+    """What a page waits for, such as the log, keeps no other page waiting."""
+    turns = live._Turns()  # noqa: SLF001 - what all streams share
+    loop = asyncio.get_running_loop()
+
+    async def render() -> dict[str, str]:
+        await asyncio.sleep(waits)
+        ends = loop.time() + works
+        while loop.time() < ends:
+            pass
+        return {"live_basis": "<p>here</p>"}
+
+    assert await turns.render(render) == {"live_basis": "<p>here</p>"}
+    left = turns._free_s - loop.time()  # noqa: SLF001 - as above
+    assert live.EASE * works / 2 <= max(0.0, left) < live.EASE * (works + 0.1)
+
+
+async def test_page_that_is_given_up_leaves_no_rendering() -> None:
+    """Who waits for one may be cancelled: so is the rendering."""
+    turns = live._Turns()  # noqa: SLF001 - what all streams share
+    ended = asyncio.Event()
+
+    async def render() -> dict[str, str]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return {}
+
+    task = asyncio.create_task(turns.render(render))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert ended.is_set()

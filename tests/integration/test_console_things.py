@@ -12,6 +12,7 @@ from placement.console import search as search_page
 from placement.console.asked import QUERY_LENGTH_MAX
 from placement.console.page import Page
 from placement.console.words import nanoseconds, size
+from placement.core.errors import PlacementError
 from placement.core.event import (
     DurationNs,
     Identifier,
@@ -28,7 +29,11 @@ from placement.core.facts.values import factors_of
 from placement.core.listing import PageSize
 from placement.core.oci import Repository
 from placement.core.state import State
-from placement.ports import LogUnavailableError
+from placement.ports import (
+    LogConfigurationError,
+    LogReplacedError,
+    LogUnavailableError,
+)
 from placement.runtime.view import View
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1 import replication_service_pb2 as replication_pb
@@ -305,19 +310,29 @@ async def test_a_page_token_of_another_filter_is_refused(shown: ConsoleStage) ->
     assert search.status == 400
 
 
-async def test_evidence_that_cannot_be_read_says_why(shown: ConsoleStage) -> None:
-    """The log is out of reach: the rest of the page is there."""
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (LogUnavailableError("gone"), "the log is out of reach"),
+        (LogReplacedError("rewound"), "the log is not the one that"),
+        (LogConfigurationError("no history"), "the log cannot be read as it is"),
+    ],
+)
+async def test_evidence_that_cannot_be_read_says_why(
+    shown: ConsoleStage, error: PlacementError, said: str
+) -> None:
+    """Whatever is with the log: the rest of the page is there."""
     await shown.stage.happen(event(SYD, PLANNED))
 
     async def gone(sequence: int) -> None:
         del sequence
-        raise LogUnavailableError("gone")
+        raise error
 
     site = replace(shown.site, stored=gone)
     page = await shown.get("/decisions/r-1")
     assert "cannot be read" not in page.text
     made = await decision_of(site)
-    assert "the log is out of reach" in str(made.values["model"])
+    assert said in str(made.values["model"])
 
 
 async def decision_of(site: object) -> Page:

@@ -41,6 +41,7 @@ from tests.builders import (
     fold_in,
     folded_log,
 )
+from tests.steps import taken
 from tests.strategies import (
     FACT_STRATEGIES,
     NOW_NS,
@@ -307,7 +308,7 @@ def answers(state: State, topology: Topology) -> list[object]:
     for image in images(state):
         repository, digest = image.selection.repository, image.digest
         found.append(estimate_starts(network, [image], regions, "request-1"))
-        found.append(placement_of(network, repository, digest))
+        found.append(taken(placement_of(network, repository, digest)))
     found.extend(
         rank_push_targets(network, repository, region, 10**8)
         for repository in REPOSITORIES

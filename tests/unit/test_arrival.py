@@ -34,6 +34,7 @@ from tests.builders import (
     tagged,
 )
 from tests.images import AMD_PARTS, MEGABYTE, fetched, network, parts_pushed
+from tests.steps import taken
 
 SUBJECT = ReplicationSubject(Identifier("copy-1"), WEB, digest("app"), SYD)
 
@@ -168,7 +169,7 @@ def test_placement_tells_of_regions_that_only_want_it() -> None:
     """Sydney has nothing of it, and is on the page, with its expectation."""
     state = folded(*parts_pushed(AMS), requested(digest("app")))
 
-    regions = placement_of(network(state), WEB, digest("app")).regions
+    regions = taken(placement_of(network(state), WEB, digest("app"))).regions
 
     assert [(one.region, one.complete) for one in regions] == [
         (AMS, True),

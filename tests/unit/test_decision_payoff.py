@@ -13,7 +13,11 @@ from placement.core.event import (
     ReplicationSubject,
     WithholdReason,
 )
+from placement.core.oci import Tag
 from placement.core.payoff import Judge, Payoff
+from placement.core.state import State
+from placement.core.tables.records import TagPointer
+from placement.core.tables.table import Row
 from tests.builders import DAY_NS, IAD, SYD, WEB, A, seconds
 from tests.decided import SAVED_S, Decided
 
@@ -167,14 +171,25 @@ def test_copy_that_did_not_pay_off_saved_nothing_that_is_known() -> None:
     assert Judge(state, log.now_ns).judged(record).outcome.saved_ns is None
 
 
-def test_decision_is_named_with_the_tags_that_point_to_it() -> None:
-    """As people know the image."""
+def test_decision_is_named_with_the_tags_that_point_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As people know the image; of a repository's other tags none is looked at."""
     log = Decided().release("a").release("b")
     subject = log.plan("a", starts=(IAD,))
 
     state = log.state
     record = find_decision(state, subject.replication_id)
     assert record is not None
+    read: list[Row] = []
+    tag_at = State.tag_at
+
+    def noted(state: State, row: Row) -> tuple[Tag, TagPointer] | None:
+        read.append(row)
+        return tag_at(state, row)
+
+    monkeypatch.setattr(State, "tag_at", noted)
     judged = Judge(state, log.now_ns).judged(record)
 
     assert (judged.repository, judged.digest, judged.tags) == (WEB, A, ("a",))
+    assert len(read) == 1

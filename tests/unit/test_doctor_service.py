@@ -52,7 +52,7 @@ def patched(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     async def healthy(*_args: object, **_more: object) -> str:
         return "SERVING"
 
-    async def page(*_args: object) -> Page:
+    async def page(*_args: object, **_more: object) -> Page:
         return Page(200, text)
 
     monkeypatch.setattr(service, "service_health", healthy)

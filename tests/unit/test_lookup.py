@@ -46,6 +46,7 @@ from tests.builders import (
     started,
     tagged,
 )
+from tests.steps import taken
 
 
 def test_tag_resolves_to_what_it_points_to_now() -> None:
@@ -111,7 +112,7 @@ def test_placement_says_where_an_image_is_and_who_uses_it() -> None:
     )
 
     network = Network(state, TOPOLOGY, START_NS)
-    found = placement_of(network, WEB, LATEST)
+    found = taken(placement_of(network, WEB, LATEST))
 
     assert (found.organization, found.app) == ("acme", "acme/web")
     assert (found.image_size_bytes, found.platforms) == (111, (AMD64,))

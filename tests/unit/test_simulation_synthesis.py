@@ -21,6 +21,7 @@ from tests.builders import (
     TOPOLOGY,
     message,
 )
+from tests.steps import taken
 
 NOW_S = 1_750_000_000
 REGIONS = RegionMap(IAD, {"one": FRA, "two": LHR})
@@ -209,7 +210,7 @@ def test_fold_takes_every_fact() -> None:
         fold(state, message(state.sequence + 1, *happenings, store_time_ns=time_ns))
 
     network = Network(state, TOPOLOGY, (NOW_S + 99) * SECOND_NS)
-    record = placement_of(network, WEB, Tag("v2"))
+    record = taken(placement_of(network, WEB, Tag("v2")))
     assert len(state.set_aside) == 0
     assert record.image_size_bytes == found.images[WEB, Tag("v2")].size_bytes
     assert [one.region for one in record.regions if one.complete] == [IAD]

@@ -1,6 +1,7 @@
 """What a supervisor hears: ready, alive while the loop runs, and how it is."""
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -65,6 +66,31 @@ async def test_nobody_who_listens_is_no_error(tmp_path: Path) -> None:
     for address in ("", str(tmp_path / "gone"), "@placement-nobody"):
         async with supervised(Supervisor(address), lambda: "LIVE"):
             await asyncio.sleep(0)
+
+
+async def test_pulse_outlives_a_moment_without_files(
+    heard: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that may open none for a while is alive, and is told of afterwards."""
+    ours = Supervisor(heard.getsockname(), watchdog_seconds=0.03)
+    real, refused = socket.socket, 0
+
+    def none_left(*_said: object) -> None:
+        nonlocal refused
+        refused += 1
+        raise OSError(errno.EMFILE, "too many open files")
+
+    async with supervised(ours, lambda: "LIVE"):
+        await asyncio.sleep(0)
+        monkeypatch.setattr(socket, "socket", none_left)
+        async with asyncio.timeout(20):
+            while not refused:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+        monkeypatch.setattr(socket, "socket", real)
+        words(heard)
+        async with asyncio.timeout(20):
+            while not words(heard):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(("whose", "seconds"), [(None, 2.5), ("ours", 2.5), ("1", 0.0)])

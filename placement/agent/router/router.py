@@ -55,6 +55,8 @@ from placement.core.topology import Region
 from placement.hosting import Hosting, host_app, open_listener, port_of
 
 CONNECTIONS_MAX: Final = 4096
+TAKE_SECONDS_MAX: Final = 300.0
+"""A client may unpack what it has before it takes more of a body."""
 DOTS: Final = frozenset({".", ".."})
 METHODS: Final = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
 PASSED: Final = ("If-None-Match", "If-Range", "Range")
@@ -162,6 +164,7 @@ class Router:
             settings.cert_file,
             settings.key_file,
             log_level="critical",  # a body that is broken off is told by ourselves
+            take_seconds=TAKE_SECONDS_MAX,
         )
         try:
             await host_app(self.app(), listener, hosting)

@@ -24,6 +24,7 @@ from placement.core.tables.agenda import Due
 from placement.core.tables.cells import Wanted
 from placement.core.tables.keys import PAIR
 from placement.core.tables.table import Row
+from placement.core.tag_steps import pointing
 from placement.core.topology import Region
 
 REQUESTED: Final = "requested"
@@ -81,9 +82,8 @@ def wants_of(desk: Desk, due: Due) -> Iterator[Want]:
 
 def _tags(desk: Desk, placement: Row) -> tuple[Tag, ...]:
     owner, content = PAIR.unpack(desk.state.placements.key(placement))
-    digest = desk.state.digest_at(Row(content))
-    tags = desk.state.tags_in(Row(owner))
-    return tuple(tag for tag, pointer in tags if pointer.digest == digest)
+    tags = pointing(desk.state, Row(owner), Row(content))
+    return tuple(sorted(tag for tag in tags if tag is not None))
 
 
 def _requested(desk: Desk, due: Due, image: Image) -> Iterator[Want]:

@@ -103,7 +103,7 @@ class _Export:
         last = status.last_sequence
         if self._wanted.until is not None:
             last = await last_before(self._log, status, self._wanted.until)
-        first = max(self._manifest.since_sequence, epoch.last_sequence + 1)
+        first = max(self._since(epoch), epoch.last_sequence + 1)
         self._quarantine = await read_quarantine(self._log)
         before = min(first - 1, max(last, epoch.last_sequence))
         _, state = await fold_log(
@@ -138,6 +138,10 @@ class _Export:
             raise InputError("--since", since, remedy)
         size = wanted.events_per_file or known.events_per_file
         return replace(known, events_per_file=size)
+
+    def _since(self, epoch: Epoch) -> int:
+        """Return from where to tell: later logs count anew, and are told whole."""
+        return self._manifest.since_sequence if epoch.number == 1 else 1
 
     async def _epoch(self, name: str, log_last: int) -> Epoch:
         """Return the log to go on with: the one before, or a new one."""
@@ -238,11 +242,11 @@ class _Export:
         segment.begin_version(number, state.sequence)
         for row in outcome_rows(state, version):
             segment.add("outcomes", row)
-        files = segment.committed()
         policy = ruling_in_force(state, now_ns).policy
         hidden = self._wanted.key.hider() if self._wanted.key else str
+        # Also where nothing of it was told: who goes on has to know of this log.
         self._manifest = replace(
-            self._manifest,
+            self._manifest.with_epoch(epoch, segment.committed()),
             outcome_versions=(
                 *versions,
                 OutcomeVersion(number, epoch.number, state.sequence, now_ns),
@@ -252,7 +256,6 @@ class _Export:
                 policy.kappa_bytes_per_second,
                 policy.local_start_seconds,
             ),
-            files=(*self._manifest.files, *files),
         )
         segment.abandon()
 

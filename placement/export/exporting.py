@@ -17,7 +17,7 @@ from placement.core.counts import DAY_NS
 from placement.core.deciding.ruling import ruling_in_force
 from placement.core.errors import InputError
 from placement.core.state import State
-from placement.export.bounds import Bound, first_from, last_before
+from placement.export.bounds import Bound, first_from, last_before, told_bound
 from placement.export.directory import Segment, clear_strays, taken
 from placement.export.hidden_names import NameKey
 from placement.export.known_bad import EPOCH_BREAK, GAP, QUARANTINED, interval
@@ -122,20 +122,23 @@ class _Export:
         """Return the manifest to go on with; raises InputError where that cannot be."""
         wanted, known = self._wanted, self._known
         key = "" if wanted.key is None else wanted.key.fingerprint
-        since = 1
-        if wanted.since is not None:
-            since = await first_from(self._log, await self._log.status(), wanted.since)
         if known is None:
+            since = 1
+            _, time_ns = wanted.since or (1, 0)
+            if wanted.since is not None:
+                status = await self._log.status()
+                since = await first_from(self._log, status, wanted.since)
             size = wanted.events_per_file or EVENTS_PER_FILE
-            return Manifest(since, key, size)
+            return Manifest(since, time_ns, key, size)
         another = "as it was begun, or another directory"
         if known.hashed_by != key:
             said = "with that key" if known.hashed_by else "without hashing"
             remedy = f"the export was begun {said}: go on with it, or give {another}"
             raise InputError("--hash-names", str(self._directory), remedy)
-        if wanted.since is not None and since != known.since_sequence:
+        if wanted.since is not None and not known.begins_at(wanted.since):
+            said = told_bound(wanted.since)
             remedy = f"the export began at {known.since_sequence}: give {another}"
-            raise InputError("--since", since, remedy)
+            raise InputError("--since", said, remedy)
         size = wanted.events_per_file or known.events_per_file
         return replace(known, events_per_file=size)
 

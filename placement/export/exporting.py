@@ -18,7 +18,7 @@ from placement.core.deciding.ruling import ruling_in_force
 from placement.core.errors import InputError
 from placement.core.state import State
 from placement.export.bounds import Bound, first_from, last_before, told_bound
-from placement.export.directory import Segment, clear_strays, taken
+from placement.export.directory import Segment, check_free, clear_strays, taken
 from placement.export.hidden_names import NameKey
 from placement.export.known_bad import EPOCH_BREAK, GAP, QUARANTINED, interval
 from placement.export.manifest import (
@@ -123,6 +123,7 @@ class _Export:
         wanted, known = self._wanted, self._known
         key = "" if wanted.key is None else wanted.key.fingerprint
         if known is None:
+            check_free(self._directory)
             since = 1
             _, time_ns = wanted.since or (1, 0)
             if wanted.since is not None:

@@ -185,6 +185,19 @@ async def test_strays_of_a_kill_are_removed(tmp_path: Path) -> None:
     assert files_of(tmp_path) == before
 
 
+async def test_tables_of_others_are_left_alone(tmp_path: Path) -> None:
+    """Without a manifest nobody knows whose they are, also not below a day."""
+    log = await log_of_messages(golden_messages()[:40])
+    others = tmp_path / "events" / "2025" / "mine.parquet"
+    others.parent.mkdir(parents=True)
+    others.write_bytes(b"mine")
+
+    with pytest.raises(InputError, match=r"DIRECTORY.*events/2025/mine\.parquet"):
+        await exported(log, tmp_path)
+
+    assert files_of(tmp_path) == {"events/2025/mine.parquet": b"mine"}
+
+
 async def test_export_adds_what_is_new(tmp_path: Path) -> None:
     """Old files stay as they are, and all rows together are those of one export."""
     log = await log_of_messages(golden_messages()[:200])

@@ -16,6 +16,7 @@ from typing import Final
 from placement.core.counts import DAY_NS
 from placement.core.deciding.ruling import ruling_in_force
 from placement.core.errors import InputError
+from placement.core.fold import FOLD_VERSION
 from placement.core.state import State
 from placement.export.bounds import Bound, first_from, last_before, told_bound
 from placement.export.directory import Segment, check_free, clear_strays, taken
@@ -131,6 +132,13 @@ class _Export:
                 since = await first_from(self._log, status, wanted.since)
             size = wanted.events_per_file or EVENTS_PER_FILE
             return Manifest(since, time_ns, key, size)
+        if known.fold_version != FOLD_VERSION:
+            said = (
+                f"{self._directory} (fold version {known.fold_version}, and this "
+                f"program's is {FOLD_VERSION})"
+            )
+            remedy = "events mean something else now: export into a new directory"
+            raise InputError("DIRECTORY", said, remedy)
         another = "as it was begun, or another directory"
         if known.hashed_by != key:
             said = "with that key" if known.hashed_by else "without hashing"

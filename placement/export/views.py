@@ -51,7 +51,7 @@ def _view(table: Table, manifest: Manifest, root: str, *, several: bool) -> str:
     columns = ", ".join(f'"{each.name}"' for each in table.columns)
     said = (
         f"{head} SELECT {columns} FROM read_parquet([\n  {paths}],"  # noqa: S608 - quoted
-        " hive_partitioning = false)"
+        " hive_partitioning = false, union_by_name = true)"
     )
     if several and name in _ONCE:
         key, order = _ONCE[name], "epoch, sequence, batch_index"

@@ -6,7 +6,9 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import duckdb
 import pytest
+from pyarrow import parquet
 
 from placement.core.errors import InputError
 from placement.core.event import (
@@ -25,14 +27,15 @@ from placement.core.event import (
     Text,
     TimeNs,
 )
+from placement.core.fold import FOLD_VERSION
 from placement.core.oci import Repository, Tag
-from placement.export import telling
+from placement.export import exporting, telling
 from placement.export.event_rows import COLUMNS
 from placement.export.hidden_names import RULES, read_name_key
 from placement.export.manifest import NAME
 from placement.export.querying import answer, queries, question
 from placement.export.schema import EVENTS, TABLES
-from placement.export.views import VIEWS
+from placement.export.views import VIEWS, view_statements
 from placement.ports import Message
 from placement.wire.events import FACT_NAMES, decode_message
 from tests.builders import (
@@ -217,6 +220,40 @@ async def test_export_adds_what_is_new(tmp_path: Path) -> None:
         if table.name != "outcomes":
             once, twice = (rows_of(tmp_path / n, table.name) for n in ("once", "twice"))
             assert once == twice, table.name
+
+
+async def test_export_of_another_fold_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same events would mean one thing in old files and another in new ones."""
+    log = await log_of_messages(golden_messages()[:20])
+    await exported(log, tmp_path)
+    before = files_of(tmp_path)
+    monkeypatch.setattr(exporting, "FOLD_VERSION", FOLD_VERSION + 1)
+
+    with pytest.raises(InputError, match=r"DIRECTORY.*a new directory"):
+        await exported(log, tmp_path)
+
+    assert files_of(tmp_path) == before
+
+
+async def test_column_that_old_files_lack_is_empty_there(tmp_path: Path) -> None:
+    """Columns are added without another version of the schema."""
+    log = await log_of_messages(golden_messages()[:100])
+    await exported(log, tmp_path, until=(50, 0))
+    files = manifest_of(tmp_path).files
+    old = next(file.path for file in files if file.table == "pulls")
+    table = parquet.read_table(tmp_path / old)
+    parquet.write_table(table.drop_columns(["pull_duration_ns"]), tmp_path / old)
+    await exported(log, tmp_path)
+
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(view_statements(manifest_of(tmp_path), f"{tmp_path}/"))
+        found = connection.execute(
+            "SELECT count(*) FROM pulls WHERE pull_duration_ns IS NULL"
+        ).fetchone()
+        assert found is not None
+        assert found[0] >= table.num_rows
 
 
 async def test_outcomes_are_restated_until_they_are_final(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Past states: from what they are folded, who shares them, and what they may cost."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from placement.adapters.memory import MemoryEventLog
+from placement.adapters.sqlite import older as older_module
+from placement.adapters.sqlite.proof import DamageError
 from placement.core.errors import InputError, NumberInvalidError, TimeInvalidError
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION
@@ -478,3 +481,50 @@ async def test_no_older_checkpoint_is_kept_without_room(tmp_path: Path) -> None:
 
     assert await older.headers() == []
     assert (tmp_path / "made.sqlite").exists()
+
+
+async def test_copy_that_cannot_be_read_costs_no_older_checkpoint(
+    tmp_path: Path,
+) -> None:
+    """Of which log it is nobody knows: it says nothing of the others."""
+    older = older_files(tmp_path)
+    for sequence in (10, 30):
+        await keep(older, tmp_path, folded_to(MESSAGES, sequence))
+    copy = tmp_path / "made.sqlite"
+    for body in (None, b"", b"rubbish" * 100):
+        if body is not None:
+            copy.write_bytes(body)
+        older.retire(copy)
+
+    assert sequences(await older.headers()) == [10, 30]
+
+
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        (PermissionError(13, "no"), [10, 30, 60]),
+        (sqlite3.OperationalError("disk I/O error"), [10, 30, 60]),
+        (sqlite3.DatabaseError("database disk image is malformed"), [30, 60]),
+        (DamageError("it is no SQLite database"), [30, 60]),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+async def test_older_checkpoint_goes_for_damage_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, left: list[int]
+) -> None:
+    """What hinders reading now may be over when somebody asks about the past."""
+    older, opens = older_files(tmp_path), older_module.opened
+    for sequence in (10, 30):
+        await keep(older, tmp_path, folded_to(MESSAGES, sequence))
+    bad = min((tmp_path / "past").glob("*.sqlite"))
+
+    def failing(path: Path) -> sqlite3.Connection:
+        if path == bad:
+            raise error
+        return opens(path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(older_module, "opened", failing)
+        await keep(older, tmp_path, folded_to(MESSAGES, 60))
+
+    assert sequences(await older.headers()) == left

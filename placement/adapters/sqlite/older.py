@@ -94,26 +94,35 @@ class OlderCheckpointFiles:
     def retire(self, path: Path) -> None:
         """Keep the copy at *path*, which others need no more; it is gone from there.
 
-        Blocking, for a thread. Others of another log or version, or that cannot be
-        read, go. Raises nothing: without older checkpoints the past takes longer.
+        Blocking, for a thread. Others of another log or version go, and those that are
+        damaged; what cannot be read just now stays, and so does everything where the
+        new one says nothing. Raises nothing: without older ones the past takes longer.
         """
         try:
             self._retire(path)
-        except (OSError, sqlite3.Error) as error:
+        except (DamageError, OSError, sqlite3.Error) as error:
             _log.warning("older_checkpoint_not_kept", reason=str(error))
 
     def _retire(self, path: Path) -> None:
-        new = _header(path)
-        if new is not None and new.sequence and self._bytes_max:
+        new = _stated(path)
+        if new is None:
+            return
+        if new.sequence and self._bytes_max:
             self._directory.mkdir(exist_ok=True)
             move_into_place(path, self._directory / f"{new.sequence:020d}.sqlite")
         found: list[tuple[Path, CheckpointHeader]] = []
         for file in self._files():
-            header = _header(file)
-            if header is None or new is None or not _alike(header, new):
+            try:
+                header = _stated(file)
+            except DamageError:
                 removed(file)
-            else:
+                continue
+            except (OSError, sqlite3.OperationalError):
+                continue
+            if header is not None and _alike(header, new):
                 found.append((file, header))
+            else:
+                removed(file)
         found.sort(key=lambda each: -each[1].sequence)
         now_ns = max((each.store_time_ns for each, _ in self._all()), default=0)
         aged = [
@@ -182,12 +191,25 @@ def _alike(header: CheckpointHeader, new: CheckpointHeader) -> bool:
     return same and version and header.sequence <= new.sequence
 
 
-def _header(path: Path) -> CheckpointHeader | None:
-    """Return what the file at *path* says it is; None: nothing that is ours."""
+def _stated(path: Path) -> CheckpointHeader | None:
+    """Return what the file at *path* says it is; None: nothing is there.
+
+    Raises DamageError, and what hinders reading just now: OSError and OperationalError.
+    """
     try:
         if not is_ours(path):
             return None
         with closing(opened(path)) as reader:
             return stated_in(reader).header
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise DamageError(str(error)) from error
+
+
+def _header(path: Path) -> CheckpointHeader | None:
+    """Return what the file at *path* says it is; None: nothing that is ours."""
+    try:
+        return _stated(path)
     except (DamageError, OSError, sqlite3.Error):
         return None

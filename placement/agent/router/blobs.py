@@ -100,10 +100,12 @@ class Blobs:
             return None
         own = self._places.known([self._places.region])
         path = path_of(wanted)
-        redirect = await self._redirects.redirected(client, path, own)
+        redirect = await self._redirects.redirected(client, path, own, waits=suspected)
         if redirect is not None:
             self._counts["redirected"] += 1
             return redirect
+        if not self._places.is_well(self._places.region) and not suspected:
+            return None  # it had its time
         ask = Ask("GET", path, client)
         answer = await self._asker.first(own, ask, waits=suspected)
         if isinstance(answer, Refusal):

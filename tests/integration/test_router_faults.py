@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,13 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from placement.agent.registry.opening import opened
+from placement.agent.registry.settings import RegistrySettings
 from placement.agent.router.asking import SEARCH_SECONDS_MAX
 from placement.core.oci import Digest
 from placement.runtime.view import ServingState
 from tests.builders import FRA, IAD, SYD, WEB
 from tests.docker_registry import needs_registry
-from tests.oci_layout import write_image
-from tests.routing import SKOPEO, World, copy, until, world_of
+from tests.oci_layout import MANIFEST, write_image
+from tests.routing import SKOPEO, World, copy, digest_of, until, world_of
 from tests.watched_link import WatchedLink
 
 pytestmark = [
@@ -289,3 +292,46 @@ async def test_hung_registry_costs_its_time_once(world: World) -> None:
                     with contextlib.suppress(httpx.HTTPError):
                         await client.head(f"http://{address}/v2/{WEB}/manifests/v1")
                     await asyncio.sleep(0.2)
+
+
+async def test_part_of_a_manifest_is_answered_with_all_of_it(world: World) -> None:
+    """A registry that gives parts of manifests is not asked for one: none is verified.
+
+    Distribution gives no parts; the registry of this test does.
+    """
+    body = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST}).encode()
+    digest = digest_of(body)
+    world.known.held[WEB, digest] = [FRA]
+
+    async def parts(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                part = b"range: bytes=0-9" in head.lower()
+                content, status = (body[:10], 206) if part else (body, 200)
+                writer.write(
+                    f"HTTP/1.1 {status} OK\r\nContent-Type: {MANIFEST}\r\n"
+                    f"Content-Length: {len(content)}\r\n\r\n".encode()
+                    + content
+                )
+        writer.close()
+
+    server = await asyncio.start_server(parts, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = RegistrySettings(region=FRA, url=f"http://127.0.0.1:{port}")
+    async with server, opened(settings, 8) as registry, httpx.AsyncClient() as client:
+        world.registries[FRA] = registry
+        async with world.router() as (_, address):
+            url = f"http://{address}/v2/{WEB}/manifests/{digest}"
+            got = await client.get(url, headers={"Range": "bytes=0-9"})
+
+    assert (got.status_code, got.content) == (200, body)
+
+
+async def test_part_of_a_blob_is_given_as_a_part(world: World) -> None:
+    """Blobs may be gone on with."""
+    async with world.router() as (_, address), httpx.AsyncClient() as client:
+        url = f"http://{address}/v2/{WEB}/blobs/{big(world)}"
+        got = await client.get(url, headers={"Range": "bytes=10-19"})
+
+    whole = world.servers[IAD].blob_path(big(world)).read_bytes()
+    assert (got.status_code, got.content) == (206, whole[10:20])

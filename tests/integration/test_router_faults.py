@@ -15,6 +15,7 @@ from placement.agent.registry.opening import opened
 from placement.agent.registry.settings import RegistrySettings
 from placement.agent.router.asking import SEARCH_SECONDS_MAX
 from placement.core.oci import Digest
+from placement.core.topology import Region
 from placement.runtime.view import ServingState
 from tests.builders import FRA, IAD, SYD, WEB
 from tests.docker_registry import needs_registry
@@ -231,6 +232,26 @@ async def test_damaged_bytes_break_a_stream_without_a_spool_too(world: World) ->
 
     assert f"sha256:{hashlib.sha256(body).hexdigest()}" == layer
     assert (router.counts["corrupted"], router.counts["spool_full"]) == (1, 2)
+
+
+@pytest.mark.parametrize("damaged", [FRA, IAD])
+async def test_damaged_bytes_break_what_the_own_registry_began(
+    world: World, damaged: Region
+) -> None:
+    """Also where another registry ends it; nobody is blamed, as it may be either."""
+    layer = big(world)
+    path = world.servers[damaged].blob_path(layer)
+    body = bytearray(path.read_bytes())
+    body[len(body) // 4 * (3 if damaged == FRA else 1)] ^= 1
+    path.write_bytes(body)
+    world.links[IAD].cut_bytes = BIG_BYTES // 2
+
+    async with world.router(IAD) as (router, address):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await big_blob(world, address)
+
+    assert router.counts["source_broke"] == 1
+    assert router.counts["corrupted"] == 1
 
 
 async def test_pulls_go_on_without_the_service(world: World) -> None:

@@ -12,6 +12,8 @@ from pyarrow import parquet
 
 from placement.core.errors import InputError
 from placement.core.event import (
+    ClientKind,
+    ContentPulled,
     Document,
     Event,
     Fact,
@@ -54,6 +56,7 @@ from tests.builders import (
     evicted,
     pulled,
     pushed,
+    started,
 )
 from tests.decided import Decided
 from tests.exporting import (
@@ -416,6 +419,38 @@ async def test_an_inventory_proves_that_a_feed_was_down(tmp_path: Path) -> None:
     assert (usable[0][place], every[0][place]) == (1, 2)
 
 
+async def test_pulls_are_left_out_by_the_region_that_tells_of_them(
+    tmp_path: Path,
+) -> None:
+    """Its feed was down, wherever the client was; another's was not."""
+    looks = [
+        InventoryTaken(TimeNs(START_NS + at * SECOND_NS), complete=True, contents=found)
+        for at, found in ((10, ()), (100, (InventoryContent(descriptor("b"), WEB),)))
+    ]
+    near, far = (
+        ContentPulled(A, WEB, client_region=client, source_region=IAD)
+        for client in (SYD, IAD)
+    )
+    log = await TimedLog().tell(
+        [
+            _at(1, pushed("a", IAD)),
+            _at(11, event(IAD, looks[0])),
+            _at(20, event(IAD, near)),
+            _at(21, event(SYD, far)),
+            _at(101, event(IAD, looks[1])),
+        ]
+    )
+    await exported(log, tmp_path)
+
+    [bad] = rows_of(tmp_path, "intervals")
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(view_statements(manifest_of(tmp_path), f"{tmp_path}/"))
+        told = connection.execute("SELECT registry_region, region FROM usable_pulls")
+
+        assert bad["region"] == "iad"
+        assert told.fetchall() == [("syd", "iad")]
+
+
 def _second(after: int) -> int:
     return (START_NS // SECOND_NS + after) % 60
 
@@ -531,6 +566,52 @@ def test_every_query_says_what_it_answers() -> None:
     assert len(ready) >= 6
     for text in ready.values():
         assert question(text).endswith("?")
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("a?", "ab"), ("a*", "ab"), ("a[bc]", "ab"), ("a[", "ab"), ("a[!c]", "ab")],
+)
+async def test_directory_of_any_name_is_asked_for_itself(
+    tmp_path: Path, name: str, other: str
+) -> None:
+    """DuckDB reads paths as patterns: another export's files would match."""
+    for directory, count in ((name, 1), (other, 2)):
+        starts = [started("a", SYD, machine=f"m-{each}") for each in range(count)]
+        told = [_at(number, each) for number, each in enumerate(starts, 1)]
+        await exported(await TimedLog().tell(told), tmp_path / directory)
+
+    [row] = asked(tmp_path / name, "starts_local")
+
+    assert row["starts"] == 1
+
+
+async def test_bytes_from_afar_are_those_of_demand(tmp_path: Path) -> None:
+    """Neither a scan nor what is told more than a day late is counted, as pulls are."""
+    demand, scan, late = (
+        ContentPulled(
+            A, WEB, source_region=IAD, transferred_bytes=size, client_kind=kind
+        )
+        for size, kind in (
+            (1, ClientKind.RUNTIME),
+            (10, ClientKind.SCANNER),
+            (100, ClientKind.RUNTIME),
+        )
+    )
+    after_ns = START_NS + 2 * DAY_NS
+    log = await TimedLog().tell(
+        [
+            _at(1, event(SYD, demand)),
+            _at(2, event(SYD, scan)),
+            (after_ns, event(SYD, late, at_ns=START_NS)),
+        ]
+    )
+    await exported(log, tmp_path)
+
+    [row] = asked(tmp_path, "apps")
+
+    assert [each["late"] for each in rows_of(tmp_path, "pulls")] == [False, False, True]
+    assert (row["pulls"], row["far_bytes"]) == (1, 1)
 
 
 async def test_every_query_answers_an_empty_export(tmp_path: Path) -> None:

@@ -33,10 +33,10 @@ from placement.core.fold import FOLD_VERSION
 from placement.core.oci import Repository, Tag
 from placement.export import exporting, telling
 from placement.export.event_rows import COLUMNS
-from placement.export.hidden_names import RULES, read_name_key
+from placement.export.hidden_names import RULES, hider_of, read_name_key
 from placement.export.manifest import NAME
 from placement.export.querying import answer, queries, question
-from placement.export.schema import EVENTS, TABLES
+from placement.export.schema import EVENTS, PULLS, STARTS, TABLES
 from placement.export.views import VIEWS, view_statements
 from placement.ports import Message
 from placement.wire.events import FACT_NAMES, decode_message
@@ -356,6 +356,35 @@ def _last(directory: Path, table: str) -> list[dict[str, Any]]:
         return rows
     last = max(row["version"] for row in rows)
     return [row for row in rows if row["version"] == last]
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"),
+    [
+        ("application/vnd.oci.image.manifest.v1+json", True),
+        ("application/vnd.oci.image.layer.v1.tar+zstd", True),
+        ("application/vnd.docker.image.rootfs.diff.tar.gzip", True),
+        ("application/vnd.oci.secret-project.config.v1+json", False),
+        ("application/vnd.oci.image.manifest.v1+json; of=acme", False),
+        ("application/vnd.cncf.acme", False),
+        ("linux/amd64", True),
+        ("linux/arm64/v8", True),
+        ("unknown/unknown", True),
+        ("linux/acme-board", False),
+        ("linux/arm64/acme", False),
+        ("linux/amd64\n", False),
+    ],
+)
+def test_only_standard_types_and_platforms_stay(said: str, *, stays: bool) -> None:
+    """What merely begins as one may go on with anybody's name."""
+    hidden = TEST_KEY.hider()
+    told = said if stays else hidden(said)
+
+    for table, column in ((PULLS, "media_type"), (STARTS, "platform")):
+        assert hider_of(table, hidden)({column: said}) == {column: told}
+    entry = {"media_type": said, "platform": None}
+    row = hider_of(EVENTS, hidden)({"references": [entry]})
+    assert row == {"references": [{"media_type": told, "platform": None}]}
 
 
 async def test_another_key_is_refused(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """From where to where of a log: sequences, or times that become sequences."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from placement.core.errors import InputError
 from placement.ports import EventLog, LogStatus
 
-NANOSECONDS: Final = 1_000_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _SEQUENCE: Final = re.compile(r"[1-9]\d{0,18}")
 
 Bound = tuple[int, int]
@@ -32,7 +33,15 @@ def parse_bound(text: str, field: str) -> Bound:
         raise InputError(field, text, remedy) from None
     if found.tzinfo is None:
         found = found.replace(tzinfo=UTC)
-    return 0, round(found.timestamp()) * NANOSECONDS
+    return 0, (found - _EPOCH) // _MICROSECOND * 1_000
+
+
+def told_bound(bound: Bound) -> str:
+    """Return a bound in words."""
+    sequence, time_ns = bound
+    if not time_ns:
+        return str(sequence)
+    return (_EPOCH + time_ns // 1_000 * _MICROSECOND).isoformat()
 
 
 async def first_from(log: EventLog, status: LogStatus, bound: Bound) -> int:

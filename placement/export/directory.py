@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from placement.core.errors import InputError
 from placement.export.hidden_names import NameKey, hider_of
-from placement.export.manifest import File, sync_directory
+from placement.export.manifest import NAME, File, sync_directory
 from placement.export.parquet import FileWriter, Written, arrow_schema
 from placement.export.schema import TABLES
 
@@ -36,6 +36,21 @@ def taken(directory: Path) -> Iterator[None]:
             remedy = "another export writes there: wait for it, or name another one"
             raise InputError("DIRECTORY", str(directory), remedy) from None
         yield
+
+
+def check_free(directory: Path) -> None:
+    """Raise InputError where tables are, and no manifest: they may be another's.
+
+    An export writes its manifest before its first table.
+    """
+    for table in TABLES:
+        found = next((directory / table.name).rglob("*.parquet"), None)
+        if found is not None:
+            remedy = (
+                f"it holds {found.relative_to(directory)}, and no {NAME} says that an "
+                "export made it: name another directory, or move that away"
+            )
+            raise InputError("DIRECTORY", str(directory), remedy)
 
 
 def clear_strays(directory: Path, files: tuple[File, ...]) -> None:

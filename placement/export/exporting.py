@@ -16,9 +16,10 @@ from typing import Final
 from placement.core.counts import DAY_NS
 from placement.core.deciding.ruling import ruling_in_force
 from placement.core.errors import InputError
+from placement.core.fold import FOLD_VERSION
 from placement.core.state import State
-from placement.export.bounds import Bound, first_from, last_before
-from placement.export.directory import Segment, clear_strays, taken
+from placement.export.bounds import Bound, first_from, last_before, told_bound
+from placement.export.directory import Segment, check_free, clear_strays, taken
 from placement.export.hidden_names import NameKey
 from placement.export.known_bad import EPOCH_BREAK, GAP, QUARANTINED, interval
 from placement.export.manifest import (
@@ -103,7 +104,7 @@ class _Export:
         last = status.last_sequence
         if self._wanted.until is not None:
             last = await last_before(self._log, status, self._wanted.until)
-        first = max(self._manifest.since_sequence, epoch.last_sequence + 1)
+        first = max(self._since(epoch), epoch.last_sequence + 1)
         self._quarantine = await read_quarantine(self._log)
         before = min(first - 1, max(last, epoch.last_sequence))
         _, state = await fold_log(
@@ -122,22 +123,37 @@ class _Export:
         """Return the manifest to go on with; raises InputError where that cannot be."""
         wanted, known = self._wanted, self._known
         key = "" if wanted.key is None else wanted.key.fingerprint
-        since = 1
-        if wanted.since is not None:
-            since = await first_from(self._log, await self._log.status(), wanted.since)
         if known is None:
+            check_free(self._directory)
+            since = 1
+            _, time_ns = wanted.since or (1, 0)
+            if wanted.since is not None:
+                status = await self._log.status()
+                since = await first_from(self._log, status, wanted.since)
             size = wanted.events_per_file or EVENTS_PER_FILE
-            return Manifest(since, key, size)
+            return Manifest(since, time_ns, key, size)
+        if known.fold_version != FOLD_VERSION:
+            said = (
+                f"{self._directory} (fold version {known.fold_version}, and this "
+                f"program's is {FOLD_VERSION})"
+            )
+            remedy = "events mean something else now: export into a new directory"
+            raise InputError("DIRECTORY", said, remedy)
         another = "as it was begun, or another directory"
         if known.hashed_by != key:
             said = "with that key" if known.hashed_by else "without hashing"
             remedy = f"the export was begun {said}: go on with it, or give {another}"
             raise InputError("--hash-names", str(self._directory), remedy)
-        if wanted.since is not None and since != known.since_sequence:
+        if wanted.since is not None and not known.begins_at(wanted.since):
+            said = told_bound(wanted.since)
             remedy = f"the export began at {known.since_sequence}: give {another}"
-            raise InputError("--since", since, remedy)
+            raise InputError("--since", said, remedy)
         size = wanted.events_per_file or known.events_per_file
         return replace(known, events_per_file=size)
+
+    def _since(self, epoch: Epoch) -> int:
+        """Return from where to tell: later logs count anew, and are told whole."""
+        return self._manifest.since_sequence if epoch.number == 1 else 1
 
     async def _epoch(self, name: str, log_last: int) -> Epoch:
         """Return the log to go on with: the one before, or a new one."""
@@ -238,11 +254,11 @@ class _Export:
         segment.begin_version(number, state.sequence)
         for row in outcome_rows(state, version):
             segment.add("outcomes", row)
-        files = segment.committed()
         policy = ruling_in_force(state, now_ns).policy
         hidden = self._wanted.key.hider() if self._wanted.key else str
+        # Also where nothing of it was told: who goes on has to know of this log.
         self._manifest = replace(
-            self._manifest,
+            self._manifest.with_epoch(epoch, segment.committed()),
             outcome_versions=(
                 *versions,
                 OutcomeVersion(number, epoch.number, state.sequence, now_ns),
@@ -252,7 +268,6 @@ class _Export:
                 policy.kappa_bytes_per_second,
                 policy.local_start_seconds,
             ),
-            files=(*self._manifest.files, *files),
         )
         segment.abandon()
 

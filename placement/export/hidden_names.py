@@ -6,6 +6,7 @@ name, so that they are left out, save the rules that the program itself names.
 """
 
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,13 +41,39 @@ REFERENCE: Final = "reference"
 """The column that holds a tag, which is a name, or a digest, which is none."""
 _FINGERPRINT: Final = b"placement export"
 
-USUAL: Final = (
-    "application/vnd.oci.",
-    "application/vnd.docker.",
-    "application/vnd.cncf.",
-    *("linux/", "windows/", "darwin/", "freebsd/", "unknown/"),
+_OCI: Final = "application/vnd.oci."
+_DOCKER: Final = "application/vnd.docker."
+_TARS: Final = ("tar", "tar+gzip", "tar+zstd")
+MEDIA_TYPES: Final = frozenset(
+    {
+        f"{_OCI}descriptor.v1+json",
+        f"{_OCI}empty.v1+json",
+        f"{_OCI}artifact.manifest.v1+json",
+        *(f"{_OCI}image.{what}.v1+json" for what in ("config", "index", "manifest")),
+        *(f"{_OCI}image.layer.v1.{tar}" for tar in _TARS),
+        *(f"{_OCI}image.layer.v1.{tar}+encrypted" for tar in _TARS),
+        *(f"{_OCI}image.layer.nondistributable.v1.{tar}" for tar in _TARS),
+        f"{_DOCKER}distribution.manifest.v1+json",
+        f"{_DOCKER}distribution.manifest.v1+prettyjws",
+        f"{_DOCKER}distribution.manifest.v2+json",
+        f"{_DOCKER}distribution.manifest.list.v2+json",
+        f"{_DOCKER}container.image.v1+json",
+        f"{_DOCKER}plugin.v1+json",
+        *(f"{_DOCKER}image.rootfs.diff.{tar}" for tar in ("tar", "tar.gzip")),
+        *(f"{_DOCKER}image.rootfs.foreign.diff.{tar}" for tar in ("tar", "tar.gzip")),
+        "application/vnd.cncf.helm.config.v1+json",
+        "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
+        "application/vnd.cncf.helm.chart.provenance.v1.prov",
+        "application/vnd.cncf.notary.signature",
+    }
 )
-"""How media types and platforms begin that name nobody."""
+"""Those that are standard, whole: one that merely begins so may name somebody."""
+_SYSTEMS: Final = "linux|windows|darwin|freebsd|netbsd|openbsd|solaris|wasip1|unknown"
+_PROCESSORS: Final = (
+    "386|amd64|arm|arm64|loong64|mips64|mips64le|ppc64|ppc64le|riscv64|s390x|wasm"
+    "|unknown"
+)
+_PLATFORM: Final = re.compile(rf"(?:{_SYSTEMS})/(?:{_PROCESSORS})(?:/v[1-9])?")
 
 Row = dict[str, Any]
 Hide = Callable[[Any], Any]
@@ -126,7 +153,8 @@ def _named(entry: Row, hidden: Hide) -> Row:
 
 
 def _unusual(said: str | None, hidden: Hide) -> Any:  # noqa: ANN401 - as it is hidden
-    return said if said is None or said.startswith(USUAL) else hidden(said)
+    usual = said is None or said in MEDIA_TYPES or _PLATFORM.fullmatch(said)
+    return said if usual else hidden(said)
 
 
 def _described(entry: Row, hidden: Hide) -> Row:

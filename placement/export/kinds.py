@@ -20,7 +20,7 @@ class Kind(Enum):
     NAME = auto()
     """What names somebody, or may: hashed on request."""
     MEDIA = auto()
-    """A media type, or a platform: hashed with names unless it is a usual one."""
+    """A media type, or a platform: hashed with names unless it is a standard one."""
     WORDS = auto()
     """For people, in any words; where names are hashed, only our own rules stay."""
     TEXTS = auto()

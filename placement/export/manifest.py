@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from placement.core.errors import InputError
 from placement.core.fold import FOLD_VERSION
+from placement.export.bounds import Bound
 from placement.export.schema import SCHEMA_VERSION
 
 NAME: Final = "manifest.json"
@@ -65,6 +66,9 @@ class Manifest:
     """All of it."""
 
     since_sequence: int = 1
+    """Of the first log."""
+    since_time_ns: int = 0
+    """The time that this sequence was found by; 0: by none."""
     hashed_by: str = ""
     """The fingerprint of the key that names are hashed with; empty: they are not."""
     events_per_file: int = 0
@@ -78,6 +82,16 @@ class Manifest:
     def epoch(self) -> Epoch | None:
         """Return the log that was exported last."""
         return self.epochs[-1] if self.epochs else None
+
+    def begins_at(self, bound: Bound) -> bool:
+        """Say whether *bound* is where it was begun; no log is asked for that.
+
+        A time means another message once the log is trimmed or replaced.
+        """
+        sequence, time_ns = bound
+        if time_ns:
+            return time_ns == self.since_time_ns
+        return sequence == self.since_sequence
 
     def with_epoch(self, epoch: Epoch, files: tuple[File, ...]) -> "Manifest":
         """Return it with the latest word on *epoch*, and more files."""

@@ -59,6 +59,7 @@ def answer(directory: Path, name: str, *, with_known_bad: bool = False) -> Table
             found = connection.execute(ready[name])
             columns = tuple(column[0] for column in found.description or ())
             return Table(columns, found.fetchall())
-        except duckdb.IOException as error:
+        except duckdb.Error as error:  # which kind, damage may choose
+            why, _, _ = str(error).strip().partition("\n")
             remedy = "a file of the manifest is missing or damaged: export anew"
-            raise InputError("--directory", f"{directory}: {error}", remedy) from None
+            raise InputError("--directory", f"{directory}: {why}", remedy) from None

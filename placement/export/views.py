@@ -14,11 +14,14 @@ _ONCE: Final = {
     "decisions": "replication_id, decision",
 }
 """What a row is known by, in logs of which two may hold it: the first one counts."""
+_PATTERNS: Final = str.maketrans({each: f"[{each}]" for each in "*?["})
+"""DuckDB reads paths as patterns: a directory's name must match itself alone."""
 _USABLE: Final = (
-    ("usable_pulls", "pulls", "region"),
+    ("usable_pulls", "pulls", "registry_region"),
     ("usable_starts", "starts", "region"),
     ("usable_outcomes", "outcomes", "target_region"),
 )
+"""Each with the region whose feed tells of it, which is not where a client may be."""
 
 
 def view_statements(
@@ -47,11 +50,12 @@ def _view(table: Table, manifest: Manifest, root: str, *, several: bool) -> str:
             f'NULL::{each.kind.sql} AS "{each.name}"' for each in table.columns
         )
         return f"{head} SELECT {columns} WHERE false;"
-    paths = ",\n  ".join(_quoted(f"{root}{path}") for path in files)
+    known = (f"{root}{path}".translate(_PATTERNS) for path in files)
+    paths = ",\n  ".join(map(_quoted, known))
     columns = ", ".join(f'"{each.name}"' for each in table.columns)
     said = (
         f"{head} SELECT {columns} FROM read_parquet([\n  {paths}],"  # noqa: S608 - quoted
-        " hive_partitioning = false)"
+        " hive_partitioning = false, union_by_name = true)"
     )
     if several and name in _ONCE:
         key, order = _ONCE[name], "epoch, sequence, batch_index"

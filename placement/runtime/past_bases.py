@@ -16,6 +16,10 @@ from placement.runtime.past_errors import AsOfGoneError, AsOfLimitError
 from placement.wire.as_of import AsOf
 
 
+class CheckpointAwayError(Exception):
+    """A checkpoint is gone, or cannot be read just now; nothing says it is damaged."""
+
+
 class OlderCheckpoints(Protocol):
     """Checkpoints of earlier times, kept so that the past can be asked about."""
 
@@ -26,7 +30,7 @@ class OlderCheckpoints(Protocol):
         """Yield the chunks of one of them, by table and number, some at a time.
 
         They are worth nothing before the last one came. Raises CheckpointDamagedError
-        unless every byte is as it was saved, also where it is gone by now.
+        unless every byte is as it was saved, and CheckpointAwayError.
         """
 
     async def drop(self, header: CheckpointHeader, reason: str) -> None:

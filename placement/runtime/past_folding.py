@@ -25,7 +25,12 @@ from placement.ports import (
 )
 from placement.runtime.checkpoint import Restored
 from placement.runtime.line import Line
-from placement.runtime.past_bases import Bases, OlderCheckpoints, bases
+from placement.runtime.past_bases import (
+    Bases,
+    CheckpointAwayError,
+    OlderCheckpoints,
+    bases,
+)
 from placement.runtime.quarantine import read_quarantine
 from placement.runtime.slices import Patience, in_slices
 from placement.wire.events import message_hash
@@ -79,12 +84,16 @@ class PastFold:
     async def _base(self, found: Bases, messages_max: int) -> State:
         """Return the nearest state that there is, or an empty one."""
         for header in found.nearest(self._sequence, messages_max):
-            if not await self._is_of_log(header, found.status):
-                why = "the log holds another message where it ends"
-                await self._sources.checkpoints.drop(header, why)
+            held = await self._held(header, found.status)
+            if held != header.message_hash:
+                if held is not None:
+                    why = "the log holds another message where it ends"
+                    await self._sources.checkpoints.drop(header, why)
                 continue
             try:
                 return await self._loaded(header)
+            except CheckpointAwayError:
+                continue
             except CheckpointDamagedError as error:
                 self._sources.counts["damaged"] += 1
                 await self._sources.checkpoints.drop(header, str(error))
@@ -93,14 +102,21 @@ class PastFold:
         left.nearest(self._sequence, messages_max)  # raises unless the log is whole
         return State(self._sources.seed)
 
-    async def _is_of_log(self, header: CheckpointHeader, status: LogStatus) -> bool:
+    async def _held(self, header: CheckpointHeader, status: LogStatus) -> bytes | None:
+        """Return the hash of the log's message where a checkpoint ends.
+
+        None: it was trimmed meanwhile, and nobody can say any more.
+        """
         if header.sequence < status.first_sequence:
-            return True  # its epoch says so: nothing else can
+            return header.message_hash  # its epoch says so: nothing else can
         message = await self._sources.log.message(header.sequence)
-        return message is not None and message_hash(message) == header.message_hash
+        return None if message is None else message_hash(message)
 
     async def _loaded(self, header: CheckpointHeader) -> State:
-        """Return the state of a checkpoint; raises CheckpointDamagedError."""
+        """Return the state of a checkpoint.
+
+        Raises CheckpointDamagedError and CheckpointAwayError.
+        """
         restored, pause = Restored(FOLD_VERSION), self._patience.pause
         take = restored.begin(header)
 

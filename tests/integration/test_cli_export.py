@@ -101,10 +101,19 @@ def test_wrong_input_is_named(
     assert said in told.stderr
 
 
-async def test_a_damaged_file_is_named(directory: Path) -> None:
-    """An export that lost a file answers nothing, and says so."""
+@pytest.mark.parametrize("damage", ["gone", "empty", "columns", "foot"])
+async def test_a_damaged_file_is_named(directory: Path, damage: str) -> None:
+    """An export that lost a file, or bytes of one, answers nothing, and says so."""
     for file in (directory / "outcomes").rglob("*.parquet"):
+        body = file.read_bytes()
         file.unlink()
+        foot = len(body) - 8 - int.from_bytes(body[-8:-4], "little")
+        if damage == "empty":
+            file.touch()
+        elif damage == "columns":
+            file.write_bytes(body[:4] + b"\xff" * (foot - 4) + body[foot:])
+        elif damage == "foot":
+            file.write_bytes(body[:foot] + b"\xff" * 8 + body[foot + 8 :])
 
     told = run("query", "decisions_by_reason", "--directory", directory)
 

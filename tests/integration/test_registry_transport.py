@@ -26,6 +26,7 @@ LENGTH = 300_000
 LENGTH_AT_ONCE = 150_000
 """More than is read ahead, and little enough to come at once."""
 READ_SECONDS = 0.3
+DEADLINE_SECONDS = 20.0
 GARBAGE = b"220 mail.example.com ESMTP\r\n\r\n"
 Made = Callable[[], httpx.AsyncBaseTransport]
 
@@ -154,6 +155,50 @@ async def test_slow_upload_is_waited_for() -> None:
         again = await client.get("/v2/")
 
     assert (stored.content, again.content) == (b"done", b"done")
+
+
+@both
+async def test_upload_that_nobody_reads_any_more_is_given_up(made: Made) -> None:
+    """However much of it was taken before, and though its maker has more."""
+    ends = asyncio.Event()
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(LENGTH)
+        await ends.wait()
+        writer.transport.abort()
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"b" * LENGTH
+
+    server = await asyncio.start_server(deaf, "127.0.0.1", free_port())
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    timeout = httpx.Timeout(DEADLINE_SECONDS, write=READ_SECONDS)
+    async with server, httpx.AsyncClient(transport=made(), timeout=timeout) as client:
+        async with asyncio.timeout(DEADLINE_SECONDS / 2):
+            await _raises(
+                lambda: client.patch(url, content=endless()), httpx.WriteTimeout
+            )
+        ends.set()
+
+
+@both
+async def test_maker_of_a_body_has_all_the_time(made: Made) -> None:
+    """Only what was made has to leave in time: a pusher's own network may be slow."""
+
+    async def slow() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            await asyncio.sleep(READ_SECONDS / 3)
+            yield b"abc"
+
+    patience = httpx.Timeout(10.0, write=READ_SECONDS / 6)
+    async with asking(Peer(answer(b"done")), made) as client:
+        length = {"Content-Length": "9"}
+        stored = await client.put(
+            "/v2/", content=slow(), headers=length, timeout=patience
+        )
+
+    assert stored.content == b"done"
 
 
 async def test_request_is_that_of_httpx() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,12 +11,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from placement.agent.registry.opening import opened
+from placement.agent.registry.settings import RegistrySettings
+from placement.agent.router.asking import SEARCH_SECONDS_MAX
 from placement.core.oci import Digest
+from placement.core.topology import Region
 from placement.runtime.view import ServingState
 from tests.builders import FRA, IAD, SYD, WEB
 from tests.docker_registry import needs_registry
-from tests.oci_layout import write_image
-from tests.routing import SKOPEO, World, copy, until, world_of
+from tests.oci_layout import MANIFEST, write_image
+from tests.routing import SKOPEO, World, copy, digest_of, until, world_of
 from tests.watched_link import WatchedLink
 
 pytestmark = [
@@ -26,6 +31,7 @@ pytestmark = [
 ]
 OVERHEAD_SECONDS_MAX = 1.0
 BIG_BYTES = 8_000_000
+CONTAINERD = {"User-Agent": "containerd/1.6.20"}
 
 
 @pytest.fixture
@@ -128,6 +134,23 @@ async def test_own_registry_that_hangs_is_passed_by(
     assert took < seconds + OVERHEAD_SECONDS_MAX
 
 
+async def test_own_registry_that_hangs_costs_containerd_no_more(world: World) -> None:
+    """Whoever may be redirected waits for it once, as everybody does: half a second.
+
+    It was waited for as if nobody else had the blob, which takes ten.
+    """
+    async with world.router(IAD) as (_, address):
+        world.links[IAD].hangs = True
+        began = time.monotonic()
+        async with httpx.AsyncClient(timeout=30, headers=CONTAINERD) as client:
+            got = await client.get(f"http://{address}/v2/{WEB}/blobs/{big(world)}")
+        took = time.monotonic() - began
+
+        world.links[IAD].hangs = False
+    assert (got.status_code, len(got.content) > BIG_BYTES) == (200, True)
+    assert took < SEARCH_SECONDS_MAX / 2
+
+
 async def test_body_goes_on_from_another_source_where_the_first_died(
     world: World,
 ) -> None:
@@ -211,6 +234,26 @@ async def test_damaged_bytes_break_a_stream_without_a_spool_too(world: World) ->
     assert (router.counts["corrupted"], router.counts["spool_full"]) == (1, 2)
 
 
+@pytest.mark.parametrize("damaged", [FRA, IAD])
+async def test_damaged_bytes_break_what_the_own_registry_began(
+    world: World, damaged: Region
+) -> None:
+    """Also where another registry ends it; nobody is blamed, as it may be either."""
+    layer = big(world)
+    path = world.servers[damaged].blob_path(layer)
+    body = bytearray(path.read_bytes())
+    body[len(body) // 4 * (3 if damaged == FRA else 1)] ^= 1
+    path.write_bytes(body)
+    world.links[IAD].cut_bytes = BIG_BYTES // 2
+
+    async with world.router(IAD) as (router, address):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await big_blob(world, address)
+
+    assert router.counts["source_broke"] == 1
+    assert router.counts["corrupted"] == 1
+
+
 async def test_pulls_go_on_without_the_service(world: World) -> None:
     """STALE: the tag is asked at its owner, and content is where it was."""
     world.known.state = ServingState.STALE
@@ -270,3 +313,46 @@ async def test_hung_registry_costs_its_time_once(world: World) -> None:
                     with contextlib.suppress(httpx.HTTPError):
                         await client.head(f"http://{address}/v2/{WEB}/manifests/v1")
                     await asyncio.sleep(0.2)
+
+
+async def test_part_of_a_manifest_is_answered_with_all_of_it(world: World) -> None:
+    """A registry that gives parts of manifests is not asked for one: none is verified.
+
+    Distribution gives no parts; the registry of this test does.
+    """
+    body = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST}).encode()
+    digest = digest_of(body)
+    world.known.held[WEB, digest] = [FRA]
+
+    async def parts(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                part = b"range: bytes=0-9" in head.lower()
+                content, status = (body[:10], 206) if part else (body, 200)
+                writer.write(
+                    f"HTTP/1.1 {status} OK\r\nContent-Type: {MANIFEST}\r\n"
+                    f"Content-Length: {len(content)}\r\n\r\n".encode()
+                    + content
+                )
+        writer.close()
+
+    server = await asyncio.start_server(parts, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    settings = RegistrySettings(region=FRA, url=f"http://127.0.0.1:{port}")
+    async with server, opened(settings, 8) as registry, httpx.AsyncClient() as client:
+        world.registries[FRA] = registry
+        async with world.router() as (_, address):
+            url = f"http://{address}/v2/{WEB}/manifests/{digest}"
+            got = await client.get(url, headers={"Range": "bytes=0-9"})
+
+    assert (got.status_code, got.content) == (200, body)
+
+
+async def test_part_of_a_blob_is_given_as_a_part(world: World) -> None:
+    """Blobs may be gone on with."""
+    async with world.router() as (_, address), httpx.AsyncClient() as client:
+        url = f"http://{address}/v2/{WEB}/blobs/{big(world)}"
+        got = await client.get(url, headers={"Range": "bytes=10-19"})
+
+    whole = world.servers[IAD].blob_path(big(world)).read_bytes()
+    assert (got.status_code, got.content) == (206, whole[10:20])

@@ -6,10 +6,14 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import duckdb
 import pytest
+from pyarrow import parquet
 
 from placement.core.errors import InputError
 from placement.core.event import (
+    ClientKind,
+    ContentPulled,
     Document,
     Event,
     Fact,
@@ -25,14 +29,15 @@ from placement.core.event import (
     Text,
     TimeNs,
 )
+from placement.core.fold import FOLD_VERSION
 from placement.core.oci import Repository, Tag
-from placement.export import telling
+from placement.export import exporting, telling
 from placement.export.event_rows import COLUMNS
-from placement.export.hidden_names import RULES, read_name_key
+from placement.export.hidden_names import RULES, hider_of, read_name_key
 from placement.export.manifest import NAME
 from placement.export.querying import answer, queries, question
-from placement.export.schema import EVENTS, TABLES
-from placement.export.views import VIEWS
+from placement.export.schema import EVENTS, PULLS, STARTS, TABLES
+from placement.export.views import VIEWS, view_statements
 from placement.ports import Message
 from placement.wire.events import FACT_NAMES, decode_message
 from tests.builders import (
@@ -51,6 +56,7 @@ from tests.builders import (
     evicted,
     pulled,
     pushed,
+    started,
 )
 from tests.decided import Decided
 from tests.exporting import (
@@ -185,6 +191,19 @@ async def test_strays_of_a_kill_are_removed(tmp_path: Path) -> None:
     assert files_of(tmp_path) == before
 
 
+async def test_tables_of_others_are_left_alone(tmp_path: Path) -> None:
+    """Without a manifest nobody knows whose they are, also not below a day."""
+    log = await log_of_messages(golden_messages()[:40])
+    others = tmp_path / "events" / "2025" / "mine.parquet"
+    others.parent.mkdir(parents=True)
+    others.write_bytes(b"mine")
+
+    with pytest.raises(InputError, match=r"DIRECTORY.*events/2025/mine\.parquet"):
+        await exported(log, tmp_path)
+
+    assert files_of(tmp_path) == {"events/2025/mine.parquet": b"mine"}
+
+
 async def test_export_adds_what_is_new(tmp_path: Path) -> None:
     """Old files stay as they are, and all rows together are those of one export."""
     log = await log_of_messages(golden_messages()[:200])
@@ -204,6 +223,40 @@ async def test_export_adds_what_is_new(tmp_path: Path) -> None:
         if table.name != "outcomes":
             once, twice = (rows_of(tmp_path / n, table.name) for n in ("once", "twice"))
             assert once == twice, table.name
+
+
+async def test_export_of_another_fold_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same events would mean one thing in old files and another in new ones."""
+    log = await log_of_messages(golden_messages()[:20])
+    await exported(log, tmp_path)
+    before = files_of(tmp_path)
+    monkeypatch.setattr(exporting, "FOLD_VERSION", FOLD_VERSION + 1)
+
+    with pytest.raises(InputError, match=r"DIRECTORY.*a new directory"):
+        await exported(log, tmp_path)
+
+    assert files_of(tmp_path) == before
+
+
+async def test_column_that_old_files_lack_is_empty_there(tmp_path: Path) -> None:
+    """Columns are added without another version of the schema."""
+    log = await log_of_messages(golden_messages()[:100])
+    await exported(log, tmp_path, until=(50, 0))
+    files = manifest_of(tmp_path).files
+    old = next(file.path for file in files if file.table == "pulls")
+    table = parquet.read_table(tmp_path / old)
+    parquet.write_table(table.drop_columns(["pull_duration_ns"]), tmp_path / old)
+    await exported(log, tmp_path)
+
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(view_statements(manifest_of(tmp_path), f"{tmp_path}/"))
+        found = connection.execute(
+            "SELECT count(*) FROM pulls WHERE pull_duration_ns IS NULL"
+        ).fetchone()
+        assert found is not None
+        assert found[0] >= table.num_rows
 
 
 async def test_outcomes_are_restated_until_they_are_final(tmp_path: Path) -> None:
@@ -305,6 +358,35 @@ def _last(directory: Path, table: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["version"] == last]
 
 
+@pytest.mark.parametrize(
+    ("said", "stays"),
+    [
+        ("application/vnd.oci.image.manifest.v1+json", True),
+        ("application/vnd.oci.image.layer.v1.tar+zstd", True),
+        ("application/vnd.docker.image.rootfs.diff.tar.gzip", True),
+        ("application/vnd.oci.secret-project.config.v1+json", False),
+        ("application/vnd.oci.image.manifest.v1+json; of=acme", False),
+        ("application/vnd.cncf.acme", False),
+        ("linux/amd64", True),
+        ("linux/arm64/v8", True),
+        ("unknown/unknown", True),
+        ("linux/acme-board", False),
+        ("linux/arm64/acme", False),
+        ("linux/amd64\n", False),
+    ],
+)
+def test_only_standard_types_and_platforms_stay(said: str, *, stays: bool) -> None:
+    """What merely begins as one may go on with anybody's name."""
+    hidden = TEST_KEY.hider()
+    told = said if stays else hidden(said)
+
+    for table, column in ((PULLS, "media_type"), (STARTS, "platform")):
+        assert hider_of(table, hidden)({column: said}) == {column: told}
+    entry = {"media_type": said, "platform": None}
+    row = hider_of(EVENTS, hidden)({"references": [entry]})
+    assert row == {"references": [{"media_type": told, "platform": None}]}
+
+
 async def test_another_key_is_refused(tmp_path: Path) -> None:
     """Names hashed in two ways would not join: the error names the option."""
     log = await log_of_messages(golden_messages()[:5])
@@ -364,6 +446,38 @@ async def test_an_inventory_proves_that_a_feed_was_down(tmp_path: Path) -> None:
     every = answer(tmp_path, "apps", with_known_bad=True).rows
     place = answer(tmp_path, "apps").columns.index("pulls")
     assert (usable[0][place], every[0][place]) == (1, 2)
+
+
+async def test_pulls_are_left_out_by_the_region_that_tells_of_them(
+    tmp_path: Path,
+) -> None:
+    """Its feed was down, wherever the client was; another's was not."""
+    looks = [
+        InventoryTaken(TimeNs(START_NS + at * SECOND_NS), complete=True, contents=found)
+        for at, found in ((10, ()), (100, (InventoryContent(descriptor("b"), WEB),)))
+    ]
+    near, far = (
+        ContentPulled(A, WEB, client_region=client, source_region=IAD)
+        for client in (SYD, IAD)
+    )
+    log = await TimedLog().tell(
+        [
+            _at(1, pushed("a", IAD)),
+            _at(11, event(IAD, looks[0])),
+            _at(20, event(IAD, near)),
+            _at(21, event(SYD, far)),
+            _at(101, event(IAD, looks[1])),
+        ]
+    )
+    await exported(log, tmp_path)
+
+    [bad] = rows_of(tmp_path, "intervals")
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(view_statements(manifest_of(tmp_path), f"{tmp_path}/"))
+        told = connection.execute("SELECT registry_region, region FROM usable_pulls")
+
+        assert bad["region"] == "iad"
+        assert told.fetchall() == [("syd", "iad")]
 
 
 def _second(after: int) -> int:
@@ -481,6 +595,52 @@ def test_every_query_says_what_it_answers() -> None:
     assert len(ready) >= 6
     for text in ready.values():
         assert question(text).endswith("?")
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("a?", "ab"), ("a*", "ab"), ("a[bc]", "ab"), ("a[", "ab"), ("a[!c]", "ab")],
+)
+async def test_directory_of_any_name_is_asked_for_itself(
+    tmp_path: Path, name: str, other: str
+) -> None:
+    """DuckDB reads paths as patterns: another export's files would match."""
+    for directory, count in ((name, 1), (other, 2)):
+        starts = [started("a", SYD, machine=f"m-{each}") for each in range(count)]
+        told = [_at(number, each) for number, each in enumerate(starts, 1)]
+        await exported(await TimedLog().tell(told), tmp_path / directory)
+
+    [row] = asked(tmp_path / name, "starts_local")
+
+    assert row["starts"] == 1
+
+
+async def test_bytes_from_afar_are_those_of_demand(tmp_path: Path) -> None:
+    """Neither a scan nor what is told more than a day late is counted, as pulls are."""
+    demand, scan, late = (
+        ContentPulled(
+            A, WEB, source_region=IAD, transferred_bytes=size, client_kind=kind
+        )
+        for size, kind in (
+            (1, ClientKind.RUNTIME),
+            (10, ClientKind.SCANNER),
+            (100, ClientKind.RUNTIME),
+        )
+    )
+    after_ns = START_NS + 2 * DAY_NS
+    log = await TimedLog().tell(
+        [
+            _at(1, event(SYD, demand)),
+            _at(2, event(SYD, scan)),
+            (after_ns, event(SYD, late, at_ns=START_NS)),
+        ]
+    )
+    await exported(log, tmp_path)
+
+    [row] = asked(tmp_path, "apps")
+
+    assert [each["late"] for each in rows_of(tmp_path, "pulls")] == [False, False, True]
+    assert (row["pulls"], row["far_bytes"]) == (1, 1)
 
 
 async def test_every_query_answers_an_empty_export(tmp_path: Path) -> None:

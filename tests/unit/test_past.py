@@ -1,6 +1,7 @@
 """Past states: from what they are folded, who shares them, and what they may cost."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from placement.adapters.memory import MemoryEventLog
+from placement.adapters.sqlite import older as older_module
+from placement.adapters.sqlite.copying import generation_path
+from placement.adapters.sqlite.proof import DamageError
+from placement.adapters.sqlite.unchanging import opened
 from placement.core.errors import InputError, NumberInvalidError, TimeInvalidError
 from placement.core.fingerprint import fingerprint
 from placement.core.fold import FOLD_VERSION
@@ -246,6 +251,70 @@ async def test_checkpoint_of_a_lost_life_is_not_used(tmp_path: Path) -> None:
         assert made.counts["loaded"] == 0
 
 
+async def test_checkpoint_that_is_moved_on_meanwhile_is_found_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rotation between two looks: it is at neither place, and then at the other."""
+    older, opens = older_files(tmp_path), opened
+    await keep(older, tmp_path, folded_to(MESSAGES, 30))
+    [kept] = (tmp_path / "past").glob("*.sqlite")
+    copy = generation_path(tmp_path / "checkpoint.sqlite", 2)
+    kept.rename(copy)
+    [header] = await older.headers()
+    seen: list[Path] = []
+
+    def rotating(path: Path) -> sqlite3.Connection:
+        seen.append(path)
+        if seen == [copy, copy]:
+            copy.rename(kept)
+        return opens(path)
+
+    monkeypatch.setattr(older_module, "opened", rotating)
+    chunks = [one async for batch in older.read(header) for one in batch]
+
+    assert chunks
+    assert seen == [copy, copy, kept, kept]
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "unreadable"])
+async def test_checkpoint_that_is_not_to_be_read_now_is_not_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, gone: bool
+) -> None:
+    """The one before it does, and the next question finds it again."""
+    older = older_files(tmp_path)
+    for sequence in (10, 30):
+        await keep(older, tmp_path, folded_to(MESSAGES, sequence))
+    newest = max((tmp_path / "past").glob("*.sqlite"))
+    aside, opens = newest.with_name("aside"), opened
+    begun = PastFold.run
+
+    def failing(path: Path) -> sqlite3.Connection:
+        if path == newest:
+            message = "disk I/O error"
+            raise sqlite3.OperationalError(message)
+        return opens(path)
+
+    async def missing(self: PastFold, found: Bases, messages_max: int) -> object:
+        if gone:
+            newest.rename(aside)
+        else:
+            patched.setattr(older_module, "opened", failing)
+        return await begun(self, found, messages_max)
+
+    async with past(tmp_path) as (made, _, _):
+        with monkeypatch.context() as patched:
+            patched.setattr(PastFold, "run", missing)
+            await same(made, AsOf(sequence=33), 33)
+        assert made.counts["messages"] == 23
+        if gone:
+            aside.rename(newest)
+        await same(made, AsOf(sequence=34), 34)
+
+        assert made.counts["messages"] == 23 + 4
+        assert made.counts["damaged"] == 0
+    assert newest.exists()
+
+
 async def test_trimmed_log_is_asked_from_a_checkpoint_on(tmp_path: Path) -> None:
     """By sequence and by time."""
     older = older_files(tmp_path)
@@ -478,3 +547,50 @@ async def test_no_older_checkpoint_is_kept_without_room(tmp_path: Path) -> None:
 
     assert await older.headers() == []
     assert (tmp_path / "made.sqlite").exists()
+
+
+async def test_copy_that_cannot_be_read_costs_no_older_checkpoint(
+    tmp_path: Path,
+) -> None:
+    """Of which log it is nobody knows: it says nothing of the others."""
+    older = older_files(tmp_path)
+    for sequence in (10, 30):
+        await keep(older, tmp_path, folded_to(MESSAGES, sequence))
+    copy = tmp_path / "made.sqlite"
+    for body in (None, b"", b"rubbish" * 100):
+        if body is not None:
+            copy.write_bytes(body)
+        older.retire(copy)
+
+    assert sequences(await older.headers()) == [10, 30]
+
+
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [
+        (PermissionError(13, "no"), [10, 30, 60]),
+        (sqlite3.OperationalError("disk I/O error"), [10, 30, 60]),
+        (sqlite3.DatabaseError("database disk image is malformed"), [30, 60]),
+        (DamageError("it is no SQLite database"), [30, 60]),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+async def test_older_checkpoint_goes_for_damage_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, left: list[int]
+) -> None:
+    """What hinders reading now may be over when somebody asks about the past."""
+    older, opens = older_files(tmp_path), opened
+    for sequence in (10, 30):
+        await keep(older, tmp_path, folded_to(MESSAGES, sequence))
+    bad = min((tmp_path / "past").glob("*.sqlite"))
+
+    def failing(path: Path) -> sqlite3.Connection:
+        if path == bad:
+            raise error
+        return opens(path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(older_module, "opened", failing)
+        await keep(older, tmp_path, folded_to(MESSAGES, 60))
+
+    assert sequences(await older.headers()) == left

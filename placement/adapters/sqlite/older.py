@@ -11,10 +11,11 @@ allowed, the oldest go. What ``generations`` still has is read, too.
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from math import log2
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -30,6 +31,10 @@ from placement.adapters.sqlite.unchanging import (
 )
 from placement.ports import CheckpointDamagedError, CheckpointHeader, Chunk
 from placement.runtime.epochs import identity
+from placement.runtime.past_bases import CheckpointAwayError
+
+LOOKS_MAX: Final = 2
+"""A rotation moves each file once, and the next one is an interval away."""
 
 _log = structlog.get_logger()
 
@@ -68,7 +73,10 @@ class OlderCheckpointFiles:
     async def read(
         self, header: CheckpointHeader
     ) -> AsyncGenerator[Sequence[Chunk], None]:
-        """Yield the chunks of one; raises CheckpointDamagedError unless it is whole."""
+        """Yield the chunks of one; raises CheckpointDamagedError unless it is whole.
+
+        Raises CheckpointAwayError where it cannot be read at all.
+        """
         try:
             reader = await whole(asyncio.to_thread(self._opened, header))
             with closing(reader):
@@ -78,7 +86,9 @@ class OlderCheckpointFiles:
                     hashes |= {(c.table, c.number): own for c, own in batch}
                     yield [chunk for chunk, _ in batch]
                 found.proven(hashes)
-        except (DamageError, OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.OperationalError) as error:
+            raise CheckpointAwayError(str(error)) from error
+        except (DamageError, sqlite3.Error) as error:
             message = f"the checkpoint of message {header.sequence}: {error}"
             raise CheckpointDamagedError(message) from error
 
@@ -94,26 +104,35 @@ class OlderCheckpointFiles:
     def retire(self, path: Path) -> None:
         """Keep the copy at *path*, which others need no more; it is gone from there.
 
-        Blocking, for a thread. Others of another log or version, or that cannot be
-        read, go. Raises nothing: without older checkpoints the past takes longer.
+        Blocking, for a thread. Others of another log or version go, and those that are
+        damaged; what cannot be read just now stays, and so does everything where the
+        new one says nothing. Raises nothing: without older ones the past takes longer.
         """
         try:
             self._retire(path)
-        except (OSError, sqlite3.Error) as error:
+        except (DamageError, OSError, sqlite3.Error) as error:
             _log.warning("older_checkpoint_not_kept", reason=str(error))
 
     def _retire(self, path: Path) -> None:
-        new = _header(path)
-        if new is not None and new.sequence and self._bytes_max:
+        new = _stated(path)
+        if new is None:
+            return
+        if new.sequence and self._bytes_max:
             self._directory.mkdir(exist_ok=True)
             move_into_place(path, self._directory / f"{new.sequence:020d}.sqlite")
         found: list[tuple[Path, CheckpointHeader]] = []
         for file in self._files():
-            header = _header(file)
-            if header is None or new is None or not _alike(header, new):
+            try:
+                header = _stated(file)
+            except DamageError:
                 removed(file)
-            else:
+                continue
+            except (OSError, sqlite3.OperationalError):
+                continue
+            if header is not None and _alike(header, new):
                 found.append((file, header))
+            else:
+                removed(file)
         found.sort(key=lambda each: -each[1].sequence)
         now_ns = max((each.store_time_ns for each, _ in self._all()), default=0)
         aged = [
@@ -140,16 +159,20 @@ class OlderCheckpointFiles:
                 yield header, path
 
     def _opened(self, wanted: CheckpointHeader) -> sqlite3.Connection:
-        """Return what reads the checkpoint of that header, wherever it is by now."""
-        for header, path in self._all():
-            if header != wanted:
-                continue
-            reader = opened(path)
-            if stated_in(reader).header == wanted:
-                return reader
-            reader.close()
-        message = "it is gone"
-        raise DamageError(message)
+        """Return what reads the checkpoint of that header, wherever it is by now.
+
+        One that is moved on while we look may be missed at both of its places: then it
+        is looked for once more.
+        """
+        for _ in range(LOOKS_MAX):
+            for path in [each for header, each in self._all() if header == wanted]:
+                with suppress(sqlite3.OperationalError), ExitStack() as stack:
+                    reader = stack.enter_context(closing(opened(path)))
+                    if stated_in(reader).header == wanted:
+                        stack.pop_all()
+                        return reader
+        message = f"the checkpoint of message {wanted.sequence} is gone"
+        raise CheckpointAwayError(message)
 
     def _remove(self, unwanted: CheckpointHeader) -> None:
         for file in self._files():
@@ -182,12 +205,25 @@ def _alike(header: CheckpointHeader, new: CheckpointHeader) -> bool:
     return same and version and header.sequence <= new.sequence
 
 
-def _header(path: Path) -> CheckpointHeader | None:
-    """Return what the file at *path* says it is; None: nothing that is ours."""
+def _stated(path: Path) -> CheckpointHeader | None:
+    """Return what the file at *path* says it is; None: nothing is there.
+
+    Raises DamageError, and what hinders reading just now: OSError and OperationalError.
+    """
     try:
         if not is_ours(path):
             return None
         with closing(opened(path)) as reader:
             return stated_in(reader).header
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise DamageError(str(error)) from error
+
+
+def _header(path: Path) -> CheckpointHeader | None:
+    """Return what the file at *path* says it is; None: nothing that is ours."""
+    try:
+        return _stated(path)
     except (DamageError, OSError, sqlite3.Error):
         return None

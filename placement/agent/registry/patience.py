@@ -12,13 +12,25 @@ import aiohttp
 
 
 class Patience:
-    """The time for an answer to begin; it runs once the whole request has left."""
+    """The time for an answer to begin; it runs once the whole request has left.
 
-    def __init__(self, seconds: float | None, *, streams: bool) -> None:
-        """Wait for *seconds*, None: for ever; *streams*: its body is still made."""
+    Of a body that is still made each piece has a time of its own to leave; making the
+    next one may take as long as it likes.
+    """
+
+    def __init__(
+        self, seconds: float | None, write_seconds: float | None, *, streams: bool
+    ) -> None:
+        """Wait for *seconds*, None: for ever; *streams*: its body is still made.
+
+        Each piece of such a body may take *write_seconds* to leave.
+        """
         self._seconds = seconds
+        self._write_seconds = write_seconds
         self._streams = streams
         self._due: asyncio.Timeout | None = None
+        self.leaving = False
+        """Whether a piece of the body is on its way out."""
 
     def until_answered(self) -> asyncio.Timeout:
         """Return a block that ends with TimeoutError when the answer comes too late."""
@@ -34,12 +46,26 @@ class Patience:
         if not self._streams:
             self.request_left()
 
+    def piece_leaves(self) -> None:
+        """Know that a piece of the body was made, and has to leave now."""
+        self.leaving = True
+        self._wait(self._write_seconds)
+
+    def piece_left(self) -> None:
+        """Know that it was taken: whoever makes the next one has all the time."""
+        self.leaving = False
+        self._wait(None)
+
     def request_left(self) -> None:
         """Know that all of the request is written: now the answer is waited for."""
-        if self._due is None or self._seconds is None or self._due.expired():
+        self._wait(self._seconds)
+
+    def _wait(self, seconds: float | None) -> None:
+        """Wait for *seconds* from now on; None: for ever."""
+        if self._due is None or self._due.expired():
             return
         now = asyncio.get_running_loop().time()
-        self._due.reschedule(now + self._seconds)
+        self._due.reschedule(None if seconds is None else now + seconds)
 
 
 async def _headers_left(

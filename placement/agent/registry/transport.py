@@ -8,7 +8,7 @@ time by httpx's own transport and 0.11 s by this one, behind uvicorn, in one run
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -62,17 +62,21 @@ class Transport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request*; raises what httpx's own transport would."""
         body = _body_of(request)
-        seconds = request.extensions.get("timeout", {}).get("read")
-        patience = Patience(seconds, streams=isinstance(body, _Leaving))
+        timeouts = request.extensions.get("timeout", {})
+        seconds, streams = timeouts.get("read"), isinstance(body, _Leaving)
+        patience = Patience(seconds, timeouts.get("write"), streams=streams)
         if isinstance(body, _Leaving):
-            body.ended = patience.request_left
+            body.patience = patience
         try:
             with _told_as_httpx_would(request):
                 async with patience.until_answered():
                     response = await self._sent(request, body, patience)
-        except httpx.TransportError:
+        except httpx.TransportError as error:
             if isinstance(body, _Leaving) and body.error is not None:
                 raise body.error from None
+            if isinstance(error, httpx.ReadTimeout) and patience.leaving:
+                message = "the body is not taken any more"
+                raise httpx.WriteTimeout(message, request=request) from error
             raise
         finally:
             patience.answered()
@@ -159,7 +163,7 @@ class _Leaving:
         self.length: int | None = None
         """How long the request says that it is; None: it does not."""
         self.error: Exception | None = None
-        self.ended: Callable[[], None] = _nobody_waits
+        self.patience = Patience(None, None, streams=True)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._begun:
@@ -172,16 +176,14 @@ class _Leaving:
                 if left is not None:
                     left -= len(chunk)
                     _check(fits=left >= 0, length=self.length)
+                self.patience.piece_leaves()
                 yield chunk
+                self.patience.piece_left()
             _check(fits=not left, length=self.length)
-            self.ended()
+            self.patience.request_left()
         except Exception as error:
             self.error = error
             raise
-
-
-def _nobody_waits() -> None:
-    """Tell nobody."""
 
 
 def _body_of(request: httpx.Request) -> bytes | _Leaving | None:

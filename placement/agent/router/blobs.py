@@ -100,10 +100,12 @@ class Blobs:
             return None
         own = self._places.known([self._places.region])
         path = path_of(wanted)
-        redirect = await self._redirects.redirected(client, path, own)
+        redirect = await self._redirects.redirected(client, path, own, waits=suspected)
         if redirect is not None:
             self._counts["redirected"] += 1
             return redirect
+        if not self._places.is_well(self._places.region) and not suspected:
+            return None  # it had its time
         ask = Ask("GET", path, client)
         answer = await self._asker.first(own, ask, waits=suspected)
         if isinstance(answer, Refusal):
@@ -209,17 +211,23 @@ class Blobs:
             *span,
         )
         chunks = body.chunks()
+        if response.status_code == httpx.codes.OK:
+            chunks = verified(
+                chunks, wanted.digest, lambda: self._damaged(body, wanted)
+            )
         if answer.region != self._places.region:
-            if response.status_code == httpx.codes.OK:
-                chunks = verified(
-                    chunks, wanted.digest, lambda: self._damaged(body, wanted)
-                )
             chunks = self._told(chunks, client, wanted, answer.region)
         return Streamed(chunks, response.status_code, headers, response.aclose)
 
     def _damaged(self, body: Body, wanted: Wanted) -> None:
+        """Count it, and blame whom it came from.
+
+        Not those who ended what our own registry began: it may be the one, and who else
+        has damaged bytes is found out once the body is begun there.
+        """
         self._counts["corrupted"] += 1
-        self._places.damaged(body.used, wanted)
+        if body.used[0] != self._places.region:
+            self._places.damaged(body.used, wanted)
 
     async def _told(
         self,

@@ -41,12 +41,17 @@ class Redirects:
         self._present: dict[tuple[str | None, Region, str], float] = {}
 
     async def redirected(
-        self, client: Client, path: str, regions: Sequence[Region]
+        self,
+        client: Client,
+        path: str,
+        regions: Sequence[Region],
+        *,
+        waits: bool = True,
     ) -> Response | None:
         """Return a redirect to the first of *regions* that has what is at *path*.
 
         None: the client is not one to be redirected, or nobody has it or has an
-        address for clients, or it is small.
+        address for clients, or it is small. *waits* as of ``Asker.first``.
         """
         if not self._settings.redirects(client.user_agent):
             return None
@@ -55,7 +60,8 @@ class Redirects:
             if self._known(client, region, path):
                 return self._to(region, path)
         plain = Client(client.authorization, client.user_agent)
-        answer = await self._asker.first(public, Ask("HEAD", path, plain), (200,))
+        ask = Ask("HEAD", path, plain)
+        answer = await self._asker.first(public, ask, (200,), waits=waits)
         if isinstance(answer, Refusal):
             return None
         await answer.response.aclose()

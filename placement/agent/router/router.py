@@ -11,6 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -59,7 +60,9 @@ TAKE_SECONDS_MAX: Final = 300.0
 """A client may unpack what it has before it takes more of a body."""
 DOTS: Final = frozenset({".", ".."})
 METHODS: Final = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
-PASSED: Final = ("If-None-Match", "If-Range", "Range")
+PASSED: Final = ("If-None-Match",)
+RANGES: Final = ("If-Range", "Range")
+"""Of blobs alone: all else is read whole, and verified, whoever asks for a part."""
 
 _NAMED: Final = re.compile(
     r"/v2/(?P<name>.+)/"
@@ -223,12 +226,14 @@ class Router:
         self, request: Request, repository: Repository, named: re.Match[str]
     ) -> Response:
         client, head = _client(request), request.method == "HEAD"
-        if named["tags"]:
-            return await self._listing.tags(client, repository, request.query_params)
         if named["digest"]:
             wanted = Wanted(repository, parse_digest(named["digest"]))
+            part = {n: request.headers[n] for n in RANGES if n in request.headers}
+            client = replace(client, passed={**client.passed, **part})
             read = self._blobs.head if head else self._blobs.get
             return await read(client, wanted)
+        if named["tags"]:
+            return await self._listing.tags(client, repository, request.query_params)
         reference = parse_reference(named["reference"])
         if is_digest(reference):
             wanted = Wanted(repository, Digest(reference))

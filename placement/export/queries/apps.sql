@@ -34,8 +34,9 @@ pulled AS (
     organization,
     app,
     count(*) FILTER (WHERE demand) AS pulls,
-    coalesce(sum(transferred_bytes) FILTER (WHERE source_region <> region), 0)
-      AS far_bytes
+    coalesce(
+      sum(transferred_bytes) FILTER (WHERE demand AND source_region <> region), 0
+    ) AS far_bytes
   FROM usable_pulls
   GROUP BY organization, app
 ),

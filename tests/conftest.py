@@ -1,5 +1,8 @@
 """What all tests share: the option that writes scenarios anew."""
 
+import gc
+import logging
+
 import pytest
 import structlog
 
@@ -13,7 +16,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_finish() -> None:
+    """Let no later collection of garbage look at all tests: there are thousands."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def fresh_logging() -> None:
-    """Let no test log as a command that another one ran in this process was told to."""
+    """Let no test log as a command that another one ran in this process was told to.
+
+    What is logged is shown with a failure; it is no part of what a command prints,
+    whose service may run in the same process.
+    """
     structlog.reset_defaults()
+    structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
+    logging.getLogger("placement").setLevel(logging.INFO)

@@ -17,7 +17,6 @@ from typing import Any
 
 import nats
 from nats.aio.client import Client
-from nats.errors import TimeoutError as NothingNewError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from placement.v1 import events_pb2
@@ -129,7 +128,7 @@ async def main(url: str, file: str, *, follow: bool = True) -> None:
                 batch = await reader.fetch(256, timeout=2)
                 told = [(m.metadata.sequence.stream, m.subject, m.data) for m in batch]
                 kept.take(told)
-        except NothingNewError:
+        except TimeoutError:  # nothing new, or nothing heard: the server says which
             left = (await reader.consumer_info()).num_pending
         await reader.unsubscribe()
         if not left and not follow:

@@ -13,7 +13,7 @@ import rich_click as click
 from placement.bench.suites import COUNTED, SCALED, SUITES, load_suite
 from placement.cli import output
 from placement.cli.bench_estimates import estimates
-from placement.cli.bench_figures import figures_table, write_figures
+from placement.cli.bench_figures import figures_table, require_place, write_figures
 from placement.cli.failures import FAILED
 from placement.cli.session import JSON, Session, output_option, pass_session
 from placement.telemetry.logs import configure_logs
@@ -90,6 +90,7 @@ def _suite(name: str, sentence: str) -> click.Command:
             bench_settings,
         )
 
+        require_place(json_file)
         configure_logs(session.config.log_format, "warning")
         given = bench_settings(session.config, directory, quick=quick, **sizes)
         with given as settings:
@@ -124,6 +125,7 @@ def every(
 
     What fails is named at the end, and does not stop the others.
     """
+    require_place(json_file)
     figures: list[object] = []
     failed: list[str] = []
     more = [*(["--quick"] if quick else [])]

@@ -16,13 +16,27 @@ WHOLE_FROM: Final = 1_000
 TENTHS_FROM: Final = 10
 
 
+def require_place(file: Path | None) -> None:
+    """Raise InputError, naming --json, where *file* could not be written later."""
+    if file is None:
+        return
+    try:
+        file.open("a").close()
+    except OSError as error:
+        raise _unwritable(file, error) from None
+
+
 def write_figures(file: Path, figures: object) -> None:
     """Write *figures* as JSON; raises InputError, naming --json."""
     try:
         file.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
     except OSError as error:
-        remedy = f"{error.strerror}: name a file that can be written"
-        raise InputError("--json", file, remedy) from None
+        raise _unwritable(file, error) from None
+
+
+def _unwritable(file: Path, error: OSError) -> InputError:
+    remedy = f"{error.strerror}: name a file that can be written"
+    return InputError("--json", file, remedy)
 
 
 def figures_table(title: str, figures: Sequence[Measured]) -> RenderableType:

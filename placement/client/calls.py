@@ -97,8 +97,9 @@ async def _once(
     try:
         return await started
     except grpc.aio.AioRpcError as error:
-        leave(channels, place, error.code())
-        raise call_error(error) from None
+        failure = call_error(error)
+        leave(channels, place, failure.code)
+        raise failure from None
     except asyncio.CancelledError:
         if told_to_end():
             raise

@@ -72,8 +72,14 @@ def patience_s(error: PlacementCallError, chance: float) -> float:
 
 
 def call_error(error: grpc.aio.AioRpcError) -> PlacementCallError:
-    """Return what *error* says, with the details that the service sent along."""
+    """Return what *error* says, with the details that the service sent along.
+
+    A service that stops cancels its calls: it is UNAVAILABLE. A call that ended here
+    raises no such error.
+    """
     code = error.code()
+    if code is grpc.StatusCode.CANCELLED:
+        code = grpc.StatusCode.UNAVAILABLE
     metadata = {"remedy": _REMEDIES.get(code, "")}
     reason, delay_ms = code.name, None
     status = rpc_status.from_call(cast("grpc.Call", error))

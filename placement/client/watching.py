@@ -206,8 +206,9 @@ async def _responses(
         leave(channels, place, HANGS)
         raise silent_error(SILENCE_S) from None
     except grpc.aio.AioRpcError as error:
-        leave(channels, place, error.code())
-        raise call_error(error) from None
+        failure = call_error(error)
+        leave(channels, place, failure.code)
+        raise failure from None
     except asyncio.CancelledError:
         if told_to_end():
             raise

@@ -99,12 +99,12 @@ async def folded(server: NatsServer) -> tuple[set[str], State]:
     ("point", "count"),
     [
         pytest.param(FaultPoint.BEFORE_SPOOLED, 4, marks=pytest.mark.long),
-        (FaultPoint.BEFORE_SPOOLED, 25),
+        pytest.param(FaultPoint.BEFORE_SPOOLED, 25, marks=pytest.mark.long),
         pytest.param(FaultPoint.AFTER_SPOOLED, 1, marks=pytest.mark.long),
         (FaultPoint.AFTER_SPOOLED, 17),
         pytest.param(FaultPoint.BEFORE_SENT, 2, marks=pytest.mark.long),
         pytest.param(FaultPoint.AFTER_SENT, 1, marks=pytest.mark.long),
-        (FaultPoint.AFTER_SENT, 3),
+        pytest.param(FaultPoint.AFTER_SENT, 3, marks=pytest.mark.long),
     ],
 )
 async def test_killed_agent_loses_nothing_and_doubles_nothing(
@@ -208,7 +208,12 @@ async def test_what_means_nothing_holds_up_nothing(
 
 
 @pytest.mark.parametrize(
-    "broker", [pytest.param("there", marks=pytest.mark.long), "gone", "hung"]
+    "broker",
+    [
+        pytest.param("there", marks=pytest.mark.long),
+        pytest.param("gone", marks=pytest.mark.long),
+        "hung",
+    ],
 )
 async def test_agent_stops_in_time_when_it_is_told_to(
     agent: RealAgent, server: NatsServer, broker: str

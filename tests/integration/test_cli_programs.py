@@ -130,7 +130,10 @@ def test_demonstration_tells_the_story_and_leaves_nothing(tmp_path: Path) -> Non
     assert servers_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)],
+)
 def test_demonstration_cleans_up_when_interrupted(
     tmp_path: Path, number: signal.Signals
 ) -> None:

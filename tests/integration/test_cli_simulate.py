@@ -91,6 +91,7 @@ def test_nobody_beats_the_clairvoyant(trace: Path) -> None:
     assert frugal["waste"] <= lavish["waste"]
 
 
+@pytest.mark.long
 def test_another_policy_changes_no_fingerprint(trace: Path, tmp_path: Path) -> None:
     """It is named by its key, else by its file, and folds nothing else."""
     policy = tmp_path / "thrifty.toml"

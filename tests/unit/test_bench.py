@@ -103,7 +103,7 @@ def test_every_suite_can_be_loaded(name: str) -> None:
     ("suite", "metrics"),
     [
         ("ingest", INGEST),
-        ("memory", MEMORY),
+        pytest.param("memory", MEMORY, marks=pytest.mark.long),
         pytest.param("export", EXPORT, marks=pytest.mark.long),
         pytest.param("replay", REPLAY, marks=pytest.mark.long),
         pytest.param("watch", WATCH, marks=pytest.mark.long),

@@ -34,7 +34,11 @@ RESTART = {
 
 
 @pytest.mark.parametrize(
-    ("suite", "metrics"), [("checkpoint", CHECKPOINT), ("restart", RESTART)]
+    ("suite", "metrics"),
+    [
+        ("checkpoint", CHECKPOINT),
+        pytest.param("restart", RESTART, marks=pytest.mark.long),
+    ],
 )
 def test_suite_tells_each_figure(
     suite: str,

@@ -40,7 +40,10 @@ BATCH = {
 
 @pytest.mark.parametrize(
     ("suite", "metrics"),
-    [pytest.param("rpc", RPC, marks=pytest.mark.long), ("batch", BATCH)],
+    [
+        pytest.param("rpc", RPC, marks=pytest.mark.long),
+        pytest.param("batch", BATCH, marks=pytest.mark.long),
+    ],
 )
 def test_suite_tells_each_figure_beside_its_ceiling(
     suite: str,

@@ -82,6 +82,7 @@ def test_every_package_is_needed_by_something() -> None:
     assert reached == {each["bom-ref"] for each in bill()["components"]}
 
 
+@pytest.mark.long
 def test_same_commit_gives_the_same_bytes(tmp_path: Path) -> None:
     """Neither the process nor its hash seed shows; the time that is named does."""
     seed = {"PYTHONHASHSEED": "2", "SOURCE_DATE_EPOCH": str(EPOCH)}

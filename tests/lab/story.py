@@ -6,6 +6,7 @@ that decide.
 """
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,11 @@ class Stage:
         self.operator.pushed[version.repository, version.tag] += 1
         await self.clients.push(by or region, address, version.layout, image)
 
+    async def push_once(self, version: Version, by: str = "") -> None:
+        """Push to iad's registry what nobody pushes again: it need not stay here."""
+        await self.push(version, IAD, by)
+        await asyncio.to_thread(shutil.rmtree, version.layout)
+
     async def pull(self, version: Version, region: str, client: str) -> Pulled:
         """Pull through the region's router, as a start of a machine does."""
         place = Place(self.product.registry(IAD, region), self.product.router(region))
@@ -89,7 +95,7 @@ async def told(stage: Stage, mode: str) -> AsyncIterator[Row]:
     for kind in stage.plan.images:
         for client, wait_s in _pulls(stage.plan, kind):
             app = Telling(*stage.app(kind, "story"), client, wait_s)
-            await stage.push(app.first)
+            await stage.push_once(app.first)
             await stage.operator.complete_in(app.first, [IAD])
             await quiet(stage.product.network, SYD)
             pulled = await stage.start(app.first, SYD, client)
@@ -127,7 +133,7 @@ async def second_starts(
     waiting = sorted((app for app in apps if app.wait_s), key=lambda app: app.wait_s)
     pushed_s = {}
     for app in waiting:
-        await stage.push(app.second)
+        await stage.push_once(app.second)
         pushed_s[app.second] = time.monotonic()
     at_once = [app for app in apps if not app.wait_s]
     between = [app for app in waiting if app.wait_s < BETWEEN_SECONDS]
@@ -138,7 +144,7 @@ async def second_starts(
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
         else:
             await quiet(stage.product.network, SYD)
-            await stage.push(app.second)
+            await stage.push_once(app.second)
         yield app, await stage.start(app.second, SYD, app.client)
 
 
@@ -154,7 +160,7 @@ async def brand_new(stage: Stage, kind: str) -> AsyncIterator[Row]:
     for _ in range(stage.plan.story_rounds(kind)):
         version, _ = stage.app(kind, "new")
         await stage.operator.announced(version.repository, version.tag, SYD)
-        await stage.push(version, IAD, by=builder)
+        await stage.push_once(version, by=builder)
         pulled = await stage.start(version, SYD, client)
         scenario = f"brand-new, pushed from {builder}"
         yield _row(scenario, version, DECIDES, pulled, client)

@@ -76,12 +76,12 @@ CALM_STEPS_NS: Final = (SECOND_NS, SECOND_NS, SECOND_NS, 1, 61 * SECOND_NS, 31 *
 
 
 def examples(count: int) -> settings:
-    """Return settings for a law that is tried on *count* examples, in the gate on half.
+    """Return settings for a law that is tried on *count* examples.
 
-    There they are the same ones each time; `tools/test --long` draws ten times as many.
+    In the gate on a quarter of them, and they are the same ones each time; `tools/test --long` draws ten times as many.
     """
     return settings(
-        max_examples=count * 10 if LONG else count // 2,
+        max_examples=count * 10 if LONG else -(-count // 4),
         deadline=None,
         derandomize=not LONG,
         print_blob=True,

@@ -97,7 +97,7 @@ async def require_same(service: RealService, log: JetStreamLog) -> Replayed:
         pytest.param(FaultPoint.AFTER_DECODE, marks=pytest.mark.long),
         pytest.param(FaultPoint.AFTER_FOLD_BEFORE_ADVANCE, marks=pytest.mark.long),
         pytest.param(FaultPoint.BEFORE_SAVE, marks=pytest.mark.long),
-        FaultPoint.AFTER_SAVE,
+        pytest.param(FaultPoint.AFTER_SAVE, marks=pytest.mark.long),
     ],
 )
 async def test_service_killed_at_a_point_folds_to_the_same_state(

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from placement.client import PlacementClient
 from placement.core.oci import Repository
 from tests.docker_registry import DockerRegistry, needs_registry
@@ -49,6 +51,7 @@ async def until(file: Path, name: str) -> dict[str, Any]:
     return position(file)
 
 
+@pytest.mark.long
 async def test_agent_that_is_killed_goes_on_with_its_scan(tmp_path: Path) -> None:
     """Kill -9 after the first repositories: none is read twice, none is left out."""
     file = tmp_path / "agent/state/inventory.json"

@@ -29,7 +29,7 @@ from tests.nats_server import NatsServer, newest_server
 from tests.real_service import POLL_SECONDS, RealService, running
 
 LONG = bool(os.environ.get("PLACEMENT_LONG"))
-EVENT_COUNT = 20_000 if LONG else 5_000
+EVENT_COUNT = 20_000 if LONG else 2_000
 BATCH_EVENTS = 40
 KILL_COUNT = 200 if LONG else 4
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -153,7 +153,7 @@ async def test_events_stored_again_change_nothing(tmp_path: Path) -> None:
     server.start()
     try:
         log = await JetStreamLog.connect(server.settings)
-        once = events(2_000, 3)
+        once = events(800, 3)
         await fill(log, once, 40)
         before = await undisturbed(server)
 
@@ -194,7 +194,7 @@ async def test_damaged_checkpoint_is_refused_and_rebuilt(tmp_path: Path) -> None
     server.start()
     try:
         log = await JetStreamLog.connect(server.settings)
-        await fill(log, events(2_000, 4), 40)
+        await fill(log, events(800, 4), 40)
         await log.close()
         service = service_on(server, tmp_path / "service")
         with running(service):

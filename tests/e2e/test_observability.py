@@ -103,6 +103,7 @@ async def test_metrics_follow_the_service(server: NatsServer, tmp_path: Path) ->
     assert text.startswith("LIVE\n")
 
 
+@pytest.mark.long
 async def test_pages_and_answers_outlive_broker_and_disk(
     server: NatsServer, tmp_path: Path
 ) -> None:

@@ -243,9 +243,10 @@ async def linked_cluster(
         yield cluster, routes
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("knows_all", [True, False] if LONG else [False])
-@pytest.mark.parametrize("deaf", [False, True] if LONG else [False])
+@pytest.mark.parametrize("knows_all", [True, False])
+@pytest.mark.parametrize("deaf", [False, True])
 async def test_leader_that_is_cut_off_is_not_believed(
     tmp_path: Path, *, deaf: bool, knows_all: bool
 ) -> None:

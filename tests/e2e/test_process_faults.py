@@ -129,6 +129,7 @@ def fill(file: Path) -> None:
             return
 
 
+@pytest.mark.long
 async def test_full_disk_is_told_and_survived(
     server: NatsServer, tmp_path: Path
 ) -> None:

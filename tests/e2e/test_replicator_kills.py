@@ -192,6 +192,7 @@ async def test_killed_copier_goes_on_where_it_was(
         await log.close()
 
 
+@pytest.mark.long
 async def test_copy_outlives_both_registries(
     broker: NatsServer, source: DockerRegistry, target: DockerRegistry, tmp_path: Path
 ) -> None:

@@ -72,7 +72,14 @@ async def until_broken(client: PlacementClient, epoch: str) -> tuple[float, Info
         await asyncio.sleep(POLL_SECONDS)
 
 
-@pytest.mark.parametrize("grown", [0, LOST - 5, LOST + 5])
+@pytest.mark.parametrize(
+    "grown",
+    [
+        pytest.param(0, marks=pytest.mark.long),
+        LOST - 5,
+        pytest.param(LOST + 5, marks=pytest.mark.long),
+    ],
+)
 async def test_store_set_back_is_noticed_and_folded_anew(
     server: NatsServer, tmp_path: Path, grown: int
 ) -> None:

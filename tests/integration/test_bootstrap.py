@@ -196,7 +196,7 @@ MEDDLINGS: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("name", list(MEDDLINGS))
 async def test_what_is_not_as_it_should_be_is_refused_and_the_log_folded(
-    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever is wrong is said, and nothing of it stays or is ever shown."""
     change, why = MEDDLINGS[name]
@@ -210,9 +210,8 @@ async def test_what_is_not_as_it_should_be_is_refused_and_the_log_folded(
             assert taken.bootstrap.counts["adopted"] == 0
             assert taken.bootstrap.counts["refused"] == 1
             assert taken.projector._lines.shown.first_sequence == 1  # noqa: SLF001 - it folded all
-        said = capsys.readouterr().out
 
-    assert why in said
+    assert why in caplog.text
     assert not list(alone.directory.glob("*incoming*"))
 
 

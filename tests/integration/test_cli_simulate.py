@@ -107,6 +107,7 @@ def test_another_policy_changes_no_fingerprint(trace: Path, tmp_path: Path) -> N
     assert thrifty <= default
 
 
+@pytest.mark.long
 def test_what_regions_keep_is_the_policys_own(trace: Path, tmp_path: Path) -> None:
     """Less is stored by a file that keeps less, and roll-backs miss it."""
     policy = tmp_path / "forgetful.toml"
@@ -122,6 +123,7 @@ def test_what_regions_keep_is_the_policys_own(trace: Path, tmp_path: Path) -> No
     assert forgetful["count"] == kept["default"]["count"]
 
 
+@pytest.mark.long
 def test_hash_seed_changes_nothing(trace: Path) -> None:
     """The same figures in every process."""
     said = []

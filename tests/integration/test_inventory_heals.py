@@ -77,7 +77,7 @@ def damaged(
     ("seed", "lost"),
     [
         pytest.param(1, 0.01, marks=pytest.mark.long),
-        (2, 0.01),
+        pytest.param(2, 0.01, marks=pytest.mark.long),
         (3, 0.3),
         pytest.param(4, 1.0, marks=pytest.mark.long),
     ],

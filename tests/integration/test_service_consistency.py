@@ -17,7 +17,7 @@ from placement.v1 import placement_service_pb2 as pb
 from tests.builders import IAD, LATEST, SECOND_NS, WEB, A, B, pushed, tagged
 from tests.serving import EPOCH, Service, refused, serving
 
-DEADLINE_MS = 150
+DEADLINE_MS = 400
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def test_token_not_reached_is_answered_from_older_state_and_says_so(
 
     assert answer.content.digest == A
     assert answer.basis.state == basis_pb2.SERVING_STATE_STALE
-    assert DEADLINE_MS / 1_000 <= monotonic() - began_s < 1
+    assert DEADLINE_MS / 1_000 <= monotonic() - began_s < 2
 
 
 async def test_token_not_reached_fails_if_the_caller_wants_that(

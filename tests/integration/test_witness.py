@@ -106,6 +106,7 @@ def logged(service: RealService, event: str) -> list[dict[str, object]]:
     return [line for line in lines if line["event"] == event]
 
 
+@pytest.mark.long
 async def test_service_that_errs_is_found_and_named(
     nats: NatsServer, services: Services
 ) -> None:

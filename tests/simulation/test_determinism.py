@@ -10,7 +10,7 @@ import pytest
 from tests.simulator.simulation import simulate
 
 ROOT = Path(__file__).parents[2]
-SEEDS = range(1, 6)
+SEEDS = range(1, 4)
 pytestmark = pytest.mark.timeout(600)
 
 

@@ -78,7 +78,8 @@ CALM_STEPS_NS: Final = (SECOND_NS, SECOND_NS, SECOND_NS, 1, 61 * SECOND_NS, 31 *
 def examples(count: int) -> settings:
     """Return settings for a law that is tried on *count* examples.
 
-    In the gate on a quarter of them, and they are the same ones each time; `tools/test --long` draws ten times as many.
+    In the gate on a quarter of them, the same ones each time; `tools/test --long` draws
+    ten times as many.
     """
     return settings(
         max_examples=count * 10 if LONG else -(-count // 4),

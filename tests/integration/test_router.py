@@ -94,10 +94,14 @@ async def test_fifty_at_once_move_each_layer_once(world: World, tmp_path: Path) 
             assert int(answer.headers["Content-Length"]) == len(answer.content)
             return len(answer.content)
 
+        before = world.links[FRA].received_bytes
         sizes = await asyncio.gather(*(pulled(layers[i % 2]) for i in range(100)))
 
-    assert sizes == [layer["size"] for layer in manifest["layers"]] * 50
-    assert sorted(world.links[FRA].gets("/blobs/").values()) == [1, 1]
+    own = [layer["size"] for layer in manifest["layers"]]
+    assert sizes == own * 50
+    # A source that stands still on a busy machine is asked for the rest once more.
+    assert len(world.links[FRA].gets("/blobs/")) == len(own)
+    assert world.links[FRA].received_bytes - before < 1.2 * sum(own)
 
 
 async def test_client_that_leaves_stops_nothing(world: World, tmp_path: Path) -> None:

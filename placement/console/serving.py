@@ -38,7 +38,7 @@ async def serving(
         yield None
         return
     with listener:
-        listener.setblocking(False)  # as every copy of it then is, and it by theirs
+        listener.settimeout(0)  # as every copy of it then is, and it by theirs
         bound = port_of(listener)
         files = _files(settings)
         if files is None:

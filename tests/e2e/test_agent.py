@@ -139,6 +139,7 @@ async def _post_many(agent: RealAgent, numbers: range) -> None:
     await asyncio.gather(*(post_lane(lane) for lane in lanes))
 
 
+@pytest.mark.long
 async def test_agent_takes_everything_while_the_broker_is_away(
     agent: RealAgent, server: NatsServer
 ) -> None:

@@ -20,7 +20,7 @@ from tests.nats_server import NatsServer, newest_server
 from tests.ports import free_port
 from tests.real_agent import RealAgent
 
-SEEDS = 256 if os.environ.get("PLACEMENT_LONG") else 24
+SEEDS = 256 if os.environ.get("PLACEMENT_LONG") else 12
 WARMING_SEEDS = 64
 """Before memory is looked at: what is imported and cached is no leak."""
 AT_ONCE = 8

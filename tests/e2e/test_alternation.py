@@ -29,7 +29,7 @@ from tests.real_agent import RealAgent
 from tests.real_service import RealService, running
 
 SKOPEO: Final = shutil.which("skopeo")
-ROUNDS: Final = 20 if os.environ.get("PLACEMENT_LONG") else 4
+ROUNDS: Final = 20 if os.environ.get("PLACEMENT_LONG") else 3
 NAME: Final = "acme/web"
 REGIONS: Final = ("iad", "syd")
 PATIENCE_S: Final = 60.0

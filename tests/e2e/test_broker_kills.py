@@ -156,6 +156,7 @@ async def under_load(client: PlacementClient, server: NatsServer) -> Outages:
 
 
 @pytest.mark.timeout(60 + 15 * KILL_COUNT)
+@pytest.mark.long
 async def test_broker_kills_lose_no_acknowledged_event(tmp_path: Path) -> None:
     """Whatever was acknowledged is folded, no query fails, and outages are told."""
     server = NatsServer(newest_server(), tmp_path / "nats")

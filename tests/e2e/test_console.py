@@ -235,6 +235,7 @@ def test_page_says_the_same_without_scripts(
     assert "19 regions of the catalogue" in text
 
 
+@pytest.mark.long
 def test_console_answers_when_the_broker_is_gone(
     browser: Browser, tmp_path: Path
 ) -> None:

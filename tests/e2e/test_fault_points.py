@@ -122,6 +122,7 @@ async def test_service_killed_at_a_point_folds_to_the_same_state(
     assert replayed.counts["folded"] == stored
 
 
+@pytest.mark.long
 async def test_publisher_killed_before_its_answer_loses_nothing_by_a_repeat(
     server: NatsServer, log: JetStreamLog, tmp_path: Path
 ) -> None:

@@ -185,6 +185,7 @@ async def an_older_generation(service: RealService) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.long
 async def test_damaged_checkpoint_is_refused_and_rebuilt(tmp_path: Path) -> None:
     """A flipped bit is noticed at the start, said, put aside and made good.
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
 from placement.core.errors import InputError
+from placement.durable import sync_directory
 from placement.ports import LogStatus
-from placement.private_files import sync_directory, write_private
+from placement.private_files import write_private
 
 FORMAT: Final = 1
 SNAPSHOT: Final = "stream.snapshot"

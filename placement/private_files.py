@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from placement.durable import sync_directory
+
 
 def write_private(path: Path, text: str) -> None:
     """Put *text* at *path* in one step, readable by its owner only.
@@ -18,12 +20,3 @@ def write_private(path: Path, text: str) -> None:
         os.fsync(file.fileno())
     draft.replace(path)
     sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Have the disk keep which files are in *directory*."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,8 +9,9 @@ from shutil import rmtree
 from typing import Any, Final
 
 from placement.core.errors import InputError
+from placement.durable import sync_directory
 from placement.export.hidden_names import NameKey, hider_of
-from placement.export.manifest import NAME, File, sync_directory
+from placement.export.manifest import NAME, File
 from placement.export.parquet import FileWriter, Written, arrow_schema
 from placement.export.schema import TABLES
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from placement.core.errors import InputError
 from placement.core.fold import FOLD_VERSION
+from placement.durable import sync_directory
 from placement.export.bounds import Bound
 from placement.export.schema import SCHEMA_VERSION
 
@@ -158,12 +159,3 @@ def save_manifest(directory: Path, manifest: Manifest) -> None:
     """Write the manifest of *directory*."""
     text = json.dumps(manifest.plain(), indent=1)
     save_text(directory / NAME, text + "\n")
-
-
-def sync_directory(directory: Path) -> None:
-    """Let the names in *directory* reach the disk."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -100,7 +100,7 @@ def test_unit_is_one_that_systemd_knows_and_calls_safe(
 ) -> None:
     """Every directive; and an exposure as low as of what serves the network at all."""
     if not shutil.which("systemd-analyze"):
-        pytest.skip("no systemd-analyze here: it is in Debian's systemd")
+        pytest.skip("systemd's own checker is not installed: apt-get install systemd")
     unit = tmp_path / path.name
     program = str(Path(sys.executable).with_name("placement"))
     unit.write_text(path.read_text().replace("/opt/placement/bin/placement", program))
@@ -210,7 +210,9 @@ def test_pods_run_what_the_program_has_and_mount_what_it_reads() -> None:
 def test_kustomization_builds(tmp_path: Path, components: tuple[str, ...]) -> None:
     """With its components, too; what comes out is still what Kubernetes knows."""
     if not shutil.which("kubectl"):
-        pytest.skip("no kubectl here: it has kustomize in it")
+        pytest.skip(
+            "kubectl, whose kustomize builds them, is not installed: Debian has none"
+        )
     copied = tmp_path / "kubernetes"
     shutil.copytree(DEPLOY / "kubernetes", copied)
     file = copied / "kustomization.yaml"

@@ -87,7 +87,9 @@ async def test_failed_flush_ends_the_service(
         not shutil.which("strace")
         or subprocess.run(["strace", "-qq", "true"], check=False).returncode  # noqa: ASYNC221 - at the start
     ):
-        pytest.skip("no strace that may trace here")
+        pytest.skip(
+            "strace, which makes the flush fail, is missing or may not trace here"
+        )
     service = RealService(tmp_path / "service", ("--nats-url", server.url), QUICK_SAVES)
     service.prefix = fault
     with running(service):
@@ -112,7 +114,7 @@ def small_disk(place: Path) -> Iterator[None]:
     place.mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
-        pytest.skip("no tmpfs can be mounted here")
+        pytest.skip("a full disk is a small tmpfs, and this user may mount none here")
     try:
         yield
     finally:

@@ -71,7 +71,9 @@ SCORED_FROM: Final = {"govuk": parse_score_from("2024-01-01")}
 def scores() -> dict[str, dict[str, PolicyScore]]:
     """Every baseline on every whole trace."""
     if not HISTORIES.is_dir():
-        pytest.skip("the whole traces are not beside this clone")
+        pytest.skip(
+            "these figures are of whole traces, which are too large for the project"
+        )
     topology = load_topology(Config())
     assumptions = load_assumptions()
     rules = rules_of(assumptions, topology)

@@ -181,7 +181,7 @@ def test_full_disk_refuses_keeps_what_was_taken_and_recovers(tmp_path: Path) -> 
     if subprocess.run(
         [*shell, f"{mount} true"], capture_output=True, check=False
     ).returncode:
-        pytest.skip("no tmpfs can be mounted here")
+        pytest.skip("a full disk is a small tmpfs, and this user may mount none here")
 
     command = child(
         "fill_disk", tmp_path / "spool.sqlite", *shell, f'{mount} "$0" "$@"'

@@ -156,7 +156,7 @@ async def test_added_region_is_filled_a_few_copies_at_a_time() -> None:
             version = next(f"v{n}" for n in range(9) if digest(f"v{n}") == about)
             await run.carry_out(first, *contents_of(version))
         await run.ticked()
-        decided = run.decisions()
+        decided = planned_copies(run)
 
     assert before == []
     assert max(on_their_way(decided)) == FILLED_AT_ONCE

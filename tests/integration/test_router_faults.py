@@ -256,6 +256,38 @@ async def test_damaged_bytes_break_what_the_own_registry_began(
     assert router.counts["corrupted"] == 1
 
 
+async def test_what_the_own_registry_has_damaged_comes_from_elsewhere(
+    world: World,
+) -> None:
+    """The first pull breaks before its last byte; whoever repeats it has it whole."""
+    layer = big(world)
+    path = world.servers[IAD].blob_path(layer)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+    async with world.router(IAD) as (router, address):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await big_blob(world, address)
+        body = await big_blob(world, address)
+
+    assert f"sha256:{hashlib.sha256(body).hexdigest()}" == layer
+    assert router.counts["corrupted"] == 1
+
+
+async def test_damaged_bytes_that_nobody_else_has_break_each_time(world: World) -> None:
+    """It is not said that nobody has it: the own registry's word is doubted alone."""
+    layer = big(world)
+    path = world.servers[IAD].blob_path(layer)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    world.servers[FRA].blob_path(layer).unlink()
+
+    async with world.router(IAD) as (router, address):
+        for _ in range(2):
+            with pytest.raises(httpx.RemoteProtocolError):
+                await big_blob(world, address)
+
+    assert router.counts["corrupted"] == 2
+
+
 async def test_pulls_go_on_without_the_service(world: World) -> None:
     """STALE: the tag is asked at its owner, and content is where it was."""
     world.known.state = ServingState.STALE

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 import httpx
+import structlog
 from starlette.responses import Response
 
 from placement.agent.router.answers import (
@@ -32,6 +33,8 @@ UNKNOWN: Final = "BLOB_UNKNOWN"
 NOT_FOUND: Final = (404, 503)
 JOINS_MAX: Final = 16
 """How often one client joins or begins a flight of one blob."""
+
+log = structlog.get_logger(__name__)
 
 
 class Blobs:
@@ -86,7 +89,7 @@ class Blobs:
                 found = found or await self._from_elsewhere(client, wanted)
             if found is None:
                 continue
-            if found.status_code in NOT_FOUND and not self._places.is_well(own):
+            if found.status_code in NOT_FOUND and not self._is_trusted(own, wanted):
                 suspected = await self._from_here(client, wanted, suspected=True)
                 found = suspected or found
             return found
@@ -96,7 +99,7 @@ class Blobs:
         self, client: Client, wanted: Wanted, *, suspected: bool = False
     ) -> Response | None:
         """Return our own registry's answer, or None where others are to be asked."""
-        if not self._places.is_well(self._places.region) and not suspected:
+        if not self._is_trusted(self._places.region, wanted) and not suspected:
             return None
         own = self._places.known([self._places.region])
         path = path_of(wanted)
@@ -222,12 +225,20 @@ class Blobs:
     def _damaged(self, body: Body, wanted: Wanted) -> None:
         """Count it, and blame whom it came from.
 
-        Not those who ended what our own registry began: it may be the one, and who else
-        has damaged bytes is found out once the body is begun there.
+        Not who ended what our own registry began, nor that one: it may be either, and
+        which is found out once one of them gives the whole.
         """
         self._counts["corrupted"] += 1
-        if body.used[0] != self._places.region:
-            self._places.damaged(body.used, wanted)
+        own = self._places.region
+        if body.used[0] == own and set(body.used) != {own}:
+            return
+        self._places.damaged(body.used, wanted)
+        log.error("content_damaged", digest=wanted.digest, sources=body.used)
+
+    def _is_trusted(self, region: Region, wanted: Wanted) -> bool:
+        return self._places.is_well(region) and not self._places.is_damaged(
+            region, wanted
+        )
 
     async def _told(
         self,

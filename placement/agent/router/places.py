@@ -22,6 +22,8 @@ ROUND_TRIPS: Final = 2.5
 ANSWER_SECONDS_MAX: Final = 0.8
 TAG_SECONDS: Final = 0.7
 DAMAGED_KEPT: Final = 1024
+DAMAGED_SECONDS: Final = 600.0
+"""Who gave damaged bytes is asked for them again after so long: it may be mended."""
 PUSHED_KEPT: Final = 1024
 PUSHED_SECONDS: Final = 600.0
 
@@ -74,7 +76,7 @@ class Places:
         self._settings = settings
         self._registries = registries
         self._health = health
-        self._damaged: dict[tuple[Region, Wanted], None] = {}
+        self._damaged: dict[tuple[Region, Wanted], float] = {}
         self._pushed: dict[str, tuple[Region, float]] = {}
         self._clock = clock
 
@@ -104,12 +106,12 @@ class Places:
 
         Our own registry first, whatever is known of it: it is near, and a lost
         notification must not cost an ocean. Then *hint*, who holds it, the origin, and
-        everybody else. Who gave damaged bytes is not asked for the same again.
+        everybody else. Who gave damaged bytes is not asked for the same for a while.
         """
         order = [self.region]
         order += [hint] if hint is not None else []
         order += [*self.sources(wanted), self.origin, *self.near()]
-        trusted = [one for one in order if (one, wanted) not in self._damaged]
+        trusted = [one for one in order if not self.is_damaged(one, wanted)]
         return self.well(trusted)[:ASKED_MAX]
 
     def elsewhere(self, wanted: Wanted, hint: Region | None = None) -> list[Region]:
@@ -187,10 +189,16 @@ class Places:
             return None
 
     def damaged(self, regions: Iterable[Region], wanted: Wanted) -> None:
-        """Remember that the bytes from *regions* were others."""
-        while len(self._damaged) >= DAMAGED_KEPT:
-            del self._damaged[next(iter(self._damaged))]
-        self._damaged.update({(region, wanted): None for region in regions})
+        """Remember that the bytes from *regions* were others, for DAMAGED_SECONDS."""
+        ends_s = self._clock() + DAMAGED_SECONDS
+        for region in regions:
+            while len(self._damaged) >= DAMAGED_KEPT:
+                del self._damaged[next(iter(self._damaged))]
+            self._damaged[region, wanted] = ends_s
+
+    def is_damaged(self, region: Region, wanted: Wanted) -> bool:
+        """Say whether *region* gave other bytes, a short while ago."""
+        return self._damaged.get((region, wanted), 0.0) > self._clock()
 
     def near(self) -> list[Region]:
         """Return every region's registry, the nearest first."""

@@ -264,6 +264,28 @@ async def test_ranges_and_conditions_are_passed_on(
     assert beyond.status_code == 416
 
 
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+async def test_condition_on_a_tag_is_of_what_it_points_to(
+    world: World, tokens: TokenService, method: str
+) -> None:
+    """Who has it is told so, and who has another version gets the new one."""
+    manifest, _ = world.known.tags[WEB, "v1"]
+    headers = await token(tokens, "reader", WEB)
+    answers = []
+    async with world.router() as (_, address), httpx.AsyncClient() as client:
+        for held in (manifest, f"sha256:{'0' * 64}"):
+            condition = {"If-None-Match": f'"{held}"'}
+            url = f"http://{address}/v2/{WEB}/manifests/v1"
+            answers.append(
+                await client.request(method, url, headers=headers | condition)
+            )
+
+    same, new = answers
+    assert (same.status_code, same.content) == (304, b"")
+    assert new.status_code == 200
+    assert new.headers["Docker-Content-Digest"] == manifest
+
+
 async def test_router_speaks_tls(world: World, tokens: TokenService) -> None:
     """With a certificate it is https, and upload addresses say so."""
     key, certificate = world.directory / "key.pem", world.directory / "cert.pem"

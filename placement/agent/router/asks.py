@@ -1,8 +1,8 @@
 """What is asked for a client, who the client is, and what came of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 import httpx
 from starlette.responses import Response
@@ -10,6 +10,8 @@ from starlette.responses import Response
 from placement.agent.router.answers import unavailable, unknown
 from placement.core.topology import Region
 
+CONDITION: Final = "If-None-Match"
+"""The header with which a client says what it has."""
 REFUSED_MAX: Final = 2
 
 
@@ -20,6 +22,12 @@ class Client:
     authorization: str | None = field(repr=False)
     user_agent: str
     passed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def unconditional(self) -> Self:
+        """The client, as if it had nothing yet: any answer tells of the content."""
+        passed = {n: v for n, v in self.passed.items() if n != CONDITION}
+        return replace(self, passed=passed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from placement.agent.registry.manifests import (
 )
 from placement.agent.router.answers import headed, relayed_headers, unavailable
 from placement.agent.router.asking import Asker
-from placement.agent.router.asks import Answer, Ask, Client, Refusal
+from placement.agent.router.asks import CONDITION, Answer, Ask, Client, Refusal
 from placement.agent.router.filling import Filling
 from placement.agent.router.places import Places, Wanted
 from placement.agent.router.reports import Reports
@@ -61,7 +61,7 @@ class Manifests:
             self._counts["unknown"] += 1
             return pointed.response(UNKNOWN)
         self._counts["tag_asked" if pointed.headed else "tag_known"] += 1
-        if head and pointed.headed is not None:
+        if head and pointed.headed is not None and CONDITION not in client.passed:
             return pointed.headed
         wanted = Wanted(repository, pointed.digest)
         return await self.read(client, wanted, pointed, head=head)

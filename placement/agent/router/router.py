@@ -26,7 +26,7 @@ from placement.agent.registry.manifests import ACCEPT
 from placement.agent.reporting import Report
 from placement.agent.router.answers import oci_error
 from placement.agent.router.asking import Asker
-from placement.agent.router.asks import Ask, Client, Refusal
+from placement.agent.router.asks import CONDITION, Ask, Client, Refusal
 from placement.agent.router.blobs import Blobs, relayed
 from placement.agent.router.copies import Copies
 from placement.agent.router.filling import Filling
@@ -60,7 +60,7 @@ TAKE_SECONDS_MAX: Final = 300.0
 """A client may unpack what it has before it takes more of a body."""
 DOTS: Final = frozenset({".", ".."})
 METHODS: Final = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]
-PASSED: Final = ("If-None-Match",)
+PASSED: Final = (CONDITION,)
 RANGES: Final = ("If-Range", "Range")
 """Of blobs alone: all else is read whole, and verified, whoever asks for a part."""
 

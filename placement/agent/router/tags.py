@@ -138,7 +138,8 @@ class Tags:
         seen = [places.region, *look.answers]
         asked = places.best_known(owner, seen)[:ASKED_MAX]
         refusal = Refusal()
-        ask = Ask("HEAD", f"/v2/{repository}/manifests/{tag}", client)
+        path = f"/v2/{repository}/manifests/{tag}"
+        ask = Ask("HEAD", path, client.unconditional)
         found = await self._heads(asked, ask, refusal)
         chosen = look.newest(found) or self._chosen(repository, found, known)
         look.keep(found, chosen)

@@ -17,11 +17,17 @@ TENTHS_FROM: Final = 10
 
 
 def require_place(file: Path | None) -> None:
-    """Raise InputError, naming --json, where *file* could not be written later."""
+    """Raise InputError, naming --json, where *file* could not be written later.
+
+    Leaves everything as it was.
+    """
     if file is None:
         return
     try:
+        there = file.exists()
         file.open("a").close()
+        if not there:
+            file.unlink()
     except OSError as error:
         raise _unwritable(file, error) from None
 

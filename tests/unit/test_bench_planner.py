@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from placement.bench.measured import Measured, quantile
+from placement.cli.bench_figures import require_place
 from placement.cli.main import main
 
 DECIDING = {
@@ -74,3 +75,15 @@ def test_file_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert "--json" in result.output
+
+
+def test_looking_for_a_place_leaves_none_behind(tmp_path: Path) -> None:
+    """A bench that fails has written nothing; what was there before stays."""
+    new, old = tmp_path / "new.json", tmp_path / "old.json"
+    old.write_text("[]\n")
+
+    require_place(new)
+    require_place(old)
+
+    assert not new.exists()
+    assert old.read_text() == "[]\n"

@@ -1,10 +1,7 @@
 """The real agent for tests: started, posted to, killed and started again."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +11,7 @@ from typing import Any
 import httpx
 
 from tests.ports import free_port
+from tests.programs import Program, start_placement
 from tests.real_service import DEADLINE_SECONDS, POLL_SECONDS
 
 
@@ -26,7 +24,7 @@ class RealAgent:
     """Environment variables of the configuration, without PLACEMENT_."""
     port: int = 0
     region: str = "iad"
-    _process: subprocess.Popen[bytes] | None = None
+    _process: Program | None = None
 
     @property
     def url(self) -> str:
@@ -53,20 +51,15 @@ class RealAgent:
         """Run it, on the port of the first time, and return at once."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
-        command = [
-            *(sys.executable, "-m", "placement", "agent", "--region", self.region),
+        arguments = [
+            *("agent", "--region", self.region),
             *("--listen", f"127.0.0.1:{self.port}", "--log-format", "json"),
         ]
         told = {"AGENT__STATE_DIR": "state", **self.settings, **settings}
         environment = {f"PLACEMENT_{name}": value for name, value in told.items()}
         with (self.directory / "agent.log").open("ab") as output:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, **environment},
-                cwd=self.directory,
+            self._process = start_placement(
+                arguments, environment, self.directory, output
             )
 
     async def ready(self) -> None:

@@ -1,9 +1,6 @@
 """The real program for tests: started, asked, killed and started again."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +11,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.ports import free_port
+from tests.programs import Program, start_placement
 
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.02
-
 
 PLANS = "PLACEMENT_PLANNER__ENABLED"
 QUEUE = "PLACEMENT_LIMITS__QUEUE_MS"
@@ -40,7 +37,7 @@ class RealService:
     """Whether it decides and ticks: else the log holds what a test stored, no more."""
     sheds: bool = False
     """Whether it sends callers away: where tests run side by side they all wait."""
-    _process: subprocess.Popen[bytes] | None = None
+    _process: Program | None = None
 
     @property
     def target(self) -> str:
@@ -63,20 +60,14 @@ class RealService:
         self.directory.mkdir(parents=True, exist_ok=True)
         if not self.port:
             self.port = free_port()
-        command = [
-            *self.prefix,
-            *(sys.executable, "-m", "placement", "serve"),
-            *("--data-dir", str(self.data_dir), "--listen", self.target),
+        arguments = [
+            *("serve", "--data-dir", str(self.data_dir), "--listen", self.target),
             *("--log-format", "json", *self.arguments),
         ]
+        settings = {**self._told, **self.settings}
         with (self.directory / "service.log").open("ab") as output:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, **self._told, **self.settings},
-                cwd=self.directory,
+            self._process = start_placement(
+                arguments, settings, self.directory, output, self.prefix
             )
 
     @property

@@ -534,18 +534,25 @@ def test_deciding_is_a_pure_function(play: Play, random: Random) -> None:
 @examples(100)
 @given(plays())
 def test_nothing_is_decided_twice(play: Play) -> None:
-    """Decided, folded, decided again at the same moment: others at most, then none."""
-    pairs: list[tuple[Digest, Region]] = []
+    """Decided, folded, decided again at the same moment: others at most, then none.
+
+    A content is copied into a region once, whichever repositories want it there; what
+    is only watched in one repository may be asked for in another.
+    """
+    decided: list[Event] = []
     due = [*play.office.state.indexes.agenda.take(), *play.office.tick()]
     for _ in range(ROUNDS_MAX):
         events = play.office.decide(due).events
         if not events:
             break
-        pairs += [_pair(one) for one in events]
+        decided += events
         play.keep(events)
 
     assert events == []
-    assert len(pairs) == len(set(pairs))
+    owned = [(_decided(one).subject.repository, _pair(one)) for one in decided]
+    assert len(owned) == len(set(owned))
+    copied = [_pair(one) for one in decided if isinstance(one.fact, ReplicationPlanned)]
+    assert len(copied) == len(set(copied))
 
 
 @examples(100)

@@ -11,8 +11,9 @@ from placement.unconfigured import server_alone
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the developer's own placement.toml."""
+    """No test sees the developer's placement.toml, nor what is said to the tests."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PLACEMENT_LONG", raising=False)
 
 
 def test_unconfigured_service_is_where_the_configuration_says() -> None:

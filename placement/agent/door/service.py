@@ -15,6 +15,7 @@ from placement.core.errors import PlacementError
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
 """The metadata in which a service says itself what went wrong."""
+_SILENT: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL})
 _OWN_KEYS: Final = frozenset({"user-agent", "content-type", "te"})
 """Metadata of one connection, which the next one has of its own."""
 
@@ -99,9 +100,13 @@ async def end(
 
 
 def is_silent(code: grpc.StatusCode, trailing: Any) -> bool:  # noqa: ANN401 - of any call
-    """Say whether a call failed without a word of the service's own."""
+    """Say whether a call failed without a word of the service's own.
+
+    gRPC's client says INTERNAL of a call that ends while it still sends a request, and
+    forgets what the call ended with; what the service says has details.
+    """
     keys = {key for key, _ in trailing or ()}
-    return code is grpc.StatusCode.UNAVAILABLE and DETAILS_KEY not in keys
+    return code in _SILENT and DETAILS_KEY not in keys
 
 
 def passed_on(metadata: Iterable[tuple[str, str | bytes]]) -> Metadata:

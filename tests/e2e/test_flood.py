@@ -24,7 +24,7 @@ from tests.real_service import RealService, running
 from tests.strategies import LONG
 from tests.watching_pages import MIB, figure, rss_bytes
 
-pytestmark = pytest.mark.timeout(1_800 if LONG else 300)
+pytestmark = [pytest.mark.timeout(1_800 if LONG else 300), pytest.mark.alone]
 KNOWN = 2_000
 FLOOD = 1_000_000 if LONG else 20_000
 ALLOWED = 100_000 if LONG else 5_000

@@ -91,6 +91,7 @@ def seconds_of(rows: list[Mapping[str, object]], route: str, version: str) -> fl
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @needs_programs
 @pytest.mark.timeout(300)
 def test_quick_lab_measures_far_and_near(tmp_path: Path) -> None:

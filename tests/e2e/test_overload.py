@@ -24,7 +24,7 @@ from tests.figures import tell
 from tests.real_service import RealService, running
 from tests.strategies import LONG
 
-pytestmark = pytest.mark.timeout(1_800 if LONG else 300)
+pytestmark = [pytest.mark.timeout(1_800 if LONG else 300), pytest.mark.alone]
 LAYERS = 1_000
 DIGESTS = 100
 """Of one call: some milliseconds of work, so that asking costs less than answering."""

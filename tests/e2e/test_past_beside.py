@@ -28,7 +28,7 @@ from tests.figures import tell
 from tests.nats_server import NatsServer, newest_server
 from tests.real_service import RealService, running
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.alone, pytest.mark.timeout(900)]
 LAYERS: Final = 1_000
 EVENTS_PER_SECOND: Final = 10_000
 BATCH: Final = 500

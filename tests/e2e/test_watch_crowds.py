@@ -35,7 +35,7 @@ from tests.real_service import RealService, running
 from tests.strategies import LONG
 from tests.watching_pages import MIB, figure, rss_bytes
 
-pytestmark = pytest.mark.timeout(1_800 if LONG else 300)
+pytestmark = [pytest.mark.timeout(1_800 if LONG else 300), pytest.mark.alone]
 MANY, FEW = 20_000, 500
 """Contents: a snapshot of many does not fit into a connection that is not read."""
 HERD = 500 if LONG else 40

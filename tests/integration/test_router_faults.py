@@ -25,6 +25,7 @@ from tests.routing import SKOPEO, World, copy, digest_of, until, world_of
 from tests.watched_link import WatchedLink
 
 pytestmark = [
+    pytest.mark.alone,
     needs_registry,
     # A connection that was being made when its deadline came is left to the collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

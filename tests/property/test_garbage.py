@@ -57,6 +57,7 @@ def garbage(valid: Sequence[Sent], count: int) -> list[Sent]:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_garbage_costs_a_quarter_of_what_good_messages_cost_at_most() -> None:
     """Nobody gains by garbage: what cannot be folded is put away sooner than folded."""
     valid = good(MESSAGES)

@@ -68,6 +68,13 @@ def test_weather_in_which_a_bug_shows_is_none_itself() -> None:
     assert [violations(run.history, by_model=False) for run in runs] == [[]] * len(runs)
 
 
+@pytest.mark.parametrize("name", sorted(BUGS))
+def test_every_bug_can_be_planted(name: str) -> None:
+    """What it breaks is where it says: whoever moves that hears of it in the gate."""
+    with planted(name):
+        assert name in BUGS
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", sorted(BUGS))
 def test_every_planted_bug_is_found(name: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from placement.core.deciding import decide as deciding
+from placement.core.deciding import obstacles
 from placement.core.deciding.budgets import Budgets, Order, Refusal
 from placement.core.deciding.desk import Desk
 from placement.core.deciding.obstacles import is_new, last_about
@@ -94,7 +95,7 @@ def ignore_a_pause() -> Iterator[None]:
         return False
 
     with (
-        patch.object(deciding, "is_paused", never),
+        patch.object(obstacles, "is_paused", never),
         patch.object(folded_decisions, "is_paused", never),
     ):
         yield
@@ -147,7 +148,7 @@ def trust_ones_own_clock() -> Iterator[None]:
     def broken(state: Any, region: Any, now_ns: int) -> bool:  # noqa: ANN401 - passed on
         return now_ns != state.store_time_ns and is_paused(state, region, now_ns)
 
-    with patch.object(deciding, "is_paused", broken):
+    with patch.object(obstacles, "is_paused", broken):
         yield
 
 

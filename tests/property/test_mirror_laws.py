@@ -156,10 +156,10 @@ def test_replica_knows_by_a_bookmark_what_the_state_holds(
 def test_replica_that_comes_back_goes_on_without_a_snapshot(
     log: list[RecordedMessage], interest: Interest, visits: list[list[int]]
 ) -> None:
-    """What it is told again changes nothing."""
+    """What it is told again changes nothing, once it was told all."""
     view, listener = new_view(State()), MirrorListener()
     packed = PackedInterest(interest)
-    follow(view, packed, listener, log, [1, 0, 0])
+    follow(view, packed, listener, log, [1, *to_the_end([])])
 
     for counts in [*visits, to_the_end(log)]:
         follow(view, packed, listener, log, [1, *counts])

@@ -79,9 +79,23 @@ class Excerpt:
     def _described(
         self, graph: RepositoryGraph, key: bytes, platform: Platform | None = None
     ) -> Descriptor:
-        media_type = _TYPES[graph.kind(key)]
-        digest = self._mirror.digest(key)
-        return Descriptor(digest, media_type, graph.size_bytes(key), platform)
+        kind, size_bytes = graph.kind(key), graph.size_bytes(key)
+        if not size_bytes or kind is ContentKind.UNKNOWN:
+            # A copy made it of an image of another repository, and only there.
+            told_kind, told_bytes = self._told_elsewhere(key)
+            kind = kind or told_kind
+            size_bytes = size_bytes or told_bytes
+        return Descriptor(self._mirror.digest(key), _TYPES[kind], size_bytes, platform)
+
+    def _told_elsewhere(self, key: bytes) -> tuple[ContentKind, int]:
+        """Return what other repositories are told of a content, which is the same."""
+        placements, kind, size_bytes = self._mirror.placements, 0, 0
+        for row in islice(self._mirror.sharers.of(key), MOUNTS_LOOKED_AT):
+            kind = kind or placements.kinds.cells[row]
+            size_bytes = size_bytes or placements.sizes.cells[row]
+            if kind and size_bytes:
+                break
+        return ContentKind(kind), size_bytes
 
     def _add_mounts(self, row: int, key: bytes) -> None:
         """Put in other repositories, one at least for each region that has it."""

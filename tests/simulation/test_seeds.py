@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 REGRESSIONS = ROOT / "tests" / "simulator" / "regression_seeds.txt"
 SEEDS_A_TEST = 25
 TESTS = 8
-LONG_SEEDS_A_TEST = 1_000
-LONG_TESTS = 5
+LONG_SEEDS_A_TEST = 250
+LONG_TESTS = 20
 MODEL_EVERY = 10
 """So many runs are also compared with the readable model, which is slow."""
 pytestmark = pytest.mark.timeout(600)

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from hashlib import sha256
 from types import NoneType, UnionType
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +62,8 @@ POOLED: Final = (
     "calibration",
 )
 """Rows that are of no organization."""
+UNIONS: Final = {Union, UnionType}
+"""What ``X | None`` is: the former where X is a NewType."""
 GAP_NS: Final = 10
 """More than a message of the strategies has events: none moves another's order."""
 
@@ -106,7 +108,7 @@ def owned(value: Any, hint: Any, owner: str) -> Any:  # noqa: ANN401, PLR0911 - 
 def bare(hint: Any) -> Any:  # noqa: ANN401 - any annotation
     """Return *hint* without None."""
     parts = [part for part in get_args(hint) if part is not NoneType]
-    return parts[0] if len(parts) == 1 and get_origin(hint) is UnionType else hint
+    return parts[0] if len(parts) == 1 and get_origin(hint) in UNIONS else hint
 
 
 @cache

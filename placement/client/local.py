@@ -18,10 +18,10 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import Any, Final, Self, cast
 
 import grpc
 
@@ -178,9 +178,12 @@ class LocalPlacements(LocalAnswers):
             while not self.basis.live:
                 await self.changed()
 
-    async def changed(self) -> None:
-        """Return once anything more is known, or is known to be otherwise."""
-        await self._moved.wait()
+    def changed(self) -> Coroutine[Any, Any, None]:
+        """Return, once awaited, when more is known than at this call, or otherwise.
+
+        However late it is awaited, such as by a task that begins later.
+        """
+        return _happened(self._moved)
 
     async def _begun(self, timeout_s: float) -> None:
         """Return once the first snapshot is whole; raises what stopped it."""
@@ -246,6 +249,10 @@ class LocalPlacements(LocalAnswers):
                 found = decode_catalogue(info)
                 if found != self._topology:
                     self._follow(self._mirror, found)
+
+
+async def _happened(moved: asyncio.Event) -> None:
+    await moved.wait()
 
 
 def _as_one(channels: Channels) -> grpc.aio.Channel:

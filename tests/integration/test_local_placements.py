@@ -60,6 +60,7 @@ from tests.builders import (
 from tests.serving import LAYER_BYTES, LAYERS, Service, Stage, serving
 
 PATIENCE_S = 10.0
+BOOKMARK_SECONDS = WatchSettings().bookmark_interval_s
 OTHER_HASH = "sha512:" + 128 * "5"
 
 
@@ -134,6 +135,17 @@ async def test_what_changes_is_known_soon(service: Service) -> None:
         assert not local.holds(WEB, A, FRA)
         assert local.phase(WEB, A, AMS) is ReplicaPhase.PARTIAL
         assert local.resolve(WEB, LATEST).digest == C
+
+
+async def test_whoever_waits_late_misses_nothing(service: Service) -> None:
+    """What comes between the question and the wait is news, not the next bookmark."""
+    async with replica(service) as local:
+        changed = local.changed()
+        await service.stage.happen(replicated("b", SYD, API))
+        await caught_up(local, service.stage)
+
+        async with asyncio.timeout(BOOKMARK_SECONDS / 2):
+            await changed
 
 
 async def test_answers_are_those_of_the_service(service: Service) -> None:

@@ -77,7 +77,6 @@ class Blobs:
 
     async def get(self, client: Client, wanted: Wanted) -> Response:
         """Answer with the blob, or with where it is."""
-        own = self._places.region
         for _ in range(JOINS_MAX):
             flight = self._flights.find(wanted)
             if flight is not None and "Range" not in client.passed:
@@ -89,7 +88,8 @@ class Blobs:
                 found = found or await self._from_elsewhere(client, wanted)
             if found is None:
                 continue
-            if found.status_code in NOT_FOUND and not self._is_trusted(own, wanted):
+            trusted = self._places.trusts_own(wanted)
+            if found.status_code in NOT_FOUND and not trusted:
                 suspected = await self._from_here(client, wanted, suspected=True)
                 found = suspected or found
             return found
@@ -99,7 +99,7 @@ class Blobs:
         self, client: Client, wanted: Wanted, *, suspected: bool = False
     ) -> Response | None:
         """Return our own registry's answer, or None where others are to be asked."""
-        if not self._is_trusted(self._places.region, wanted) and not suspected:
+        if not self._places.trusts_own(wanted) and not suspected:
             return None
         own = self._places.known([self._places.region])
         path = path_of(wanted)
@@ -125,7 +125,9 @@ class Blobs:
             if redirect is not None:
                 self._counts["redirected"] += 1
                 return redirect
-        if "Range" in client.passed:
+        # What our own registry has damaged it keeps: another upload is left out there.
+        damaged = self._places.is_damaged(self._places.region, wanted)
+        if "Range" in client.passed or damaged:
             return await self._passed(client, wanted)
         if self._flights.find(wanted) is not None:
             return None
@@ -223,22 +225,10 @@ class Blobs:
         return Streamed(chunks, response.status_code, headers, response.aclose)
 
     def _damaged(self, body: Body, wanted: Wanted) -> None:
-        """Count it, and blame whom it came from.
-
-        Not who ended what our own registry began, nor that one: it may be either, and
-        which is found out once one of them gives the whole.
-        """
+        """Count it, and blame whom it came from."""
         self._counts["corrupted"] += 1
-        own = self._places.region
-        if body.used[0] == own and set(body.used) != {own}:
-            return
         self._places.damaged(body.used, wanted)
         log.error("content_damaged", digest=wanted.digest, sources=body.used)
-
-    def _is_trusted(self, region: Region, wanted: Wanted) -> bool:
-        return self._places.is_well(region) and not self._places.is_damaged(
-            region, wanted
-        )
 
     async def _told(
         self,

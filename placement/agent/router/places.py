@@ -1,6 +1,6 @@
 """Whom to ask for what, in which order: worked out from memory, without a call."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -188,10 +188,17 @@ class Places:
         except PlacementError:
             return None
 
-    def damaged(self, regions: Iterable[Region], wanted: Wanted) -> None:
-        """Remember that the bytes from *regions* were others, for DAMAGED_SECONDS."""
+    def damaged(self, regions: Sequence[Region], wanted: Wanted) -> None:
+        """Remember for DAMAGED_SECONDS that what *regions* gave, in turn, was damaged.
+
+        Not where others ended what our own registry began: it may be any of them, and
+        which is found out once one of them gives the whole.
+        """
+        if regions[0] == self.region and set(regions) != {self.region}:
+            return
         ends_s = self._clock() + DAMAGED_SECONDS
         for region in regions:
+            self._damaged.pop((region, wanted), None)
             while len(self._damaged) >= DAMAGED_KEPT:
                 del self._damaged[next(iter(self._damaged))]
             self._damaged[region, wanted] = ends_s
@@ -199,6 +206,10 @@ class Places:
     def is_damaged(self, region: Region, wanted: Wanted) -> bool:
         """Say whether *region* gave other bytes, a short while ago."""
         return self._damaged.get((region, wanted), 0.0) > self._clock()
+
+    def trusts_own(self, wanted: Wanted) -> bool:
+        """Say whether our own registry is no suspect, and gave no other bytes."""
+        return self.is_well(self.region) and not self.is_damaged(self.region, wanted)
 
     def near(self) -> list[Region]:
         """Return every region's registry, the nearest first."""

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from placement.cli.main import NO_OLDER_TLS
+from tests.fork_server import MESSAGE_BYTES
 
 LONG: Final = bool(os.environ.get("PLACEMENT_LONG"))
 OURS: Final = "PLACEMENT_"
 POLL_SECONDS: Final = 0.02
 START_SECONDS: Final = 60.0
-MESSAGE_BYTES: Final = 1 << 20
 READ_AT_IMPORT: Final = {
     "GRPC_SSL_CIPHER_SUITES": NO_OLDER_TLS,
     "GRPC_VERBOSITY": "ERROR",
@@ -105,7 +105,7 @@ class ForkServer:
             message = json.dumps(asked).encode()
             socket.send_fds(self._socket, [message], [output.fileno()])
             while not self._started:
-                self._hear(START_SECONDS)
+                assert self._hear(START_SECONDS), "the fork server does not answer"
             return _Forked(self, self._started.pop())
 
     def code(self, pid: int) -> int | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from placement.agent.router.filling import Filling
+from placement.agent.router.flights import Landed
 from placement.core.event import ContentPulled, ContentReplicated, TransferMeasured
 from tests.builders import FRA, IAD, SYD, WEB
 from tests.docker_registry import needs_registry
@@ -74,6 +76,32 @@ async def test_first_far_pull_fills_the_region_and_the_second_is_local(
     assert all(f.verified for f in world.facts(ContentReplicated))
     assert {f.client_region for f in world.facts(ContentPulled)} == {SYD}
     assert max(f.transferred_bytes for f in world.facts(TransferMeasured)) > 2_999_000
+
+
+async def test_flight_that_is_over_is_found_by_nobody(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even by who looks in the same turn: its file is closed by then."""
+    write_image(tmp_path / "app", "v1", (300_000,), seed=1)
+    manifest = await world.push(FRA, tmp_path / "app")
+    land, found = Filling.land, []
+
+    async def landing(filling: Filling, landed: Landed) -> None:
+        await land(filling, landed)
+        loop, flights = asyncio.get_running_loop(), router._flights  # noqa: SLF001 - no client can time its question so
+        loop.call_soon(lambda: found.append(flights.find(landed.wanted)))
+
+    monkeypatch.setattr(Filling, "land", landing)
+    async with (
+        world.router() as (router, address),
+        httpx.AsyncClient(auth=AUTH, timeout=30) as client,
+    ):
+        layer = manifest["layers"][0]["digest"]
+        answer = await client.get(f"http://{address}/v2/{WEB}/blobs/{layer}")
+        await until(lambda: bool(found))
+
+    assert answer.status_code == 200
+    assert found == [None]
 
 
 async def test_fifty_at_once_move_each_layer_once(world: World, tmp_path: Path) -> None:

@@ -86,3 +86,12 @@ async def test_nothing_at_all_is_whole_once_verified(tmp_path: Path) -> None:
     spool.verified()
 
     assert await read(spool) == b""
+
+
+async def test_spool_that_all_have_left_is_nobody_s(tmp_path: Path) -> None:
+    """Its descriptor may be another file's by then: joining it now is a bug."""
+    spool = Spool(tmp_path, len(BODY))
+    spool.leave()
+
+    with pytest.raises(AssertionError, match="closed"):
+        spool.keep()

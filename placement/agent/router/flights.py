@@ -145,8 +145,13 @@ class Flights:
         self._tasks.discard(task)
         if not flight.opened.done():
             flight.opened.set_result(Refusal(silent=True))
-        del self._open[flight.wanted]
-        self._underway.leave(flight.wanted.digest)
+        self._end(flight)
+
+    def _end(self, flight: Flight) -> None:
+        """Let nobody find *flight* any more, if anybody did."""
+        if self._open.get(flight.wanted) is flight:
+            del self._open[flight.wanted]
+            self._underway.leave(flight.wanted.digest)
 
     async def close(self) -> None:
         """Give up everything that is on its way."""
@@ -170,6 +175,7 @@ class Flights:
             if landed is not None:
                 await self._land(landed)
         finally:
+            self._end(flight)  # before: who joined now would read a file that is gone
             if spool is not None:
                 spool.leave()
 

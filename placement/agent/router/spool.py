@@ -77,6 +77,7 @@ class Spool:
 
     def keep(self) -> None:
         """Count one more who reads or writes it: each calls ``leave`` once."""
+        assert self._users, "the last one's leave has closed it"
         self._users += 1
 
     def leave(self) -> None:

@@ -30,6 +30,7 @@ from tests.ports import free_port
 from tests.real_agent import RealAgent
 from tests.real_service import RealService
 from tests.registry_images import push_image
+from tests.routing import until
 
 pytestmark = needs_registry
 
@@ -236,6 +237,7 @@ async def test_no_secret_is_anywhere_it_should_not_be(world: World) -> None:
             for at in (world.metrics, f"127.0.0.1:{world.iad.port}"):
                 answer = await client.get(f"http://{at}/{page}")
                 seen[f"{at}/{page}"] = answer.text + str(answer.headers)
+    await until((world.service.data_dir / "checkpoint.sqlite").exists)
     os.kill(world.service.pid, signal.SIGABRT)
     world.service.wait()
     world.iad.stop()

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from placement.agent.router.filling import Filling
-from placement.agent.router.flights import Landed
+from placement.agent.router.flights import Flight, Landed
 from placement.core.event import ContentPulled, ContentReplicated, TransferMeasured
 from tests.builders import FRA, IAD, SYD, WEB
 from tests.docker_registry import needs_registry
@@ -84,7 +84,8 @@ async def test_flight_that_is_over_is_found_by_nobody(
     """Not even by who looks in the same turn: its file is closed by then."""
     write_image(tmp_path / "app", "v1", (300_000,), seed=1)
     manifest = await world.push(FRA, tmp_path / "app")
-    land, found = Filling.land, []
+    land = Filling.land
+    found: list[Flight | None] = []
 
     async def landing(filling: Filling, landed: Landed) -> None:
         await land(filling, landed)

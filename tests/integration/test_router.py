@@ -7,9 +7,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.responses import Response
 
+from placement.agent.router.asks import Client
+from placement.agent.router.blobs import Blobs
 from placement.agent.router.filling import Filling
 from placement.agent.router.flights import Flight, Landed
+from placement.agent.router.places import Wanted
 from placement.core.event import ContentPulled, ContentReplicated, TransferMeasured
 from tests.builders import FRA, IAD, SYD, WEB
 from tests.docker_registry import needs_registry
@@ -103,6 +107,39 @@ async def test_flight_that_is_over_is_found_by_nobody(
 
     assert answer.status_code == 200
     assert found == [None]
+
+
+async def test_who_looked_just_before_a_flight_landed_looks_again(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The own registry had nothing then; that is no reason to fetch it once more."""
+    write_image(tmp_path / "app", "v1", (300_000,), seed=1)
+    manifest = await world.push(FRA, tmp_path / "app")
+    layer = manifest["layers"][0]["digest"]
+    from_here, looked = Blobs._from_here, asyncio.Event()  # noqa: SLF001 - no client can time its question so
+
+    async def slowly(blobs: Blobs, client: Client, wanted: Wanted) -> Response | None:
+        found = await from_here(blobs, client, wanted)
+        if found is None and client.user_agent == "slow":
+            looked.set()
+            flights = blobs._flights  # noqa: SLF001 - as above
+            await until(lambda: router.counts["filled"] == 1)
+            await until(lambda: flights.find(wanted) is None)
+        return found
+
+    monkeypatch.setattr(Blobs, "_from_here", slowly)
+    async with (
+        world.router() as (router, address),
+        httpx.AsyncClient(auth=AUTH, timeout=30) as client,
+    ):
+        url = f"http://{address}/v2/{WEB}/blobs/{layer}"
+        slow = asyncio.create_task(client.get(url, headers={"User-Agent": "slow"}))
+        await looked.wait()
+        quick = await client.get(url)
+
+        assert (await slow).content == quick.content
+    assert router.counts["local"] == 1
+    assert world.links[FRA].received_bytes < 2 * 300_000
 
 
 async def test_fifty_at_once_move_each_layer_once(world: World, tmp_path: Path) -> None:

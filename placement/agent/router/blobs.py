@@ -78,11 +78,14 @@ class Blobs:
     async def get(self, client: Client, wanted: Wanted) -> Response:
         """Answer with the blob, or with where it is."""
         for _ in range(JOINS_MAX):
+            landed_count = self._flights.landed_count
             flight = self._flights.find(wanted)
             if flight is not None and "Range" not in client.passed:
                 found = await self._joined(client, flight)
             else:
                 found = await self._from_here(client, wanted)
+                if found is None and self._flights.landed_after(wanted, landed_count):
+                    continue  # it came while our own registry said that it has none
                 if found is None and self._flights.find(wanted) is None:
                     found = await self._copies.joined(client, wanted)
                 found = found or await self._from_elsewhere(client, wanted)

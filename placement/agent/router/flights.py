@@ -27,6 +27,7 @@ from placement.agent.underway import Underway
 from placement.core.topology import Region
 
 FLIGHTS_MAX: Final = 1024
+LANDED_KEPT: Final = 1024
 
 log = structlog.get_logger(__name__)
 
@@ -119,12 +120,23 @@ class Flights:
         self._settings = settings
         self._land = land
         self._open: dict[Wanted, Flight] = {}
+        self.landed_count = 0
+        """How many contents have come whole, and were kept if that was possible."""
+        self._landed: dict[Wanted, int] = {}
+        """What that was when each came last."""
         self._reserved_bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def find(self, wanted: Wanted) -> Flight | None:
         """Return the flight of a content, if there is one."""
         return self._open.get(wanted)
+
+    def landed_after(self, wanted: Wanted, count: int) -> bool:
+        """Say whether a content came since *landed_count* was *count*.
+
+        Then it may be where it was not when somebody looked for it just before.
+        """
+        return self._landed.get(wanted, 0) > count
 
     def begin(self, wanted: Wanted, client: Client) -> Flight | None:
         """Return a new flight, fetched with *client*'s rights.
@@ -174,10 +186,18 @@ class Flights:
             landed = await self._fetched(flight, answer, spool)
             if landed is not None:
                 await self._land(landed)
+                self._note_landed(flight.wanted)
         finally:
             self._end(flight)  # before: who joined now would read a file that is gone
             if spool is not None:
                 spool.leave()
+
+    def _note_landed(self, wanted: Wanted) -> None:
+        self.landed_count += 1
+        self._landed.pop(wanted, None)
+        while len(self._landed) >= LANDED_KEPT:
+            del self._landed[next(iter(self._landed))]
+        self._landed[wanted] = self.landed_count
 
     async def _answered(self, flight: Flight) -> Answer | None:
         """Return the first source's answer, or None when it was refused."""

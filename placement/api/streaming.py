@@ -5,6 +5,10 @@ a generator would wait there without a limit and could say nothing, so generator
 run here, where sending has a deadline. Once it has passed, the generator is told at its
 ``yield``; what it raises becomes the call's status, which the reader finds behind the
 responses that are still on their way.
+
+The call's metadata goes ahead of the first response, by itself: one that is sent along
+with a response that nobody took counts as not sent, and the status would be refused by
+gRPC for sending it again (``grpc.aio`` notes it once the response is gone).
 """
 
 import asyncio
@@ -31,9 +35,13 @@ async def send_all(
 
     Raises what it raises, and SendTimeoutError if it does not mind that one.
     """
+    begun = False
     async with aclosing(responses):
         async for response in responses:
             try:
+                if not begun:
+                    await context.send_initial_metadata(())
+                    begun = True
                 async with asyncio.timeout(SEND_SECONDS_MAX):
                     await context.write(response)
             except TimeoutError:

@@ -220,6 +220,12 @@ def open_count(service: Service) -> int:
     return hub.open_count
 
 
+def sent_count(service: Service) -> int:
+    """Return how many responses the service has sent to its watchers."""
+    method = "/placement.v1.PlacementService/WatchPlacements"
+    return service.server.calls.method(method, streams=True).messages
+
+
 async def eventually(holds: Callable[[], bool]) -> None:
     """Wait until something *holds*."""
     async with asyncio.timeout(PATIENCE_S):
@@ -268,6 +274,8 @@ async def test_watcher_that_reads_nothing_is_let_go_with_its_token() -> None:
             service.channel = channel
             watch = Watch(service)
             token = (await watch.until("bookmark"))[-1].bookmark.resume_token
+            # Crowding holds up both ends: the last response has to be gone by then.
+            await eventually(lambda: sent_count(service) > 0)
             crowd(service.stage.view.state, 30_000)
             service.stage.view.caught_up()
             await eventually(lambda: open_count(service) == 0)
@@ -277,6 +285,21 @@ async def test_watcher_that_reads_nothing_is_let_go_with_its_token() -> None:
             assert found.code is grpc.StatusCode.ABORTED
             assert found.info.reason == "WATCH_LAGGED"
             assert found.info.metadata["resume_token"] == token
+
+
+async def test_watcher_that_took_not_even_the_first_response_is_told_why() -> None:
+    """Its status comes even though no response counts as sent."""
+    async with serving() as service:
+        await service.stage.happen(pushed("a", IAD))
+        with patch("placement.api.streaming.SEND_SECONDS_MAX", 0.0):
+            watch = Watch(service)
+
+            found = await refused(drained(watch))
+
+        assert sent_count(service) == 0
+        assert found.code is grpc.StatusCode.ABORTED
+        assert found.info.reason == "WATCH_LAGGED"
+        assert not found.info.metadata.get("resume_token")
 
 
 async def drained(watch: Watch) -> None:

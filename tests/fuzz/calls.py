@@ -121,6 +121,11 @@ class CallContext:
         """Return that nothing was wrong so far."""
         return 0
 
+    async def send_initial_metadata(self, metadata: object) -> None:
+        """Take what goes ahead of the first response."""
+        assert not self.written, "it goes ahead"
+        del metadata
+
     async def write(self, response: object) -> None:
         """Take a response."""
         del response

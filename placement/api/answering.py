@@ -16,6 +16,8 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from placement.api.authority.caller import REASONS as DENIAL_REASONS
+from placement.api.contents import TooSoonError
+from placement.api.holding import Holding
 from placement.api.measuring import measured
 from placement.api.reasons import REASONS
 from placement.api.status import crash_status, status_of
@@ -84,6 +86,7 @@ class Answering:
         self._sample_every = sample_every
         self._kept = kept or {}
         self._guards = guards
+        self._holding = Holding()
         self._calls = 0
         self._denial_told_ns: dict[str, int] = {}
 
@@ -126,6 +129,9 @@ class Answering:
                     guard.enter(method, context)
                     passed.append(guard)
                 return await behaviour(body, context)
+            except TooSoonError as error:
+                await self._holding.hold()
+                return await self._refuse(method, error, began_ns, context)
             except Exception as error:  # noqa: BLE001 - each becomes a status
                 return await self._refuse(method, error, began_ns, context)
             finally:

@@ -38,6 +38,10 @@ class ContentLimitError(PlacementError):
         self.retry_delay_ms = retry_delay_ms
 
 
+class TooSoonError(ContentLimitError):
+    """The caller was refused just now, and did not wait as it was told to."""
+
+
 class NewContents:
     """Counts what is new in what callers publish."""
 
@@ -67,7 +71,7 @@ class NewContents:
         return self._buckets is not None or self._contents_max > 0
 
     def hear(self, caller: str) -> None:
-        """Raise ContentLimitError for a *caller* who comes again too soon."""
+        """Raise TooSoonError for a *caller* who comes again too soon."""
         told = self._unheard.get(caller)
         if told is None:
             return
@@ -75,7 +79,7 @@ class NewContents:
         left_ns = until_ns - self._clock_ns()
         if left_ns > 0:
             self._refused["contents"] += 1
-            raise ContentLimitError(limit, new_count, left_ns // 1_000_000 + 1)
+            raise TooSoonError(limit, new_count, left_ns // 1_000_000 + 1)
         del self._unheard[caller]
 
     def admit(self, events: Iterable[Event], state: State, caller: str) -> None:

@@ -23,6 +23,7 @@ from placement.api.answering import Answering, Context
 from placement.api.authority.caller import MethodForbiddenError
 from placement.api.authority.identity import Identity, Role
 from placement.api.clients import CALLERS_KNOWN_MAX, Buckets, peer_address
+from placement.api.holding import HELD_SECONDS
 from placement.api.reading import Pace
 from placement.api.server import ServerSettings
 from placement.client import PlacementClient
@@ -467,8 +468,10 @@ async def test_flood_of_new_contents_is_refused_and_known_ones_are_not() -> None
         assert found.info.metadata["new_contents"] == "2"
         assert found.retry_ms is not None
         assert 1_000 <= found.retry_ms <= 2_000
+        began_s = time.monotonic()
         unread = await refused(service.events.PublishEvents(publish("a")))
         assert unread.info.reason == "CONTENT_LIMIT"  # it comes too soon
+        assert time.monotonic() - began_s >= HELD_SECONDS
         await asyncio.sleep(1.1)
         again = encode_event(named(pushed("a", SYD), "again"))
         await service.events.PublishEvents(

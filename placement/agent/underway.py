@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from placement.agent.proven import Proven
 from placement.core.oci import Digest
 
 Hurry = Callable[[], None]
@@ -41,6 +42,8 @@ class Underway:
     def __init__(self) -> None:
         """Begin with nothing on its way."""
         self._ways: dict[Digest, _Way] = {}
+        self.proven = Proven()
+        """What has come of late, verified, and whatever else was found right."""
 
     def has(self, digest: Digest) -> bool:
         """Say whether somebody brings *digest* just now."""

@@ -35,6 +35,7 @@ OVERHEAD_SECONDS_MAX = 1.0 if os.environ.get("PLACEMENT_LONG") else 3.0
 """In the gate others run beside; the lab measures it, too."""
 BIG_BYTES = 8_000_000
 CONTAINERD = {"User-Agent": "containerd/1.6.20"}
+SKOPEO_HEADERS = {"User-Agent": "skopeo/1.9.3"}
 
 
 @pytest.fixture
@@ -55,9 +56,11 @@ async def pulled(world: World, address: str, name: str = "got") -> float:
     )
 
 
-async def big_blob(world: World, address: str) -> bytes:
+async def big_blob(
+    world: World, address: str, headers: dict[str, str] | None = None
+) -> bytes:
     """Return the bytes of the image's big layer, as the router gives them."""
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=30, headers=headers) as client:
         answer = await client.get(f"http://{address}/v2/{WEB}/blobs/{big(world)}")
         answer.raise_for_status()
         return answer.content
@@ -279,6 +282,42 @@ async def test_what_the_own_registry_has_damaged_comes_from_elsewhere(
 
     assert f"sha256:{hashlib.sha256(body).hexdigest()}" == layer
     assert (router.counts["corrupted"], router.counts["filled"]) == (1, 0)
+
+
+async def test_what_was_proven_is_verified_again_for_who_comes_again(
+    world: World,
+) -> None:
+    """Damaged since: once as it is to a client that verifies, then as any other.
+
+    A client that may not verify is never given what was damaged, proven or not.
+    """
+    async with world.router(IAD) as (router, address):
+        sound = await big_blob(world, address, SKOPEO_HEADERS)
+        layer = spoiled(world, IAD)
+
+        with pytest.raises(httpx.RemoteProtocolError):
+            await big_blob(world, address)  # which forgets that it was proven
+        router.counts.clear()
+        assert await big_blob(world, address) == sound  # from elsewhere
+
+    async with world.router(IAD) as (router, address):
+        world.underway.proven.note(layer)
+        as_it_is = await big_blob(world, address, SKOPEO_HEADERS)
+        with pytest.raises(httpx.RemoteProtocolError):
+            await big_blob(world, address, SKOPEO_HEADERS)
+        assert router.counts["corrupted"] == 1
+        assert await big_blob(world, address, SKOPEO_HEADERS) == sound
+
+    assert as_it_is != sound
+
+
+async def test_own_copies_prove_what_they_bring(world: World) -> None:
+    """What a pull brought into the own registry is not worked through once more."""
+    layer = big(world)
+    async with world.router(SYD) as (_, address):
+        await big_blob(world, address, SKOPEO_HEADERS)
+        await until(world.servers[SYD].blob_path(layer).exists)
+        await until(lambda: world.underway.proven.spares(layer, "somebody"))
 
 
 async def test_damaged_bytes_that_nobody_else_has_break_each_time(world: World) -> None:

@@ -177,6 +177,7 @@ class Mover:
                 with at_target():
                     address = await self._target.begin_upload(repository)
             else:
+                self._underway.proven.note(blob.digest)
                 return
 
     async def _streamed(

@@ -13,6 +13,12 @@ from placement.core.topology import Region
 CONDITION: Final = "If-None-Match"
 """The header with which a client says what it has."""
 REFUSED_MAX: Final = 2
+VERIFYING: Final = (
+    *("containerd/", "containers/", "cri-o/", "libpod/", "podman/", "skopeo/"),
+    *("buildah/", "buildkit/", "docker/", "go-containerregistry/", "crane/"),
+    *("oras/", "oras-go", "regclient/", "nerdctl/", "kaniko/"),
+)
+"""How clients call themselves that verify every blob: prefixes, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,13 @@ class Client:
     authorization: str | None = field(repr=False)
     user_agent: str
     passed: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+    """Where it asks from; empty: nobody knows."""
+
+    @property
+    def verifies(self) -> bool:
+        """Whether it compares what it gets with the digest that it asked for."""
+        return self.user_agent.lower().startswith(VERIFYING)
 
     @property
     def unconditional(self) -> Self:

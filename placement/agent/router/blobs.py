@@ -10,6 +10,7 @@ import httpx
 import structlog
 from starlette.responses import Response
 
+from placement.agent.proven import Proven
 from placement.agent.router.answers import (
     API_VERSION,
     NO_CONTENT,
@@ -49,16 +50,21 @@ class Blobs:
         copies: Copies,
         redirects: Redirects,
         reports: Reports,
+        proven: Proven,
         counts: Counter[str],
         fills: bool,
     ) -> None:
-        """Answer from *places*; *fills* says whether our registry is to be filled."""
+        """Answer from *places*; *fills* says whether our registry is to be filled.
+
+        What is *proven* of our own registry is sent as it is to those who verify.
+        """
         self._asker = asker
         self._places = places
         self._flights = flights
         self._copies = copies
         self._redirects = redirects
         self._reports = reports
+        self._proven = proven
         self._counts = counts
         self._fills = fills
 
@@ -219,16 +225,30 @@ class Blobs:
             *span,
         )
         chunks = body.chunks()
-        if response.status_code == httpx.codes.OK:
+        if response.status_code == httpx.codes.OK and not self._is_spared(
+            client, wanted, answer
+        ):
             chunks = verified(
-                chunks, wanted.digest, lambda: self._damaged(body, wanted)
+                chunks, wanted.digest, lambda right: self._judged(body, wanted, right)
             )
         if answer.region != self._places.region:
             chunks = self._told(chunks, client, wanted, answer.region)
         return Streamed(chunks, response.status_code, headers, response.aclose)
 
-    def _damaged(self, body: Body, wanted: Wanted) -> None:
-        """Count it, and blame whom it came from."""
+    def _is_spared(self, client: Client, wanted: Wanted, answer: Answer) -> bool:
+        """Say whether an answer needs no verifying on its way."""
+        if answer.region != self._places.region or not client.verifies:
+            return False
+        return self._proven.spares(wanted.digest, client.address)
+
+    def _judged(self, body: Body, wanted: Wanted, right: bool) -> None:  # noqa: FBT001 - the verdict
+        """Remember what is right here; else count it, and blame whom it came from."""
+        own = set(body.used) == {self._places.region}
+        if right:
+            if own:
+                self._proven.note(wanted.digest)
+            return
+        self._proven.forget(wanted.digest)
         self._counts["corrupted"] += 1
         self._places.damaged(body.used, wanted)
         log.error("content_damaged", digest=wanted.digest, sources=body.used)

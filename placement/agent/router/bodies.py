@@ -60,11 +60,11 @@ async def flowing(
 
 
 async def verified(
-    chunks: AsyncGenerator[bytes, None], digest: Digest, damaged: Callable[[], None]
+    chunks: AsyncGenerator[bytes, None], digest: Digest, judged: Callable[[bool], None]
 ) -> AsyncGenerator[bytes, None]:
     """Give *chunks*, the last one only if all are those of *digest*.
 
-    Otherwise calls *damaged* and raises BrokenError.
+    Otherwise raises BrokenError. *judged* is told which it was.
     """
     algorithm, _, expected = digest.partition(":")
     hashed = hashlib.new(algorithm)
@@ -75,8 +75,9 @@ async def verified(
             if held:
                 yield held
             held = chunk
-    if hashed.hexdigest() != expected:
-        damaged()
+    right = hashed.hexdigest() == expected
+    judged(right)
+    if not right:
         message = f"other bytes than those of {digest} came"
         raise BrokenError(message)
     yield held

@@ -97,19 +97,22 @@ class Copies:
             message = f"the copy of {wanted.digest} did not come, and nobody gives it"
             raise BrokenError(message)
         body = Body(self._asker, path, lambda: plain, regions, answer, 0, size)
-        whole = verified(body.chunks(), wanted.digest, self._damaged(body, wanted))
+        whole = verified(body.chunks(), wanted.digest, self._judged(body, wanted))
         async with aclosing(whole) as chunks:
             async for chunk in chunks:
                 yield chunk
         if answer.region != self._places.region:
             self._reports.pulled(wanted, answer.region, size, client.user_agent)
 
-    def _damaged(self, body: Body, wanted: Wanted) -> Callable[[], None]:
-        def damaged() -> None:
+    def _judged(self, body: Body, wanted: Wanted) -> Callable[[bool], None]:
+        def judged(right: bool) -> None:  # noqa: FBT001 - the verdict
+            if right:
+                return
+            self._underway.proven.forget(wanted.digest)
             self._counts["corrupted"] += 1
             self._places.damaged(body.used, wanted)
 
-        return damaged
+        return judged
 
 
 async def _nothing() -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from placement.agent.proven import Proven
 from placement.agent.quiet import Quiet
 from placement.agent.registry.client import Registry
 from placement.agent.registry.errors import RegistryError
@@ -37,18 +38,24 @@ log = structlog.get_logger(__name__)
 class Filling:
     """Puts contents into one registry."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what keeping depends on
         self,
         own: Registry,
         reports: Reports,
+        *,
+        proven: Proven,
         counts: Counter[str],
         chance: Callable[[], float],
         quiet: Quiet,
     ) -> None:
-        """Put into *own* by its own credentials; never while garbage is collected."""
+        """Put into *own* by its own credentials; never while garbage is collected.
+
+        What was put is *proven*: it was verified when it came, and as it was stored.
+        """
         self._quiet = quiet
         self._own = own
         self._reports = reports
+        self._proven = proven
         self._counts = counts
         self._chance = chance
         self._images: dict[Wanted, asyncio.Task[None]] = {}
@@ -93,6 +100,7 @@ class Filling:
             content = Descriptor(digest, "", landed.spool.size_bytes)
             chunks = landed.spool.chunks()
             await self._own.finish_upload(repository, address, content, chunks)
+        self._proven.note(digest)
 
     async def _complete(
         self, wanted: Wanted, manifest: Manifest, source: Region

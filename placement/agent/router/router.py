@@ -103,16 +103,21 @@ class Router:
             self._places, registries, self._health, settings.stall_seconds, self.counts
         )
         self._reports = Reports(settings, report, clock, self.counts)
+        shared = underway or Underway()
         self._filling: Filling | None = None
         if settings.fills and self._places.stores:
             own = registries[settings.region]
             self._filling = Filling(
-                own, self._reports, self.counts, chance, quiet or Quiet()
+                own,
+                self._reports,
+                proven=shared.proven,
+                counts=self.counts,
+                chance=chance,
+                quiet=quiet or Quiet(),
             )
         flying = FlightSettings(
             settings.directory, settings.spool_bytes_max, clock, self.counts
         )
-        shared = underway or Underway()
         self._flights = Flights(self._asker, self._places, flying, self._land, shared)
         self._tags = Tags(self._asker, self._places)
         self._manifests = Manifests(
@@ -132,6 +137,7 @@ class Router:
             ),
             redirects=Redirects(settings, self._asker, self._places, seconds),
             reports=self._reports,
+            proven=shared.proven,
             counts=self.counts,
             fills=self._filling is not None,
         )
@@ -279,4 +285,5 @@ def _client(request: Request) -> Client:
         request.headers.get("Authorization"),
         request.headers.get("User-Agent", ""),
         passed,
+        request.client.host if request.client else "",
     )

@@ -10,6 +10,7 @@ from placement.agent.registry.client import Registry
 from placement.agent.registry.opening import opened
 from placement.agent.replicator.duties import Copy, Duty
 from placement.agent.replicator.replicator import Replicator, ReplicatorSettings
+from placement.agent.underway import Underway
 from placement.core.event import Event, Fact, ReplicationSubject
 from placement.core.facts.values import Identifier
 from placement.core.oci import Digest, Repository
@@ -86,6 +87,8 @@ class Site:
     orders: Orders
     told: Told
     registries: dict[Region, Registry]
+    underway: Underway
+    """What its replicator brings, or has brought."""
 
     async def copied(self, copy: Copy) -> Handed:
         """Return once *copy* was carried out, one way or the other."""
@@ -110,17 +113,18 @@ async def site(
         for region, url in sources.items():
             there = replace(own.settings(**who), region=region, url=url)
             registries[region] = await stack.enter_async_context(opened(there))
-        orders, told = Orders(), Told()
+        orders, told, underway = Orders(), Told(), Underway()
         replicator = Replicator(
             ReplicatorSettings(region=own.region, **settings),
             registries,
             told.report,
             decisions=orders,
             lookup=lookup,
+            underway=underway,
         )
         running = asyncio.create_task(replicator.run())
         try:
-            yield Site(replicator, orders, told, registries)
+            yield Site(replicator, orders, told, registries, underway)
         finally:
             running.cancel()
             with suppress(asyncio.CancelledError):

@@ -3,19 +3,21 @@
 To work a digest out again for each who pulls costs as much as the rest of the sending.
 So clients that verify what they get themselves, as all that run images do, are given
 what is proven as it is. A client that comes again for the same content may have found
-it damaged: then it is verified on its way as if nothing had been proven.
+it damaged: then it is verified on its way, as if nothing had been proven.
 """
 
 import time
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
-from placement.core.oci import Digest
+from placement.core.oci import Digest, Repository
 
 PROVEN_SECONDS: Final = 600.0
 AGAIN_SECONDS: Final = 120.0
 """Who comes again within so long may do so because what it got was damaged."""
 KEPT: Final = 1 << 14
+GIVEN_KEPT: Final = 1 << 17
+"""Where so many were given something of late, nobody else is until some are over."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -25,49 +27,81 @@ class Proven:
 
     def __init__(self, clock_s: Callable[[], float] | None = None) -> None:
         """Know nothing; *clock_s* never goes back, and is the process's own if none."""
-        clock_s = clock_s or time.monotonic
-        self._proven = _Lately[Digest](PROVEN_SECONDS, clock_s)
-        self._given = _Lately[tuple[str, Digest]](AGAIN_SECONDS, clock_s)
+        self.clock_s = clock_s or time.monotonic
+        self._proven = _Lately[tuple[Repository, Digest]](
+            PROVEN_SECONDS, KEPT, self.clock_s
+        )
+        self._damaged = _Lately[Digest](PROVEN_SECONDS, KEPT, self.clock_s)
+        self._given = _Lately[tuple[str, Repository, Digest]](
+            AGAIN_SECONDS, GIVEN_KEPT, self.clock_s
+        )
 
-    def note(self, digest: Digest) -> None:
-        """Know that all bytes of *digest* were just verified, and are stored."""
-        self._proven.note(digest)
+    def stored(self, repository: Repository, digest: Digest) -> None:
+        """Know that verified bytes were just stored.
 
-    def forget(self, digest: Digest) -> None:
-        """Know that bytes of *digest* are damaged."""
-        self._proven.forget(digest)
+        That proves nothing where bytes of *digest* were damaged of late: a registry
+        that has a file of that name keeps it, and drops what is uploaded.
+        """
+        if self._damaged.noted_s(digest) is None:
+            self._proven.note((repository, digest))
 
-    def spares(self, digest: Digest, address: str) -> bool:
+    def read(self, repository: Repository, digest: Digest, began_s: float) -> None:
+        """Know that what our registry gave, from *began_s* on, was right."""
+        damaged_s = self._damaged.noted_s(digest)
+        if damaged_s is None or began_s > damaged_s:
+            self._proven.note((repository, digest))
+
+    def damaged(self, repository: Repository, digest: Digest) -> None:
+        """Know that our registry gave other bytes than those of *digest*."""
+        self._proven.forget((repository, digest))
+        self._damaged.note(digest)
+
+    def spares(self, repository: Repository, digest: Digest, address: str) -> bool:
         """Say whether the client at *address* may be given *digest* as it is.
 
-        It is not, the next time that it comes within AGAIN_SECONDS.
+        It may not if it was within AGAIN_SECONDS, unless it was proven again since.
         """
-        if not self._proven.holds(digest):
+        proven_s = self._proven.noted_s((repository, digest))
+        if proven_s is None:
             return False
-        given = address, digest
-        if self._given.holds(given):
-            self._given.forget(given)
+        given = address, repository, digest
+        given_s = self._given.noted_s(given)
+        if (given_s is not None and given_s >= proven_s) or self._given.full:
             return False
         self._given.note(given)
         return True
 
 
 class _Lately(Generic[Key]):
-    """Keys that hold for some seconds after they were noted, KEPT at most."""
+    """Keys that hold for some seconds after they were noted, so many at most."""
 
-    def __init__(self, seconds: float, clock_s: Callable[[], float]) -> None:
+    def __init__(
+        self, seconds: float, kept_max: int, clock_s: Callable[[], float]
+    ) -> None:
         self._seconds = seconds
+        self._kept_max = kept_max
         self._clock_s = clock_s
-        self._ends_s: dict[Key, float] = {}
+        self._noted_s: dict[Key, float] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether another one would push one out that still holds."""
+        if len(self._noted_s) < self._kept_max:
+            return False
+        return self.noted_s(next(iter(self._noted_s))) is not None
 
     def note(self, key: Key) -> None:
         self.forget(key)
-        while len(self._ends_s) >= KEPT:
-            del self._ends_s[next(iter(self._ends_s))]
-        self._ends_s[key] = self._clock_s() + self._seconds
+        while len(self._noted_s) >= self._kept_max:
+            del self._noted_s[next(iter(self._noted_s))]
+        self._noted_s[key] = self._clock_s()
 
     def forget(self, key: Key) -> None:
-        self._ends_s.pop(key, None)
+        self._noted_s.pop(key, None)
 
-    def holds(self, key: Key) -> bool:
-        return self._ends_s.get(key, 0.0) > self._clock_s()
+    def noted_s(self, key: Key) -> float | None:
+        """Return when *key* was noted; None: it was not, or does not hold any more."""
+        noted_s = self._noted_s.get(key)
+        if noted_s is None or self._clock_s() - noted_s >= self._seconds:
+            return None
+        return noted_s

@@ -84,6 +84,7 @@ async def test_image_arrives_as_it_was_and_is_told_of(
         for blob in image.references:
             read = await read_blob(own, WEB, blob.digest)
             assert read == await read_blob(there, WEB, blob.digest)
+            assert here.underway.proven.spares(WEB, blob.digest, "a client")
         started = here.told.facts(ReplicationStarted)
         assert [(one.source_region, one.attempt) for one in started] == [(IAD, 1)]
         arrived = here.told.facts(ContentReplicated)
@@ -185,6 +186,8 @@ async def test_blob_of_another_repository_is_mounted(
 
         assert await here.registries[SYD].manifest(API, api.descriptor.digest) == api
         assert link.received - before < 10_000
+        for blob in api.references:  # nobody has looked at what was lent
+            assert not here.underway.proven.spares(API, blob.digest, "a client")
 
 
 async def test_mount_that_misses_is_an_ordinary_upload(

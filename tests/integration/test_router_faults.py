@@ -35,7 +35,7 @@ OVERHEAD_SECONDS_MAX = 1.0 if os.environ.get("PLACEMENT_LONG") else 3.0
 """In the gate others run beside; the lab measures it, too."""
 BIG_BYTES = 8_000_000
 CONTAINERD = {"User-Agent": "containerd/1.6.20"}
-SKOPEO_HEADERS = {"User-Agent": "skopeo/1.9.3"}
+VERIFYING = {"User-Agent": "skopeo/1.9.3"}
 
 
 @pytest.fixture
@@ -287,37 +287,65 @@ async def test_what_the_own_registry_has_damaged_comes_from_elsewhere(
 async def test_what_was_proven_is_verified_again_for_who_comes_again(
     world: World,
 ) -> None:
-    """Damaged since: once as it is to a client that verifies, then as any other.
+    """Damaged since: as it is once, to a client that verifies; then known for damaged.
 
-    A client that may not verify is never given what was damaged, proven or not.
+    Each pull but the first has the right bytes, or a broken connection.
     """
     async with world.router(IAD) as (router, address):
-        sound = await big_blob(world, address, SKOPEO_HEADERS)
+        sound = await big_blob(world, address, VERIFYING)  # which proves it
         layer = spoiled(world, IAD)
+        damaged = await big_blob(world, address, VERIFYING)
+        assert (router.counts["spared"], router.counts["corrupted"]) == (1, 0)
 
         with pytest.raises(httpx.RemoteProtocolError):
-            await big_blob(world, address)  # which forgets that it was proven
-        router.counts.clear()
-        assert await big_blob(world, address) == sound  # from elsewhere
+            await big_blob(world, address, VERIFYING)
+        assert router.counts["corrupted"] == 1
+        assert not world.underway.proven.spares(WEB, layer, "somebody else")
+        again = await big_blob(world, address, VERIFYING)
+
+    assert damaged != sound
+    assert again == sound
+    assert router.counts["spared"] == 1
+
+
+async def test_client_that_may_not_verify_is_spared_nothing(world: World) -> None:
+    """However lately it was proven."""
+    async with world.router(IAD) as (router, address):
+        await big_blob(world, address)
+        layer = spoiled(world, IAD)
+        assert world.underway.proven.spares(WEB, layer, "somebody else")
+
+        with pytest.raises(httpx.RemoteProtocolError):
+            await big_blob(world, address)
+
+    assert (router.counts["spared"], router.counts["corrupted"]) == (0, 1)
+
+
+async def test_what_only_the_own_registry_has_damaged_is_never_spared(
+    world: World,
+) -> None:
+    """Once that is known: not even where something proves it again."""
+    layer = spoiled(world, IAD)
+    world.servers[FRA].blob_path(layer).unlink()
 
     async with world.router(IAD) as (router, address):
-        world.underway.proven.note(layer)
-        as_it_is = await big_blob(world, address, SKOPEO_HEADERS)
-        with pytest.raises(httpx.RemoteProtocolError):
-            await big_blob(world, address, SKOPEO_HEADERS)
-        assert router.counts["corrupted"] == 1
-        assert await big_blob(world, address, SKOPEO_HEADERS) == sound
+        for _ in range(2):
+            world.underway.proven.read(WEB, layer, time.monotonic())
+            with pytest.raises(httpx.RemoteProtocolError):
+                await big_blob(world, address, VERIFYING if router.counts else None)
 
-    assert as_it_is != sound
+    assert (router.counts["spared"], router.counts["corrupted"]) == (0, 2)
 
 
-async def test_own_copies_prove_what_they_bring(world: World) -> None:
-    """What a pull brought into the own registry is not worked through once more."""
-    layer = big(world)
-    async with world.router(SYD) as (_, address):
-        await big_blob(world, address, SKOPEO_HEADERS)
-        await until(world.servers[SYD].blob_path(layer).exists)
-        await until(lambda: world.underway.proven.spares(layer, "somebody"))
+async def test_what_a_pull_brought_counts_as_proven(world: World) -> None:
+    """The next client is not made to wait for its digest."""
+    async with world.router(SYD) as (router, address):
+        sound = await big_blob(world, address, VERIFYING)
+        await until(lambda: router.counts["filled"] == 1)
+
+        assert await big_blob(world, address, VERIFYING) == sound
+
+    assert router.counts["spared"] == 1
 
 
 async def test_damaged_bytes_that_nobody_else_has_break_each_time(world: World) -> None:

@@ -77,6 +77,8 @@ class Mover:
                 if address:
                     await self._moved(repository, blob, address, sources, progress)
                 await self._verify(repository, blob)
+                if address:  # what was lent nobody has verified
+                    self._underway.proven.stored(repository, blob.digest)
             elif not blob.size_bytes:
                 blob = replace(blob, size_bytes=size)
             self._remember(repository, blob.digest)
@@ -177,7 +179,6 @@ class Mover:
                 with at_target():
                     address = await self._target.begin_upload(repository)
             else:
-                self._underway.proven.note(blob.digest)
                 return
 
     async def _streamed(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import httpx
@@ -225,30 +226,34 @@ class Blobs:
             *span,
         )
         chunks = body.chunks()
-        if response.status_code == httpx.codes.OK and not self._is_spared(
-            client, wanted, answer
-        ):
-            chunks = verified(
-                chunks, wanted.digest, lambda right: self._judged(body, wanted, right)
-            )
+        if self._is_spared(client, wanted, answer):
+            self._counts["spared"] += 1
+            headers.pop("Cache-Control", None)  # nobody else is to be given it
+        elif response.status_code == httpx.codes.OK:
+            judge = partial(self._judged, body, wanted, self._proven.clock_s())
+            chunks = verified(chunks, wanted.digest, judge)
         if answer.region != self._places.region:
             chunks = self._told(chunks, client, wanted, answer.region)
         return Streamed(chunks, response.status_code, headers, response.aclose)
 
     def _is_spared(self, client: Client, wanted: Wanted, answer: Answer) -> bool:
         """Say whether an answer needs no verifying on its way."""
-        if answer.region != self._places.region or not client.verifies:
+        own, whole = self._places.region, answer.response.status_code == httpx.codes.OK
+        if answer.region != own or not whole or not client.verifies:
             return False
-        return self._proven.spares(wanted.digest, client.address)
+        if self._places.is_damaged(own, wanted):
+            return False
+        return self._proven.spares(wanted.repository, wanted.digest, client.address)
 
-    def _judged(self, body: Body, wanted: Wanted, right: bool) -> None:  # noqa: FBT001 - the verdict
+    def _judged(self, body: Body, wanted: Wanted, began_s: float, right: bool) -> None:  # noqa: FBT001 - the verdict
         """Remember what is right here; else count it, and blame whom it came from."""
         own = set(body.used) == {self._places.region}
         if right:
             if own:
-                self._proven.note(wanted.digest)
+                self._proven.read(wanted.repository, wanted.digest, began_s)
             return
-        self._proven.forget(wanted.digest)
+        if own:
+            self._proven.damaged(wanted.repository, wanted.digest)
         self._counts["corrupted"] += 1
         self._places.damaged(body.used, wanted)
         log.error("content_damaged", digest=wanted.digest, sources=body.used)

@@ -105,10 +105,17 @@ class Copies:
             self._reports.pulled(wanted, answer.region, size, client.user_agent)
 
     def _judged(self, body: Body, wanted: Wanted) -> Callable[[bool], None]:
+        proven = self._underway.proven
+        began_s = proven.clock_s()
+
         def judged(right: bool) -> None:  # noqa: FBT001 - the verdict
+            own = set(body.used) == {self._places.region}
+            if own and not right:
+                proven.damaged(wanted.repository, wanted.digest)
+            elif own:
+                proven.read(wanted.repository, wanted.digest, began_s)
             if right:
                 return
-            self._underway.proven.forget(wanted.digest)
             self._counts["corrupted"] += 1
             self._places.damaged(body.used, wanted)
 

@@ -50,7 +50,7 @@ class Filling:
     ) -> None:
         """Put into *own* by its own credentials; never while garbage is collected.
 
-        What was put is *proven*: it was verified when it came, and as it was stored.
+        What was put counts as *proven*: it was verified when it came.
         """
         self._quiet = quiet
         self._own = own
@@ -100,7 +100,7 @@ class Filling:
             content = Descriptor(digest, "", landed.spool.size_bytes)
             chunks = landed.spool.chunks()
             await self._own.finish_upload(repository, address, content, chunks)
-        self._proven.note(digest)
+        self._proven.stored(repository, digest)
 
     async def _complete(
         self, wanted: Wanted, manifest: Manifest, source: Region

@@ -130,7 +130,7 @@ class Answering:
                     passed.append(guard)
                 return await behaviour(body, context)
             except TooSoonError as error:
-                await self._holding.hold()
+                await self._holding.hold(context.time_remaining())
                 return await self._refuse(method, error, began_ns, context)
             except Exception as error:  # noqa: BLE001 - each becomes a status
                 return await self._refuse(method, error, began_ns, context)

@@ -8,8 +8,9 @@ import asyncio
 from typing import Final
 
 HELD_SECONDS: Final = 0.1
+LEFT_SECONDS_MIN: Final = 1.0
 HELD_MAX: Final = 16
-"""Each keeps its request in memory; more are refused at once."""
+"""Of all callers: each keeps its request in memory. More are refused at once."""
 
 
 class Holding:
@@ -19,9 +20,14 @@ class Holding:
         """Hold none."""
         self._count = 0
 
-    async def hold(self) -> None:
-        """Return after HELD_SECONDS, or at once where HELD_MAX are held already."""
-        if self._count >= HELD_MAX:
+    async def hold(self, left_seconds: float | None) -> None:
+        """Return after HELD_SECONDS; at once where HELD_MAX are held already.
+
+        And where the caller, in its *left_seconds*, would not hear of it any more; with
+        None it waits for as long as it takes.
+        """
+        hurried = left_seconds is not None and left_seconds < LEFT_SECONDS_MIN
+        if hurried or self._count >= HELD_MAX:
             return
         self._count += 1
         try:

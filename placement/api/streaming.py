@@ -21,6 +21,8 @@ import grpc
 from placement.api.reading import Context
 from placement.runtime.calls import MethodCalls
 
+BEGIN_SECONDS_MAX: Final = 10.0
+"""For the metadata; where not even they are taken, nobody hears of the status."""
 SEND_SECONDS_MAX: Final = 10.0
 
 
@@ -40,7 +42,8 @@ async def send_all(
         async for response in responses:
             try:
                 if not begun:
-                    await context.send_initial_metadata(())
+                    async with asyncio.timeout(BEGIN_SECONDS_MAX):
+                        await context.send_initial_metadata(())
                     begun = True
                 async with asyncio.timeout(SEND_SECONDS_MAX):
                     await context.write(response)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from placement.agent.replicator.account import Account
 from placement.agent.router.meter import Meter
+from placement.agent.serving import Serving
 from placement.runtime.calls import Calls
 from placement.runtime.view import ServingState
 from placement.spooling import SpoolFigures
@@ -56,7 +57,7 @@ def whole_agent(
     )
     register_replicator(registry, replicator)
     counts = Counter(local=5, streamed=2, fell_back=1, far_bytes=70)
-    meter = Meter()
+    meter = Meter(Serving())
     meter.sent_bytes = 100
     router: Any = SimpleNamespace(counts=counts, meter=meter)
     register_router(registry, router)

@@ -12,6 +12,7 @@ from placement.agent.quiet import Quiet
 from placement.agent.registry.client import Registry
 from placement.agent.reporting import Report
 from placement.agent.request_tail import RequestLogTail
+from placement.agent.serving import Serving
 from placement.agent.starts.settings import StartSettings
 from placement.agent.starts.sightings import Find
 from placement.agent.underway import Underway
@@ -60,3 +61,5 @@ class Around:
     """What the replicator and the mirror bring, so that neither brings it twice."""
     quiet: Quiet = field(default_factory=Quiet)
     """Garbage is collected only while neither of them writes."""
+    serving: Serving = field(default_factory=Serving)
+    """The registry is scanned more slowly while the mirror serves anybody."""

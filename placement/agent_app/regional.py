@@ -97,6 +97,7 @@ def inventory(around: Around) -> list[Part]:
         ServiceKnown(around.client, region),
         time.time_ns,
         random.random,
+        serving=around.serving,
     )
     register_inventory(around.registry, part)
     return [Part("inventory", part.run)]
@@ -135,6 +136,7 @@ def router(around: Around) -> list[Part]:
         around.report,
         underway=around.underway,
         quiet=around.quiet,
+        serving=around.serving,
     )
     register_router(around.registry, part)
     return [Part("router", part.run)]

@@ -21,6 +21,7 @@ from placement.agent.inventory.settings import InventorySettings
 from placement.agent.pauses import Pauses
 from placement.agent.registry.client import Registry
 from placement.agent.reporting import Report
+from placement.agent.serving import Serving
 from placement.core.errors import PlacementError
 from placement.core.topology import Region
 from placement.ports import Clock
@@ -75,8 +76,12 @@ class Inventory:
         clock: Clock,
         chance: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        serving: Serving | None = None,
     ) -> None:
-        """Read *registry*; what is *known* of it and was not seen is looked for."""
+        """Read *registry*; what is *known* of it and was not seen is looked for.
+
+        More slowly while *serving* anybody from it.
+        """
         self._settings = settings
         self._registry = registry
         self._report = report
@@ -84,7 +89,7 @@ class Inventory:
         self._clock = clock
         self._chance = chance
         self._sleep = sleep
-        self._pace = Pace(settings.requests_per_second, time.monotonic, sleep)
+        self._pace = Pace(settings.requests_per_second, time.monotonic, sleep, serving)
         self._manifests = ManifestCache()
         self._file = PositionFile(settings.position_file, settings.region)
         self.outcomes: Counter[str] = Counter()

@@ -1,12 +1,18 @@
-"""How fast a registry is asked: so many requests a second, and none while it rests."""
+"""How fast a registry is asked: so many requests a second, and none while it rests.
+
+A fifth of them while clients are served: a scan is in no hurry, and they are.
+"""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from placement.agent.serving import Serving
+
 BURST_SECONDS: Final = 0.1
 """What was not asked for so long may be made up for at once."""
+SLOWER_TIMES: Final = 5
 
 
 class Pace:
@@ -21,11 +27,16 @@ class Pace:
         requests_per_second: float,
         clock_s: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        serving: Serving | None = None,
     ) -> None:
-        """Let *requests_per_second* > 0 go; *clock_s* never goes back."""
+        """Let *requests_per_second* > 0 go; *clock_s* never goes back.
+
+        A fifth of that while *serving* anybody.
+        """
         self._apart_s = 1.0 / requests_per_second
         self._clock_s = clock_s
         self._sleep = sleep
+        self._serving = serving
         self._due_s = clock_s()
         """When the next request would go if none came early."""
         self._rests_s = clock_s()
@@ -34,7 +45,8 @@ class Pace:
         """Return when the next request may go."""
         now_s = self._clock_s()
         due_s = max(self._due_s, now_s)
-        self._due_s = due_s + self._apart_s
+        slower = self._serving is not None and self._serving.active
+        self._due_s = due_s + self._apart_s * (SLOWER_TIMES if slower else 1)
         await self._until(due_s - BURST_SECONDS)
         while self._clock_s() < self._rests_s:  # it may have been told so meanwhile
             await self._until(self._rests_s)

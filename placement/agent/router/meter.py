@@ -6,6 +6,7 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from placement.agent.serving import Serving
 from placement.timings import Timings
 
 FIRST_BYTE_SECONDS: Final = (0.005, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -14,8 +15,9 @@ FIRST_BYTE_SECONDS: Final = (0.005, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0)
 class Meter:
     """Counts the answers to reads and pushes."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, serving: Serving) -> None:
+        """Begin with none; whoever is sent one is counted in *serving*."""
+        self.serving = serving
         self.first_byte = Timings(FIRST_BYTE_SECONDS)
         """From a request to the first byte of its answer."""
         self.sent_bytes = 0
@@ -54,4 +56,5 @@ class Measured(Response):
                 meter.sent_bytes += len(message.get("body", b""))
             await send(message)
 
-        await self._response(scope, receive, counted)
+        with meter.serving.one():
+            await self._response(scope, receive, counted)

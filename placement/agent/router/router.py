@@ -41,6 +41,7 @@ from placement.agent.router.redirects import Redirects
 from placement.agent.router.reports import Reports
 from placement.agent.router.settings import RouterSettings
 from placement.agent.router.tags import Tags
+from placement.agent.serving import Serving
 from placement.agent.underway import Underway
 from placement.core.errors import InputError
 from placement.core.oci import (
@@ -86,12 +87,13 @@ class Router:
         *,
         underway: Underway | None = None,
         quiet: Quiet | None = None,
+        serving: Serving | None = None,
         clock: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """Answer from *registries* by what *local* knows; tell *report* what moved."""
         self.counts: Counter[str] = Counter()
-        self.meter = Meter()
+        self.meter = Meter(serving or Serving())
         """How soon clients were answered, and with how much."""
         self.port = 0
         self._settings = settings
@@ -197,7 +199,8 @@ class Router:
     async def answer(self, request: Request) -> Response:
         """Answer one request of the registry API, and measure the answer."""
         began_ns = time.perf_counter_ns()
-        return self.meter.measured(await self._answer(request), began_ns)
+        with self.meter.serving.one():
+            return self.meter.measured(await self._answer(request), began_ns)
 
     async def _answer(self, request: Request) -> Response:
         path = request.url.path

@@ -1,0 +1,34 @@
+"""Whether clients are being served just now: what can wait is slower then."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+LULL_SECONDS: Final = 0.1
+"""A pull is many requests; between two of them it goes on."""
+
+
+class Serving:
+    """Counts the answers that clients are given at the moment."""
+
+    def __init__(self, clock_s: Callable[[], float] | None = None) -> None:
+        """Serve nobody; *clock_s* never goes back, and is the process's own if none."""
+        self._clock_s = clock_s or time.monotonic
+        self._count = 0
+        self._ended_s = self._clock_s() - LULL_SECONDS
+
+    @property
+    def active(self) -> bool:
+        """Whether anybody is served, or was until LULL_SECONDS ago."""
+        return self._count > 0 or self._clock_s() - self._ended_s < LULL_SECONDS
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Serve somebody within the block."""
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+            self._ended_s = self._clock_s()

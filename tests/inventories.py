@@ -17,7 +17,7 @@ from placement.agent.inventory.inventory import Inventory
 from placement.agent.inventory.known import Held
 from placement.agent.inventory.settings import InventorySettings
 from placement.agent.registry.client import Registry
-from placement.agent.registry.opening import USER_AGENT
+from placement.agent.registry.exchange import USER_AGENT
 from placement.core.event import Event, InventoryTaken
 from placement.core.fold import fold
 from placement.core.oci import Digest, Repository, Tag

@@ -217,6 +217,31 @@ async def test_configured_storage_is_gone_to_without_credentials() -> None:
     assert "cookie" not in storage.asked[0].lower()
 
 
+async def test_relayed_reads_follow_a_registry_that_redirects() -> None:
+    """It is asked once more the first time; storage hears nothing of who asks."""
+    async with listening(lambda _: "200 OK") as storage:
+        named = f"127.0.0.1:{storage.port}"
+        there = f"307 Temporary Redirect\r\nLocation: http://{named}/bucket/x?sig=1"
+        relayed = Relayed(
+            "GET", f"/v2/{WEB}/blobs/{DIGEST}", {"Authorization": "Bearer theirs"}
+        )
+        async with (
+            listening(lambda _: there) as registry_side,
+            opened(settings(registry_side.port, named)) as registry,
+        ):
+            bodies = []
+            for _ in range(2):
+                response = await registry.relay(relayed)
+                bodies.append(await response.aread())
+                await response.aclose()
+
+    assert bodies == [BODY, BODY]
+    assert len(registry_side.asked) == 3
+    assert all("Bearer theirs" in head for head in registry_side.asked)
+    assert len(storage.asked) == 2
+    assert not [head for head in storage.asked if "theirs" in head]
+
+
 async def test_challenge_of_storage_is_not_the_registrys() -> None:
     """What a host demands that we were sent to, we neither give nor remember."""
     async with listening(

@@ -13,7 +13,7 @@ import pytest
 from placement.agent.inventory.known import Held
 from placement.agent.registry.client import Registry
 from placement.agent.registry.errors import RegistryError
-from placement.agent.registry.opening import USER_AGENT
+from placement.agent.registry.exchange import USER_AGENT
 from placement.core.errors import PlacementError
 from placement.core.oci import Digest, Repository
 from placement.core.topology import Region

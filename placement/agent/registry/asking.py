@@ -24,15 +24,21 @@ class Asking:
         settings: RegistrySettings,
         http: httpx.AsyncClient,
         authority: Authority | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Ask by *http*; without an *authority*, as ourselves by *settings*."""
+        """Ask by *http*; without an *authority*, as ourselves by *settings*.
+
+        *transport* is what *http* sends by, for whoever sends without it.
+        """
         self.settings = settings
         self._http = http
+        self._transport = transport
         self._exchange = Exchange(settings, http, authority or Own(settings, http))
 
     def passing(self, authorization: str | None) -> Self:
         """Return the same registry, asked with somebody else's rights."""
-        return type(self)(self.settings, self._http, Passed(authorization))
+        passed = Passed(authorization)
+        return type(self)(self.settings, self._http, passed, self._transport)
 
     async def reachable(self) -> None:
         """Return if the registry speaks the API; one that wants to know us does."""

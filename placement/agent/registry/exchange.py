@@ -7,6 +7,7 @@ from typing import Final
 
 import httpx
 
+from placement import __version__
 from placement.agent.registry.credentials import Authority
 from placement.agent.registry.errors import (
     NotThereError,
@@ -18,6 +19,8 @@ from placement.agent.registry.redirects import is_own, sent
 from placement.agent.registry.retry_after import retry_after_s
 from placement.agent.registry.settings import RegistrySettings
 
+USER_AGENT: Final = f"placement-replicator/{__version__}"
+"""By this the registries' notifications tell our requests from uses."""
 TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0)
 """Seconds without a byte, either way, after which a registry counts as gone."""
 BODY_SHOWN: Final = 200

@@ -8,16 +8,13 @@ from typing import Final
 
 import httpx
 
-from placement import __version__
 from placement.agent.registry.client import Registry
-from placement.agent.registry.exchange import TIMEOUT
+from placement.agent.registry.exchange import TIMEOUT, USER_AGENT
 from placement.agent.registry.fence import Fence
 from placement.agent.registry.settings import RegistrySettings
 from placement.agent.registry.transport import Transport
 from placement.core.errors import InputError
 
-USER_AGENT: Final = f"placement-replicator/{__version__}"
-"""By this the registries' notifications tell our requests from uses."""
 CONNECTIONS_MAX: Final = 128
 IDLE_SECONDS: Final = 60.0
 """Connecting across an ocean takes a round trip or three."""
@@ -45,7 +42,7 @@ async def opened(
     ) as http:
         # What a registry tells one client by a cookie, no other one may send.
         http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        yield Registry(settings, http)
+        yield Registry(settings, http, transport=transport)
 
 
 def _authorities(settings: RegistrySettings) -> ssl.SSLContext:

@@ -79,6 +79,11 @@ class Flood:
             text=True,
         )
 
+    def begins(self) -> None:
+        """Return once it has made what it is to send."""
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "made\n"
+
     def enough(self) -> dict[str, int]:
         """Let it end once it has sent all that it was to send; return what it says."""
         said, _ = self._process.communicate(timeout=FLOOD_SECONDS_MAX)
@@ -97,9 +102,11 @@ async def test_flood_of_new_contents_stops_at_its_cap(
         await fill(client, [IAD, SYD], KNOWN)
         before, alone_ms = await answers(client)
         filling = Flood(service.target, 0, ALLOWED + WARM)
+        await asyncio.to_thread(filling.begins)
         filled = await asyncio.to_thread(filling.enough)
         rss_at_cap = rss_bytes(service.pid)
         flood = Flood(service.target, filled["sent"], FLOOD)
+        await asyncio.to_thread(flood.begins)
         await asyncio.sleep(1.0)  # it has begun
         amid, amid_ms = await answers(client)
         told = await asyncio.to_thread(flood.enough)

@@ -19,6 +19,7 @@ import structlog
 from placement.agent.outlets import Delivered, Outlet
 from placement.agent.pauses import Pauses
 from placement.agent.rounds import Round
+from placement.agent.serving import Serving
 from placement.agent.translators import Translate
 from placement.core.errors import PlacementError
 from placement.faults import FaultPoint, reach
@@ -29,6 +30,9 @@ ENTRIES_MAX: Final = 256
 """So many are translated and published together."""
 LOOK_SECONDS: Final = 5.0
 """How often the log is asked, while nothing is to be sent, which log it is."""
+LINGER_SECONDS: Final = 0.25
+"""A registry tells of a pull once for each of its requests, while it goes on: so it is
+not in its own way, and all of it is sent at once."""
 CONFIRM_SECONDS: Final = 1.0
 """A cluster that elects a leader may err for a moment: bad news is asked for twice."""
 FIRST: Final = 1
@@ -43,16 +47,22 @@ log = structlog.get_logger(__name__)
 class Sender:
     """Sends what waits in one spool; ``run`` does so for ever."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what sending depends on
         self,
         spool: Spool,
         outlet: Outlet,
         feeds: Mapping[str, Translate],
         chance: Callable[[], float],
         clock: Callable[[], int] = time.time_ns,
+        *,
+        serving: Serving | None = None,
     ) -> None:
-        """Translate by *feeds*, each by its name; *chance* spreads what is retried."""
+        """Translate by *feeds*, each by its name; *chance* spreads what is retried.
+
+        While *serving* anybody, what waits may wait for LINGER_SECONDS more.
+        """
         self._clock = clock
+        self._serving = serving or Serving()
         self.success_ns = 0
         """When something was last sent and settled; 0: not since the start."""
         self._spool = spool
@@ -93,6 +103,8 @@ class Sender:
         still waits.
         """
         entries = await self._spool.waiting(ENTRIES_MAX, patience_s, self._after)
+        if entries and await self._serving.lull(LINGER_SECONDS):
+            entries = await self._spool.waiting(ENTRIES_MAX, 0.0, self._after)
         if not entries:
             self._begin_anew()
             return 0

@@ -1,5 +1,6 @@
 """Whether clients are being served just now: what can wait is slower then."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from typing import Final
 
 LULL_SECONDS: Final = 0.1
 """A pull is many requests; between two of them it goes on."""
+LOOK_SECONDS: Final = 0.02
 
 
 class Serving:
@@ -22,6 +24,15 @@ class Serving:
     def active(self) -> bool:
         """Whether anybody is served, or was until LULL_SECONDS ago."""
         return self._count > 0 or self._clock_s() - self._ended_s < LULL_SECONDS
+
+    async def lull(self, seconds_max: float) -> bool:
+        """Wait until nobody is served, or *seconds_max*; say whether it waited."""
+        waited = False
+        ends_s = self._clock_s() + seconds_max
+        while self.active and self._clock_s() < ends_s:
+            await asyncio.sleep(LOOK_SECONDS)
+            waited = True
+        return waited
 
     @contextmanager
     def one(self) -> Iterator[None]:

@@ -62,4 +62,5 @@ class Around:
     quiet: Quiet = field(default_factory=Quiet)
     """Garbage is collected only while neither of them writes."""
     serving: Serving = field(default_factory=Serving)
-    """The registry is scanned more slowly while the mirror serves anybody."""
+    """While the mirror serves anybody the registry is scanned more slowly, and events
+    are sent a little later."""

@@ -43,7 +43,7 @@ def delivery(around: Around) -> list[Part]:
         checks=start_checks(around.starts),
     )
     receiver = Receiver(settings, spool.put, time.time_ns)
-    sender = Sender(spool, around.outlet, feeds, random.random)
+    sender = Sender(spool, around.outlet, feeds, random.random, serving=around.serving)
     told = Delivery(
         figures=lambda: spool.figures,
         received=receiver.counts,

@@ -13,6 +13,7 @@ from placement.adapters.memory_spool import MemorySpool
 from placement.agent.feeds.translation import Malformed, Translation
 from placement.agent.outlets import Delivered, LogOutlet, Rejected
 from placement.agent.sender import Sender
+from placement.agent.serving import Serving
 from placement.agent.spooled import EVENTS, spooled_messages, spooled_report
 from placement.agent.translators import at_once, from_bundle
 from placement.core.errors import InputError
@@ -64,10 +65,11 @@ class World:
         self.spool = MemorySpool(lambda: START_NS, limits or SpoolLimits())
         self.sender = self.another()
 
-    def another(self) -> Sender:
+    def another(self, serving: Serving | None = None) -> Sender:
         """Return what sends after a restart."""
         feeds = {"test": at_once(translate), EVENTS: from_bundle}
-        return Sender(self.spool, LogOutlet(self.log), feeds, lambda: 0.0)
+        outlet = LogOutlet(self.log)
+        return Sender(self.spool, outlet, feeds, lambda: 0.0, serving=serving)
 
     async def put(self, *names: str) -> None:
         """Spool one note."""
@@ -104,6 +106,32 @@ async def test_entries_are_published_in_order_and_marked_sent() -> None:
     assert len(await world.messages()) == 1
     assert (world.spool.figures.waiting_count, world.spool.figures.kept_count) == (0, 3)
     assert world.sender.counts["events_published"] == 3
+
+
+async def test_what_a_pull_is_told_by_travels_once_it_is_over() -> None:
+    """In one message, though the first of it waited already."""
+    world, serving = World(), Serving()
+    sender = world.another(serving)
+    await world.put("a")
+
+    with serving.one():
+        sending = asyncio.create_task(sender.send())
+        await asyncio.sleep(0)
+        await world.put("b")
+
+    assert await sending == 2
+    assert len(await world.messages()) == 1
+
+
+async def test_events_do_not_wait_for_clients_who_never_stop() -> None:
+    """They are sent while somebody is still served."""
+    world, serving = World(), Serving()
+    await world.put("a")
+
+    with serving.one():
+        assert await world.another(serving).send() == 1
+
+    assert await world.published() == ["a"]
 
 
 async def test_malformed_between_good_ones_is_set_aside_and_holds_up_nothing() -> None:

@@ -62,7 +62,8 @@ class Proven:
         It may not if it was within AGAIN_SECONDS, unless it was proven again since.
         """
         proven_s = self._proven.noted_s((repository, digest))
-        if proven_s is None:
+        damaged_s = self._damaged.noted_s(digest)  # wherever: it may be the same file
+        if proven_s is None or (damaged_s is not None and damaged_s >= proven_s):
             return False
         given = address, repository, digest
         given_s = self._given.noted_s(given)

@@ -11,7 +11,7 @@ after it goes on.
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -31,8 +31,9 @@ ENTRIES_MAX: Final = 256
 LOOK_SECONDS: Final = 5.0
 """How often the log is asked, while nothing is to be sent, which log it is."""
 LINGER_SECONDS: Final = 0.25
-"""A registry tells of a pull once for each of its requests, while it goes on: so it is
-not in its own way, and all of it is sent at once."""
+"""A registry tells of a pull once for each of its requests, while it goes on: so most
+pulls are not in their own way, and are sent as one."""
+SECOND_NS: Final = 1_000_000_000
 CONFIRM_SECONDS: Final = 1.0
 """A cluster that elects a leader may err for a moment: bad news is asked for twice."""
 FIRST: Final = 1
@@ -103,7 +104,7 @@ class Sender:
         still waits.
         """
         entries = await self._spool.waiting(ENTRIES_MAX, patience_s, self._after)
-        if entries and await self._serving.lull(LINGER_SECONDS):
+        if self._may_linger(entries) and await self._serving.lull(LINGER_SECONDS):
             entries = await self._spool.waiting(ENTRIES_MAX, 0.0, self._after)
         if not entries:
             self._begin_anew()
@@ -139,6 +140,13 @@ class Sender:
         self._count(round_, delivered)
         self.success_ns = self._clock()
         return len(entries)
+
+    def _may_linger(self, entries: Sequence[Entry]) -> bool:
+        """Say whether *entries* are few and came just now: others wait for nobody."""
+        if not entries or len(entries) >= ENTRIES_MAX:
+            return False
+        age_ns = self._clock() - entries[0].note.received_ns
+        return 0 <= age_ns < LINGER_SECONDS * SECOND_NS
 
     def _furthest(self, position: Position | None) -> Position | None:
         """Return where what was sent ends: a repeat of old news is far behind that."""

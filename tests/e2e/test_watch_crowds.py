@@ -49,7 +49,7 @@ SETTLED_SECONDS = 0.5
 MESSAGES = (
     'placement_rpc_stream_messages_total{method="PlacementService/WatchPlacements"}'
 )
-CALLS = 2_000 if LONG else 200
+CALLS = 1_000 if LONG else 200
 TURNS = 5 if LONG else 2
 RETURN_SECONDS_MAX = 10.0
 SNAPSHOTS_MAX = 8

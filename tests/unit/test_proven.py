@@ -83,6 +83,18 @@ def test_what_is_damaged_is_proven_by_what_was_read_since_alone(
     assert proven.spares(WEB, A, HERE)
 
 
+def test_what_is_damaged_in_one_repository_is_proven_in_none(
+    clock: Clock, proven: Proven
+) -> None:
+    """A registry may keep one file for all of them."""
+    proven.read(API, A, clock())
+    clock.now_s += 1
+
+    proven.damaged(WEB, A)
+
+    assert not proven.spares(API, A, HERE)
+
+
 def test_what_was_stored_is_proven_where_nothing_was_damaged(proven: Proven) -> None:
     """As the bytes were verified before they left."""
     proven.stored(API, B)

@@ -4,6 +4,8 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
+from unittest.mock import Mock, patch
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,7 +14,7 @@ from placement.adapters.memory import MemoryEventLog
 from placement.adapters.memory_spool import MemorySpool
 from placement.agent.feeds.translation import Malformed, Translation
 from placement.agent.outlets import Delivered, LogOutlet, Rejected
-from placement.agent.sender import Sender
+from placement.agent.sender import SECOND_NS, Sender
 from placement.agent.serving import Serving
 from placement.agent.spooled import EVENTS, spooled_messages, spooled_report
 from placement.agent.translators import at_once, from_bundle
@@ -69,11 +71,14 @@ class World:
         """Return what sends after a restart."""
         feeds = {"test": at_once(translate), EVENTS: from_bundle}
         outlet = LogOutlet(self.log)
-        return Sender(self.spool, outlet, feeds, lambda: 0.0, serving=serving)
+        return Sender(
+            self.spool, outlet, feeds, lambda: 0.0, lambda: START_NS, serving=serving
+        )
 
-    async def put(self, *names: str) -> None:
-        """Spool one note."""
-        await self.spool.put([note(*names)])
+    async def put(self, *names: str, age_ns: int = 0) -> None:
+        """Spool one note, which came that long ago."""
+        found = note(*names)
+        await self.spool.put([replace(found, received_ns=START_NS - age_ns)])
 
     async def messages(self) -> list[Message]:
         """Return what the log holds."""
@@ -132,6 +137,18 @@ async def test_events_do_not_wait_for_clients_who_never_stop() -> None:
         assert await world.another(serving).send() == 1
 
     assert await world.published() == ["a"]
+
+
+async def test_what_waited_already_waits_no_longer_for_clients() -> None:
+    """After an outage a spool is emptied as fast as it can be."""
+    world, serving = World(), Serving()
+    await world.put("a", age_ns=SECOND_NS)
+    lull = Mock()
+
+    with serving.one(), patch.object(serving, "lull", lull):
+        assert await world.another(serving).send() == 1
+
+    assert not lull.called
 
 
 async def test_malformed_between_good_ones_is_set_aside_and_holds_up_nothing() -> None:

@@ -35,6 +35,7 @@ async def test_scan_asks_a_fifth_as_often_while_clients_are_served() -> None:
     clock = Clock()
     serving = Serving(clock)
     pace = Pace(PER_SECOND, clock, clock.sleep, serving)
+    pace.give_way(3_600)
     await seconds_of(pace, clock, 10)  # the burst at the beginning is over
 
     alone_s = await seconds_of(pace, clock, 100)
@@ -46,6 +47,21 @@ async def test_scan_asks_a_fifth_as_often_while_clients_are_served() -> None:
 
     assert round(beside_s / alone_s) == SLOWER_TIMES
     assert round(after_s / alone_s) == 1
+
+
+async def test_scan_gives_way_no_longer_than_it_may() -> None:
+    """A mirror that is never idle does not keep it from its end."""
+    clock = Clock()
+    serving = Serving(clock)
+    pace = Pace(PER_SECOND, clock, clock.sleep, serving)
+    await seconds_of(pace, clock, 10)
+    alone_s = await seconds_of(pace, clock, 100)
+    pace.give_way(alone_s)
+
+    with serving.one():
+        beside_s = await seconds_of(pace, clock, 1_000)
+
+    assert 10 * alone_s < beside_s < 12 * alone_s
 
 
 def test_serving_goes_on_until_the_last_has_ended_and_a_lull_is_over() -> None:

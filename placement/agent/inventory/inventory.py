@@ -29,6 +29,8 @@ from placement.ports import Clock
 RETRY_SECONDS_MAX: Final = 600.0
 """Between attempts to go on with a scan that stopped."""
 SECOND_NS: Final = 1_000_000_000
+GIVES_WAY_SHARE: Final = 0.25
+"""Of the interval, from a scan's beginning; then it has its whole pace."""
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +82,7 @@ class Inventory:
     ) -> None:
         """Read *registry*; what is *known* of it and was not seen is looked for.
 
-        More slowly while *serving* anybody from it.
+        More slowly while *serving* anybody from it, for a quarter of the interval.
         """
         self._settings = settings
         self._registry = registry
@@ -132,6 +134,7 @@ class Inventory:
         began_s = time.monotonic()
         position = self._unfinished() or Position(self._clock())
         await self._file.keep(position)
+        self._pace.give_way(self._patience_s(position))
         asker = Asker(
             self._pace, self._chance, self._settings.request_seconds, self._sleep
         )
@@ -160,6 +163,11 @@ class Inventory:
             self.complete_ns = position.scan_time_ns
         log.info("inventory_taken", **found.said())
         return found
+
+    def _patience_s(self, position: Position) -> float:
+        """Return how long a scan gives way to clients: it has to come to its end."""
+        age_ns = self._clock() - position.scan_time_ns
+        return (self._settings.interval_ns * GIVES_WAY_SHARE - age_ns) / SECOND_NS
 
     def _unfinished(self) -> Position | None:
         """Return the position of a scan to go on with: not older than the interval."""

@@ -1,6 +1,7 @@
 """How a simulated agent is spoken to: ASGI, without a network."""
 
 import asyncio
+import hashlib
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from placement.agent.receiver import Receiver
 from placement.agent.registry.errors import RegistryError
 from placement.agent.router.router import Router
+from placement.core.oci import Digest
 from tests.simulator.shelf import CLIENT
 
 
@@ -26,6 +28,10 @@ class Got:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     is_whole: bool = False
+
+    def is_of(self, digest: Digest) -> bool:
+        """Say whether its bytes are those of *digest*."""
+        return f"sha256:{hashlib.sha256(self.body).hexdigest()}" == digest
 
     async def take(self, message: MutableMapping[str, Any]) -> None:
         """Take in what the router sends."""

@@ -1,7 +1,6 @@
 """Those whose machines pull through routers, and hold what comes against the truth."""
 
 import asyncio
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -144,7 +143,11 @@ class Puller:
                 whole &= await self._pull(site, repository, one.digest)
                 continue
             self._world.history.asked[site.region, (repository, one.digest)] += 1
+            spared = site.spared_count
             part = await self._got(site, f"/v2/{repository}/blobs/{one.digest}")
+            if part is not None and site.spared_count > spared:
+                # The client verifies it by itself, and comes again if it must.
+                part = part if part.is_of(one.digest) else None
             if part is not None:
                 self._check(site, (repository, one.digest), part)
             whole &= part is not None
@@ -160,5 +163,5 @@ class Puller:
 
     def _check(self, site: Site, place: Place, got: Got) -> None:
         """Hold what came against its digest."""
-        if f"sha256:{hashlib.sha256(got.body).hexdigest()}" != place[1]:
+        if not got.is_of(place[1]):
             self._world.fail(f"{site.name} gave other bytes than those of {place}")

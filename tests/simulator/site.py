@@ -247,6 +247,11 @@ class Site:
             return {self.running.local.resolve(repository, reference).digest}
         return set()
 
+    @property
+    def spared_count(self) -> int:
+        """How many blobs its router left to clients to verify since it started."""
+        return 0 if self.running is None else self.running.router.counts["spared"]
+
     async def get(self, path: str) -> Got:
         """Return what the router gives to a client; raises LostError."""
         await self._world.travel()

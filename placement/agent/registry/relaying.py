@@ -1,9 +1,9 @@
 """Somebody else's requests, sent on as they are: every status is an answer.
 
-They are sent by the transport itself, without httpx's client around it, which would be
-a fifth of the processor time of a blob that is passed on: merged addresses, cookies, and
-more that nobody needs here. A registry that redirects is asked by the client, which
-follows.
+They are sent by the transport itself, without httpx's client around it: merged
+addresses, cookies and more that nobody needs here would be a fifth of the processor
+time of a blob that is passed on. A registry that redirects is asked by the client,
+which follows.
 """
 
 from collections.abc import AsyncIterator, Mapping

@@ -7,9 +7,10 @@ it damaged: then it is verified on its way, as if nothing had been proven.
 """
 
 import time
-from collections.abc import Callable, Hashable
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable
+from typing import Final
 
+from placement.agent.lately import Lately
 from placement.core.oci import Digest, Repository
 
 PROVEN_SECONDS: Final = 600.0
@@ -19,8 +20,6 @@ KEPT: Final = 1 << 14
 GIVEN_KEPT: Final = 1 << 17
 """Where so many were given something of late, nobody else is until some are over."""
 
-Key = TypeVar("Key", bound=Hashable)
-
 
 class Proven:
     """Remembers, for a while, what was verified and who was given it since."""
@@ -28,11 +27,11 @@ class Proven:
     def __init__(self, clock_s: Callable[[], float] | None = None) -> None:
         """Know nothing; *clock_s* never goes back, and is the process's own if none."""
         self.clock_s = clock_s or time.monotonic
-        self._proven = _Lately[tuple[Repository, Digest]](
+        self._proven = Lately[tuple[Repository, Digest]](
             PROVEN_SECONDS, KEPT, self.clock_s
         )
-        self._damaged = _Lately[Digest](PROVEN_SECONDS, KEPT, self.clock_s)
-        self._given = _Lately[tuple[str, Repository, Digest]](
+        self._damaged = Lately[Digest](PROVEN_SECONDS, KEPT, self.clock_s)
+        self._given = Lately[tuple[str, Repository, Digest]](
             AGAIN_SECONDS, GIVEN_KEPT, self.clock_s
         )
 
@@ -71,38 +70,3 @@ class Proven:
             return False
         self._given.note(given)
         return True
-
-
-class _Lately(Generic[Key]):
-    """Keys that hold for some seconds after they were noted, so many at most."""
-
-    def __init__(
-        self, seconds: float, kept_max: int, clock_s: Callable[[], float]
-    ) -> None:
-        self._seconds = seconds
-        self._kept_max = kept_max
-        self._clock_s = clock_s
-        self._noted_s: dict[Key, float] = {}
-
-    @property
-    def full(self) -> bool:
-        """Whether another one would push one out that still holds."""
-        if len(self._noted_s) < self._kept_max:
-            return False
-        return self.noted_s(next(iter(self._noted_s))) is not None
-
-    def note(self, key: Key) -> None:
-        self.forget(key)
-        while len(self._noted_s) >= self._kept_max:
-            del self._noted_s[next(iter(self._noted_s))]
-        self._noted_s[key] = self._clock_s()
-
-    def forget(self, key: Key) -> None:
-        self._noted_s.pop(key, None)
-
-    def noted_s(self, key: Key) -> float | None:
-        """Return when *key* was noted; None: it was not, or does not hold any more."""
-        noted_s = self._noted_s.get(key)
-        if noted_s is None or self._clock_s() - noted_s >= self._seconds:
-            return None
-        return noted_s

@@ -37,7 +37,7 @@ class Pace:
         self._apart_s = 1.0 / requests_per_second
         self._clock_s = clock_s
         self._sleep = sleep
-        self._serving = serving
+        self._serving = serving or Serving()
         self._due_s = clock_s()
         """When the next request would go if none came early."""
         self._rests_s = clock_s()
@@ -48,8 +48,7 @@ class Pace:
         """Return when the next request may go."""
         now_s = self._clock_s()
         due_s = max(self._due_s, now_s)
-        serving = self._serving
-        slower = serving is not None and serving.active and now_s < self._gives_way_s
+        slower = self._serving.active and now_s < self._gives_way_s
         self._due_s = due_s + self._apart_s * (SLOWER_TIMES if slower else 1)
         await self._until(due_s - BURST_SECONDS)
         while self._clock_s() < self._rests_s:  # it may have been told so meanwhile

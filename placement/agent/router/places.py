@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from placement.agent.lately import Lately
 from placement.agent.registry.client import Registry
 from placement.agent.router.health import Health
 from placement.agent.router.settings import RouterSettings
@@ -76,7 +77,9 @@ class Places:
         self._settings = settings
         self._registries = registries
         self._health = health
-        self._damaged: dict[tuple[Region, Wanted], float] = {}
+        self._damaged = Lately[tuple[Region, Wanted]](
+            DAMAGED_SECONDS, DAMAGED_KEPT, clock
+        )
         self._pushed: dict[str, tuple[Region, float]] = {}
         self._clock = clock
 
@@ -196,16 +199,12 @@ class Places:
         """
         if regions[0] == self.region and set(regions) != {self.region}:
             return
-        ends_s = self._clock() + DAMAGED_SECONDS
         for region in regions:
-            self._damaged.pop((region, wanted), None)
-            while len(self._damaged) >= DAMAGED_KEPT:
-                del self._damaged[next(iter(self._damaged))]
-            self._damaged[region, wanted] = ends_s
+            self._damaged.note((region, wanted))
 
     def is_damaged(self, region: Region, wanted: Wanted) -> bool:
         """Say whether *region* gave other bytes, a short while ago."""
-        return self._damaged.get((region, wanted), 0.0) > self._clock()
+        return self._damaged.noted_s((region, wanted)) is not None
 
     def trusts_own(self, wanted: Wanted) -> bool:
         """Say whether our own registry is no suspect, and gave no other bytes."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from placement.agent.lately import Lately
 from placement.agent.registry.asking import count_of
 from placement.agent.router.answers import API_VERSION
 from placement.agent.router.asking import Asker
@@ -37,8 +38,9 @@ class Redirects:
         self._settings = settings
         self._asker = asker
         self._places = places
-        self._clock = clock
-        self._present: dict[tuple[str | None, Region, str], float] = {}
+        self._present = Lately[tuple[str | None, Region, str]](
+            PRESENCE_SECONDS, PRESENCES_KEPT, clock
+        )
 
     async def redirected(
         self,
@@ -57,7 +59,8 @@ class Redirects:
             return None
         public = [one for one in regions if self._places.endpoint(one)]
         for region in public:
-            if self._known(client, region, path):
+            there = client.authorization, region, path
+            if self._present.noted_s(there) is not None:
                 return self._to(region, path)
         plain = Client(client.authorization, client.user_agent)
         ask = Ask("HEAD", path, plain)
@@ -68,19 +71,8 @@ class Redirects:
         size = count_of(answer.response.headers.get("Content-Length", ""))
         if size < REDIRECTED_BYTES_LEAST:
             return None
-        self._keep(client, answer.region, path)
+        self._present.note((client.authorization, answer.region, path))
         return self._to(answer.region, path)
-
-    def _known(self, client: Client, region: Region, path: str) -> bool:
-        ends = self._present.get((client.authorization, region, path), 0.0)
-        return ends > self._clock()
-
-    def _keep(self, client: Client, region: Region, path: str) -> None:
-        while len(self._present) >= PRESENCES_KEPT:
-            del self._present[next(iter(self._present))]
-        key = (client.authorization, region, path)
-        self._present.pop(key, None)
-        self._present[key] = self._clock() + PRESENCE_SECONDS
 
     def _to(self, region: Region, path: str) -> Response:
         headers = {"Location": f"{self._places.endpoint(region)}{path}", **API_VERSION}

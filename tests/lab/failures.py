@@ -1,7 +1,8 @@
 """Pulls while something that helps is gone: each succeeds, and costs little more.
 
 Each failure is begun right before the pull: nothing has noticed it yet. Its overhead is
-what the pull took beyond an undisturbed one of an image that the same regions have.
+what the pull took beyond an undisturbed one of an image that only those regions have
+which the failure left: how far away they are is no fault of its own.
 """
 
 import statistics
@@ -30,6 +31,8 @@ class Failure:
     begin: Callable[[Product], None]
     end: Callable[[Product], None]
     holders: tuple[str, ...] = (IAD,)
+    left: tuple[str, ...] = (IAD,)
+    """Those of the holders that can still be pulled from."""
 
 
 def _restarted(child: Child) -> None:
@@ -52,12 +55,14 @@ FAILURES: Final = (
         lambda product: product.registry_of[IAD].kill(),
         lambda product: _restarted(product.registry_of[IAD]),
         holders=(IAD, FRA),
+        left=(FRA,),
     ),
     Failure(
         "best source hung",
         lambda product: product.registry_of[IAD].pause(),
         lambda product: product.registry_of[IAD].go_on(),
         holders=(IAD, FRA),
+        left=(FRA,),
     ),
 )
 
@@ -71,10 +76,10 @@ async def failures(stage: Stage, checks: list[Check]) -> AsyncIterator[Row]:
             continue
         stage.say(f"pulls with the {failure.name}")
         for client in stage.plan.clients:
-            way = (failure.holders, client)
+            way = (failure.left, client)
             if way not in known:
-                name = f"undisturbed, held by {' and '.join(failure.holders)}"
-                rows = await _repeated(stage, name, failure.holders, client, None)
+                name = f"undisturbed, held by {' and '.join(failure.left)}"
+                rows = await _repeated(stage, name, failure.left, client, None)
                 known[way] = _median(rows)
                 for row in rows:
                     yield row

@@ -96,7 +96,7 @@ class Plan:
 
 FULL: Final = Plan(
     regions=(IAD, SYD, FRA),
-    rounds_of={"app": 3, "big": 3},
+    rounds_of={"app": 4, "big": 3},
     clients=("skopeo", "podman", "containerd"),
     waits_s=(0.0, 10.0, 30.0),
     crowd=50,

@@ -11,7 +11,7 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 STOP_SECONDS_MAX: Final = 5
 KEEP_ALIVE_SECONDS: Final = 60
@@ -20,11 +20,6 @@ HEAD_SECONDS_MAX: Final = 15.0
 and for what is still sent of a request that was answered."""
 TAKE_SECONDS_MAX: Final = 15.0
 """Until what was sent is taken, or so much of it that there is room for more."""
-HEAD_BYTES_MAX: Final = 64 * 1024
-"""Of a request's head, of what stands between two pieces of its body, and of what
-follows them."""
-PIPELINED_MAX: Final = 64
-"""So many requests may be sent before the answer to the first of them is there."""
 BACKLOG: Final = 1024
 CERTIFICATE: Final = "placement.certificate"
 """Where a request's scope holds its client's certificate, as ``ssl`` gives it."""
@@ -46,21 +41,17 @@ class Hosting:
     """Of the server's own words; None: its default."""
 
 
-class PatientProtocol(HttpToolsProtocol):
+class PatientProtocol(H11Protocol):
     """HTTP/1.1, where requests have to be whole, and answers to be taken, in good time.
 
     uvicorn gives them for ever: a few hundred connections that never ask for anything,
-    or never take what they asked for, would shut out everybody else. Nor does it count
-    what its parser keeps that is no body: headers without an end, or small requests by
-    the thousand, would fill the memory.
+    or never take what they asked for, would shut out everybody else.
     """
 
     take_seconds: float = TAKE_SECONDS_MAX
     _late: asyncio.TimerHandle | None = None
     _untaken: asyncio.TimerHandle | None = None
     _paused = False
-    _unframed_bytes = 0
-    """What came since a request began, or the last piece of its body did."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait for the first request."""
@@ -77,40 +68,11 @@ class PatientProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take *data* in, and wait for the rest if it is not yet a request."""
         self._taken()
-        self._unframed_bytes += len(data)
         super().data_received(data)
-        if self._unframed_bytes > HEAD_BYTES_MAX:
-            self.send_400_response("The head of a request is too large.")
-        elif self._answered:
+        if self._answered:
             self._wait()
         else:
             self._wait_no_more()
-
-    def on_message_begin(self) -> None:
-        """Count a head from its beginning."""
-        self._unframed_bytes = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        """Take a request, unless too many of its sender wait for their turn.
-
-        Raises:
-            ValueError: they do, which ends the connection.
-
-        """
-        if len(self.pipeline) >= PIPELINED_MAX:
-            message = f"more than {PIPELINED_MAX} requests wait"
-            raise ValueError(message)
-        super().on_headers_complete()
-
-    def on_chunk_header(self) -> None:
-        """Count anew: another piece of a body begins, or what follows the last one."""
-        self._unframed_bytes = 0
-
-    def on_body(self, body: bytes) -> None:
-        """Leave *body* out of what is counted: whoever answers bounds that."""
-        self._unframed_bytes -= len(body)
-        super().on_body(body)
 
     def pause_writing(self) -> None:
         """Let no more be written, and wait until there is room again."""
@@ -132,15 +94,9 @@ class PatientProtocol(HttpToolsProtocol):
         self._wait_until_taken()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request, and wait until that was taken.
-
-        While another answer is under way nothing can be said: then it is hung up.
-        """
-        if self._answered:
-            super().send_400_response(msg)
-            self._wait_until_taken()
-        else:
-            self._hang_up()
+        """Refuse what is no request, and wait until that was taken."""
+        super().send_400_response(msg)
+        self._wait_until_taken()
 
     @property
     def _answered(self) -> bool:

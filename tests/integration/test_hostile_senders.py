@@ -136,55 +136,6 @@ async def test_body_without_an_end_is_refused_at_the_limit() -> None:
         assert await taken(port)
 
 
-async def test_what_is_no_body_is_refused_at_the_limit() -> None:
-    """Headers, or what follows the pieces of a body, are counted until they end."""
-    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-    chunked = head + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
-    endless = "".join(f"X-{number}: y\r\n" for number in range(400_000))
-
-    async with receiving() as (port, spool):
-        for begun in (head, chunked):
-            answer = await answered(port, (begun + endless).encode())
-            assert answer.startswith(b"HTTP/1.1 400") or not answer
-        assert spool.figures.waiting_count == 0
-        assert await taken(port)
-
-
-async def test_body_in_the_smallest_pieces_is_taken() -> None:
-    """What frames each piece is not held against the whole of them."""
-    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-    body = "1\r\n{\r\n" + "1\r\n \r\n" * 100_000 + "1\r\n}\r\n0\r\n\r\n"
-
-    async with receiving() as (port, spool):
-        sent = head + "Transfer-Encoding: chunked\r\n\r\n" + body
-        answer = await answered(port, sent.encode())
-
-        assert answer.startswith(b"HTTP/1.1 200")
-        assert spool.figures.waiting_count == 1
-
-
-async def test_thousands_of_requests_at_once_are_hung_up_on() -> None:
-    """So few bytes would otherwise become so many tasks."""
-    request = post(b"{}").replace(b"Connection: close\r\n", b"")
-
-    async with receiving() as (port, spool):
-        await answered(port, request * 20_000)
-
-        assert spool.figures.waiting_count < 20_000
-        assert await taken(port)
-
-
-async def test_rubbish_after_a_request_does_not_spoil_its_answer() -> None:
-    """It is the whole answer, or none: never another one within it."""
-    request = post(b"{}").replace(b"Connection: close\r\n", b"")
-
-    async with receiving() as (port, _):
-        answer = await answered(port, request + b"\x00rubbish\r\n\r\n")
-
-        assert answer.count(b"HTTP/1.1") <= 1
-        assert await taken(port)
-
-
 async def test_requests_in_one_go_are_answered_in_turn() -> None:
     """A sender may send the next request before it has the answer to the last."""
     request = post(b"{}").replace(b"Connection: close\r\n", b"")

@@ -4,8 +4,7 @@ A digest stands in a column as 32 bytes: those of its sha256, or where it is ano
 hash, the BLAKE2b-256 of its text, which is then told beside the columns.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import blake2b
 from typing import ClassVar, Final
 
@@ -18,6 +17,8 @@ from placement.core.topology import Region
 KEY_BYTES: Final = 32
 NO_KEY: Final = bytes(KEY_BYTES)
 """In place of the digest of a tag that was removed."""
+NAME_BYTES: Final = 64
+"""About what an object for a short name takes, or for a platform."""
 WORD_REGIONS: Final = 64
 """Regions of one word of a mask."""
 
@@ -140,6 +141,10 @@ class PackedNetwork:
 Packed = PackedPlacements | PackedContents | PackedTags | PackedNetwork
 
 
-def other_digests(digests: Iterable[Digest]) -> tuple[Digest, ...]:
-    """Return those of *digests* that their columns do not tell, each once."""
-    return tuple(dict.fromkeys(one for one in digests if not is_plain(one)))
+def size_of(chunk: Packed) -> int:
+    """Return about how many bytes *chunk* takes in memory: its columns and names."""
+    values = [getattr(chunk, field.name) for field in fields(chunk)]
+    columns = [value for value in values if isinstance(value, np.ndarray)]
+    names = [value for value in values if isinstance(value, tuple)]
+    return sum(one.nbytes for one in columns) + NAME_BYTES * sum(map(len, names))
+

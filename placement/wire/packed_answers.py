@@ -110,10 +110,13 @@ def _parts(kind: Descriptor, values: Values) -> list[memoryview]:
 
 def _texts(head: bytes, values: Sequence[str] | Sequence[bytes]) -> bytes:
     """Return a repeated field of texts, or of messages that are written already."""
+    heads = [head + size for size in _SHORT]
     found: list[bytes] = []
     for value in values:
         packed = value.encode() if isinstance(value, str) else value
-        found += (head, _varint(len(packed)), packed)
+        size = len(packed)
+        found.append(heads[size] if size < len(heads) else head + _varint(size))
+        found.append(packed)
     return b"".join(found)
 
 

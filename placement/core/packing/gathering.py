@@ -1,5 +1,8 @@
 """Many rows of the state read at once, as columns of numbers."""
 
+from collections.abc import Sequence
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +27,8 @@ Rows = NDArray[np.int64]
 Coming = NDArray[np.int64]
 """What is on its way: a position among the rows, a region's row, phase, bytes held."""
 
+OWNER_BYTES: Final = 4
+"""Of a tag's key: its repository's row, before its name."""
 _REGION_PART = 1
 """Of a replica's key."""
 
@@ -32,6 +37,12 @@ def owners_and_contents(state: State, rows: Rows) -> tuple[Rows, Rows]:
     """Return the repository's and the digest's row of each placement."""
     parts = [state.placements.parts(part)[rows].astype(np.int64) for part in (0, 1)]
     return parts[0], parts[1]
+
+
+def owners_of(tag_keys: Sequence[bytes]) -> Rows:
+    """Return the repository's row of each tag, by its key."""
+    heads = b"".join([key[:OWNER_BYTES] for key in tag_keys])
+    return np.frombuffer(heads, "<u4").astype(np.int64)
 
 
 def presence(state: State, rows: Rows) -> tuple[Words, Words, Coming]:

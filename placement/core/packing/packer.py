@@ -1,23 +1,24 @@
 """Rows of one state packed into columns, for one interest."""
 
+from itertools import compress
+
 import numpy as np
 from numpy.typing import NDArray
 
 from placement.core.graph import DEPTH_MAX
-from placement.core.oci import Tag
+from placement.core.oci import Digest, Tag
 from placement.core.packed import (
     KEY_BYTES,
-    NO_KEY,
     WORD_REGIONS,
     Bytes,
+    Keys,
     PackedContents,
     PackedPlacements,
     PackedTags,
     Words,
-    digest_key,
-    other_digests,
 )
 from placement.core.packing.gathering import (
+    OWNER_BYTES,
     Coming,
     Rows,
     described,
@@ -26,6 +27,7 @@ from placement.core.packing.gathering import (
     kinds_by_type,
     originals_of,
     owners_and_contents,
+    owners_of,
     presence,
     references_of,
     sizes_of,
@@ -183,31 +185,35 @@ class Packer:
 
     def tags(self, rows: Rows) -> PackedTags | None:
         """Return where those tags of *rows* point that are meant."""
-        state = self.state
-        keys = [state.tags.key(Row(row)) for row in rows.tolist()]
-        owners = np.array([int.from_bytes(k[:4], "little") for k in keys], np.int64)
-        keep = self._means(owners).tolist()
-        rows, owners = rows[keep], owners[keep]
+        state, table = self.state, self.state.tags
+        tag_keys = [table.key(Row(row)) for row in rows.tolist()]
+        owners = owners_of(tag_keys)
+        keep = self._means(owners)
+        if not keep.all():
+            rows, owners = rows[keep], owners[keep]
+            tag_keys = list(compress(tag_keys, keep.tolist()))
         if not len(rows):
             return None
-        values = [state.tags.values(Row(row)) for row in rows.tolist()]
-        pointed = [
-            state.digest_at(Row(digest - 1)) if digest else None
-            for digest, *_ in values
-        ]
-        digests = [NO_KEY if one is None else digest_key(one) for one in pointed]
+        digests, others = self._pointed(rows)
         names, indexes = distinct(owners, len(state.repositories))
-        regions = sorted({region for _, region, *_ in values})
+        setters = table.column(cells.Tag.REGION)[rows]
+        regions, set_regions = np.unique(setters, return_inverse=True)
         return PackedTags(
             tuple(state.repository_at(Row(row)) for row in names),
-            tuple(state.region_at(Row(region)) for region in regions),
-            tuple(
-                Tag(k[4:].decode()) for k, kept in zip(keys, keep, strict=True) if kept
-            ),
+            tuple(state.region_at(Row(region)) for region in regions.tolist()),
+            tuple([Tag(key[OWNER_BYTES:].decode()) for key in tag_keys]),
             indexes.astype(np.uint32),
-            np.frombuffer(b"".join(digests), np.uint8).reshape(-1, KEY_BYTES),
-            np.array([regions.index(region) for _, region, *_ in values], np.uint32),
-            np.array([time_ns for _, _, _, time_ns, _ in values], np.int64),
-            np.array([sequence for *_, sequence in values], np.int64),
-            other_digests(one for one in pointed if one is not None),
+            digests,
+            set_regions.astype(np.uint32),
+            table.column(cells.Tag.TIME)[rows],
+            table.column(cells.Tag.SEQUENCE)[rows],
+            others,
         )
+
+    def _pointed(self, rows: Rows) -> tuple[Keys, tuple[Digest, ...]]:
+        """Return what tags point to, or NO_KEY, and what those keys do not tell."""
+        pointed = self.state.tags.column(cells.Tag.DIGEST)[rows]
+        there = pointed > 0
+        found = np.zeros((len(rows), KEY_BYTES), np.uint8)
+        found[there], others = keys_of(self.state, pointed[there] - 1)
+        return found, others

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from placement.core.packed import Packed, PackedContents
+from placement.core.packed import Packed, size_of
 from placement.core.packing.gathering import Rows, described
 from placement.core.packing.network import NetworkTeller
 from placement.core.packing.packer import Packer
@@ -18,16 +18,20 @@ from placement.core.watched import Interest, Scene, Watchable
 
 BLOCK_ROWS: Final = 2**14
 """Rows of one chunk: at 61 bytes each for 64 regions it stays below 1 MiB."""
-TAG_ROWS: Final = 2**8
-"""Tags of one chunk, which are read one by one."""
+TAG_ROWS: Final = 2**9
+"""Tags of one chunk, whose names are read one by one."""
 CONTENT_ROWS: Final = 2**10
 """Contents of one chunk; ten references each come to 450 KiB."""
 NOTES_READ: Final = 512
 """Changes that are packed at once."""
-CHUNKS_SHARED: Final = 32
-"""Chunks kept for other watchers of the same snapshot, each twice: 64 MiB."""
+SHARED_BYTES_MAX: Final = 32 * 1024**2
+"""Of chunks kept for other watchers of the same snapshot, each twice: 64 MiB."""
 NOTES_SHARED: Final = 2**12
 """Changes since a snapshot began that another watcher joins: it is told them, too."""
+
+
+Key = tuple[str, int | bytes]
+"""A table, and what of it: the first row of a block, or the very rows."""
 
 
 @dataclass(eq=False, slots=True)
@@ -39,7 +43,8 @@ class SharedChunks:
 
     state: State | None = None
     began: int = 0
-    chunks: dict[tuple[str, int], Packed] = field(default_factory=dict)
+    chunks: dict[Key, Packed] = field(default_factory=dict)
+    size_bytes: int = 0
 
     def begin(self, state: State) -> int:
         """Return from which note on a new watcher of *state* has to be told changes."""
@@ -48,13 +53,29 @@ class SharedChunks:
         if not known or changes.end - self.began > NOTES_SHARED:
             self.state, self.began = state, changes.end
             self.chunks.clear()
+            self.size_bytes = 0
         return self.began
 
-    def keep(self, key: tuple[str, int], chunk: Packed) -> None:
-        """Keep a chunk that was just packed, in place of the oldest one."""
+    def of(
+        self, state: State, key: Key, pack: Callable[[], Packed | None]
+    ) -> Packed | None:
+        """Return the chunk of *key*; *pack* makes it unless somebody just did."""
+        if state is not self.state:
+            return pack()
+        found = self.chunks.get(key)
+        if found is None:
+            found = pack()
+            if found is not None:
+                self._keep(key, found)
+        return found
+
+    def _keep(self, key: Key, chunk: Packed) -> None:
+        """Keep a chunk that was just packed, in place of the oldest ones."""
         self.chunks[key] = chunk
-        while len(self.chunks) > CHUNKS_SHARED:
-            del self.chunks[next(iter(self.chunks))]
+        self.size_bytes += size_of(chunk)
+        while self.size_bytes > SHARED_BYTES_MAX:
+            oldest = next(iter(self.chunks))
+            self.size_bytes -= size_of(self.chunks.pop(oldest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +164,10 @@ class PackedSelection(Scene[Packed]):
     ) -> Packed | None:
         """Pack the rows up to *end*, unless somebody else just did."""
         del now_ns  # it looks the same at any time
-        rows, shared = np.arange(key[1], end), self._shared
-        if shared is None or not full or shared.state is not self.state:
-            return pack(rows)
-        found = shared.chunks.get(key)
-        if found is None:
-            found = pack(rows)
-            if found is not None:
-                shared.keep(key, found)
-        return found
+        packs = partial(pack, np.arange(key[1], end))
+        if self._shared is None or not full:
+            return packs()
+        return self._shared.of(self.state, key, packs)
 
     def _placements(self, rows: Rows) -> Packed | None:
         found = self._packer.placements(rows, fresh=True)
@@ -177,8 +193,15 @@ class PackedSelection(Scene[Packed]):
 
     def _packs(self, contents: Rows) -> Iterator[Callable[[int], Packed | None]]:
         for first in range(0, len(contents), CONTENT_ROWS):
-            block = contents[first : first + CONTENT_ROWS]
-            yield partial(_contents, self._packer, block)
+            yield partial(self._contents_of, contents[first : first + CONTENT_ROWS])
+
+    def _contents_of(self, rows: Rows, now_ns: int) -> Packed | None:
+        """Pack what *rows* refer to, unless somebody else just did."""
+        del now_ns  # it looks the same at any time
+        packs = partial(self._packer.contents, rows)
+        if self._shared is None:
+            return packs()
+        return self._shared.of(self.state, ("references", rows.tobytes()), packs)
 
     # Changes.
 
@@ -214,11 +237,6 @@ class PackedSelection(Scene[Packed]):
 
 
 _NO_ROWS: Final = np.empty(0, np.int64)
-
-
-def _contents(packer: Packer, rows: Rows, now_ns: int) -> PackedContents:
-    del now_ns  # it looks the same at any time
-    return packer.contents(rows)
 
 
 def _rows(found: Iterable[int]) -> Rows:

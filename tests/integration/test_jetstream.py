@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from placement.adapters.jetstream.connection import Connection
 from placement.adapters.jetstream.log import JetStreamLog
-from placement.adapters.jetstream.pull import delivery
+from placement.adapters.jetstream.pull import PullConsumer, delivery
 from placement.adapters.jetstream.stream import time_ns
 from placement.ports import (
     LogReplacedError,
@@ -138,6 +139,35 @@ async def test_deleted_consumer_is_made_anew(
 
         later = await reader.take(3, deadline_seconds=RESUME_SECONDS_MAX)
     assert [message.sequence for message in later] == [4, 5, 6]
+
+
+async def test_consumer_that_nobody_makes_is_soon_asked_for_again(
+    nats: NatsServer, nats_log: JetStreamLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster may give it to a server that is gone; a slow link has its time, too."""
+    create, waited_s = PullConsumer.create, list[float]()
+
+    async def given_to_the_dead(
+        connection: Connection, stream: str, first: int, seconds_max: float
+    ) -> PullConsumer:
+        waited_s.append(seconds_max)
+        if len(waited_s) % 5:
+            message = "no answer"
+            raise LogUnavailableError(message)
+        return await create(connection, stream, first, seconds_max)
+
+    monkeypatch.setattr(PullConsumer, "create", given_to_the_dead)
+    await fill(nats_log, 3)
+    async with reading(nats_log, 0) as reader, jetstream(nats) as manager:
+        assert len(await reader.take(3)) == 3
+        assert waited_s == [0.5, 1.0, 2.0, 2.0, 2.0]
+
+        for consumer in await manager.consumers_info("PLACEMENT_V1"):
+            await manager.delete_consumer("PLACEMENT_V1", consumer.name)
+        await fill(nats_log, 3, "later")
+
+        assert len(await reader.take(3)) == 3
+        assert waited_s[5:] == [0.5, 1.0, 2.0, 2.0, 2.0]
 
 
 async def test_reader_leaves_no_consumer_behind(

@@ -17,7 +17,11 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from placement.adapters.jetstream.client import trace_of
-from placement.adapters.jetstream.connection import ApiError, Connection
+from placement.adapters.jetstream.connection import (
+    API_TIMEOUT_SECONDS,
+    ApiError,
+    Connection,
+)
 from placement.ports import READ_BATCH_MESSAGES_MAX, LogUnavailableError, Message
 
 REQUEST_MESSAGES_MAX = READ_BATCH_MESSAGES_MAX
@@ -61,9 +65,17 @@ class PullConsumer:
 
     @classmethod
     async def create(
-        cls, connection: Connection, stream: str, first_sequence: int
+        cls,
+        connection: Connection,
+        stream: str,
+        first_sequence: int,
+        seconds_max: float = API_TIMEOUT_SECONDS,
     ) -> Self:
-        """Return a consumer of *stream* from *first_sequence*; LogUnavailableError."""
+        """Return a consumer of *stream* from *first_sequence*.
+
+        Raises LogUnavailableError, also when there is no answer within *seconds_max*; a
+        consumer that is made after that is dropped by the server, since nobody asks it.
+        """
         consumer = cls(connection, stream)
         configuration = {
             "deliver_policy": "by_start_sequence",
@@ -74,9 +86,11 @@ class PullConsumer:
             "mem_storage": True,
             "num_replicas": 1,
         }
-        made = await connection.api(
-            f"CONSUMER.CREATE.{stream}",
-            {"stream_name": stream, "config": configuration},
+        wanted = {"stream_name": stream, "config": configuration}
+        made = await connection.request(
+            f"$JS.API.CONSUMER.CREATE.{stream}",
+            json.dumps(wanted).encode(),
+            timeout_seconds=seconds_max,
         )
         consumer._name = made["name"]
         consumer._generation = connection.generation

@@ -13,7 +13,11 @@ from contextlib import aclosing
 
 import structlog
 
-from placement.adapters.jetstream.connection import ApiError, Connection
+from placement.adapters.jetstream.connection import (
+    API_TIMEOUT_SECONDS,
+    ApiError,
+    Connection,
+)
 from placement.adapters.jetstream.pull import PullConsumer
 from placement.adapters.jetstream.stream import (
     NANOSECONDS,
@@ -38,6 +42,11 @@ RETRY_SECONDS = 0.25
 CONFIRM_SECONDS = 1.0
 """A cluster that elects a leader may err for a moment: bad news is asked for twice."""
 
+CREATE_SECONDS = (0.5, 1.0, API_TIMEOUT_SECONDS)
+"""For the first, the second and each further consumer that is asked for in a row: for a
+while after a server of a cluster was lost, consumers are given to it, too, and whoever
+asked for one is never answered. Over a slow link an answer may take longer."""
+
 STALL_SECONDS = 4.0
 """A consumer that exists and delivers nothing is made anew after so long."""
 
@@ -61,6 +70,8 @@ class StreamReader:
         self._epoch = epoch
         self._position = after_sequence
         self._last: Message | None = None
+        self._unmade = 0
+        """Consumers that were asked for in vain, one after another."""
 
     async def batches(self) -> AsyncGenerator[Sequence[Message], None]:
         """Yield as ``EventLog.read`` promises; LogUnavailableError only once closed."""
@@ -82,7 +93,7 @@ class StreamReader:
         if fresh and status.last_sequence == self._position:
             yield ()
         first, time = self._position + 1, asyncio.get_running_loop().time
-        consumer = await PullConsumer.create(self._connection, self._stream, first)
+        consumer = await self._made(first)
         log.info("log_reading", sequence=first, last_sequence=status.last_sequence)
         try:
             wait_seconds, heard = QUIET_SECONDS, time()
@@ -107,6 +118,16 @@ class StreamReader:
                     raise LogUnavailableError(message)
         finally:
             await consumer.close()
+
+    async def _made(self, first_sequence: int) -> PullConsumer:
+        """Return a consumer from *first_sequence* on; LogUnavailableError."""
+        patience_s = CREATE_SECONDS[min(self._unmade, len(CREATE_SECONDS) - 1)]
+        self._unmade += 1
+        consumer = await PullConsumer.create(
+            self._connection, self._stream, first_sequence, patience_s
+        )
+        self._unmade = 0
+        return consumer
 
     async def _fresh_status(self) -> tuple[LogStatus, bool]:
         """Return the stream's status, and whether it is still so, as far as is known.

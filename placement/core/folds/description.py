@@ -26,9 +26,7 @@ def describe(state: State, content: Descriptor) -> Row:
     digest = state.digest_row(content.digest)
     if content.size_bytes and not state.size_bytes(digest):
         state.digests.set(digest, cells.Digest.SIZE, content.size_bytes)
-        for placement in state.indexes.placements_of(digest):
-            if state.indexes.regions_of(placement):
-                state.indexes.changes.note_placement(placement)
+        _note(state, digest)
     known = state.media_type(digest)
     if content.media_type and known in {"", "application/octet-stream"}:
         # What an image is must be known, however many other types were named before.
@@ -36,7 +34,15 @@ def describe(state: State, content: Descriptor) -> Row:
         media = named(state.media_types, content.media_type, always=always)
         if media:
             state.digests.set(digest, cells.Digest.MEDIA, media)
+            _note(state, digest)
     return digest
+
+
+def _note(state: State, digest: Row) -> None:
+    """Let whoever watches be told what is known of a content, wherever it is."""
+    for placement in state.indexes.placements_of(digest):
+        if state.indexes.regions_of(placement):
+            state.indexes.changes.note_placement(placement)
 
 
 def refer(state: State, parent: Row, references: tuple[Descriptor, ...]) -> None:
@@ -51,6 +57,7 @@ def refer(state: State, parent: Row, references: tuple[Descriptor, ...]) -> None
             kept = named(state.platforms, platform_key(reference.platform))
             state.edges.set(edge, cells.Edge.PLATFORM, kept)
     state.digests.set(parent, cells.Digest.EDGES, len(references))
+    _note(state, parent)
 
 
 def convert(state: State, digest: Row, original: Digest | None) -> None:
@@ -61,6 +68,7 @@ def convert(state: State, digest: Row, original: Digest | None) -> None:
         if row != digest and not known:
             state.digests.set(digest, cells.Digest.ORIGINAL, row + 1)
             state.indexes.add_conversion(row, digest)
+            _note(state, digest)
 
 
 def named(table: Table, name: str, *, always: bool = False) -> int:

@@ -1,10 +1,20 @@
-"""What all tests share: the option that writes scenarios anew."""
+"""What all tests share: the option that writes scenarios anew, and what laws do."""
 
 import gc
 import logging
+import os
 
 import pytest
 import structlog
+from hypothesis import settings
+
+settings.register_profile(
+    "machines that are busy",
+    deadline=None,
+    derandomize=not os.environ.get("PLACEMENT_LONG"),
+    print_blob=True,
+)
+settings.load_profile("machines that are busy")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -147,4 +147,3 @@ def size_of(chunk: Packed) -> int:
     columns = [value for value in values if isinstance(value, np.ndarray)]
     names = [value for value in values if isinstance(value, tuple)]
     return sum(one.nbytes for one in columns) + NAME_BYTES * sum(map(len, names))
-

@@ -7,6 +7,7 @@ column are its memory as it is on a little-endian machine.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -110,14 +111,19 @@ def _parts(kind: Descriptor, values: Values) -> list[memoryview]:
 
 def _texts(head: bytes, values: Sequence[str] | Sequence[bytes]) -> bytes:
     """Return a repeated field of texts, or of messages that are written already."""
-    heads = [head + size for size in _SHORT]
-    found: list[bytes] = []
+    heads, found = _heads(head), list[bytes]()
     for value in values:
         packed = value.encode() if isinstance(value, str) else value
         size = len(packed)
         found.append(heads[size] if size < len(heads) else head + _varint(size))
         found.append(packed)
     return b"".join(found)
+
+
+@lru_cache
+def _heads(head: bytes) -> tuple[bytes, ...]:
+    """Return *head* and each short size: what stands before a text."""
+    return tuple(head + size for size in _SHORT)
 
 
 def _head(number: int, wire_type: int) -> bytes:

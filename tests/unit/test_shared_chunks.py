@@ -2,12 +2,19 @@
 
 import pytest
 
-from placement.core.packed import Packed, PackedContents, PackedPlacements, size_of
+from placement.core.oci import Tag
+from placement.core.packed import (
+    Packed,
+    PackedContents,
+    PackedPlacements,
+    PackedTags,
+    size_of,
+)
 from placement.core.packing import selection
 from placement.core.packing.selection import PackedInterest, SharedChunks
 from placement.core.state import State
 from placement.core.watched import Interest
-from tests.builders import IAD, descriptor, folded, pushed
+from tests.builders import IAD, SYD, descriptor, fold_in, folded, pushed
 
 NOW_NS = 0
 IMAGES = 40
@@ -15,10 +22,15 @@ ROOM_BYTES = 4_000
 
 
 def known() -> State:
-    """Return a state with some images, each of which refers to a layer."""
+    """Return a state with some images, each with a tag and a layer."""
     return folded(
         *(
-            pushed(f"image-{n}", IAD, references=[descriptor(f"layer-{n}", 1_000)])
+            pushed(
+                f"image-{n}",
+                IAD,
+                tag=Tag(f"v{n}"),
+                references=[descriptor(f"layer-{n}", 1_000)],
+            )
             for n in range(IMAGES)
         )
     )
@@ -34,21 +46,62 @@ def snapshot(state: State, shared: SharedChunks) -> list[Packed]:
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "BLOCK_ROWS", 8)
-    monkeypatch.setattr(selection, "CONTENT_ROWS", 4)
+    monkeypatch.setattr(selection, "TAG_ROWS", 8)
 
 
 def test_second_watcher_is_told_the_very_same_chunks() -> None:
-    """Placements in whole blocks, and what contents refer to; not what may yet grow."""
+    """Placements and tags in whole blocks, but none that may yet grow.
+
+    Nor what contents refer to: of that not all that changes is noted.
+    """
     state, shared = known(), SharedChunks()
+    fold_in(state, pushed("one more", IAD, tag=Tag("latest")))
 
     first, second = snapshot(state, shared), snapshot(state, shared)
 
-    for kind in (PackedPlacements, PackedContents):
+    for kind in (PackedPlacements, PackedTags):
         ours = [chunk for chunk in first if isinstance(chunk, kind)]
         theirs = [chunk for chunk in second if isinstance(chunk, kind)]
-        assert len(ours) > 2
-        assert all(a is b for a, b in zip(ours[:-1], theirs[:-1], strict=True))
+        same = [a is b for a, b in zip(ours, theirs, strict=True)]
+        assert same == [True] * 5 + [False]
+    told = {id(chunk) for chunk in first if isinstance(chunk, PackedContents)}
+    assert told
+    assert not told & {id(chunk) for chunk in second}
     assert shared.size_bytes == sum(map(size_of, shared.chunks.values())) > 0
+
+
+def test_who_joins_is_told_what_changed_since_the_chunks_were_packed() -> None:
+    """So what was packed before holds for whoever comes later."""
+    state, shared = known(), SharedChunks()
+    interest = PackedInterest(Interest(tags=True), shared)
+    began = interest.select(state).begin()
+    snapshot(state, shared)
+    fold_in(state, pushed("image-0", SYD, references=[descriptor("layer-0", 1_000)]))
+
+    scene = interest.select(state)
+
+    assert scene.begin() == began < state.indexes.changes.end
+    position, told = scene.following(began, NOW_NS)
+    assert position == state.indexes.changes.end
+    placements = [chunk for chunk in told if isinstance(chunk, PackedPlacements)]
+    assert [len(chunk.digests) for chunk in placements] == [1]
+
+
+def test_who_reads_an_older_state_is_not_told_of_the_newer_one() -> None:
+    """A snapshot that began before a state was folded anew ends as it began."""
+    shared = SharedChunks()
+    interest = PackedInterest(Interest(tags=True), shared)
+    old, new = interest.select(known()), interest.select(folded(pushed("a", IAD)))
+    old.begin()
+    new.begin()
+
+    told = [chunk for part in old.parts() if (chunk := part(NOW_NS)) is not None]
+
+    count = sum(
+        len(chunk.digests) for chunk in told if isinstance(chunk, PackedPlacements)
+    )
+    assert count == IMAGES
+    assert shared.chunks == {}
 
 
 def test_no_more_is_kept_than_there_is_room_for(

@@ -78,11 +78,11 @@ class Packer:
             sizes_of(state, contents),
             self._kinds(contents),
             complete,
-            verified if verified.any() else verified[:0],
+            verified if verified.any() else verified[:0].copy(),
             coming[:, 0].astype(np.uint32),
             coming[:, 1].astype(np.uint32),
             coming[:, 2].astype(np.uint8),
-            coming[:, 3],
+            coming[:, 3].copy(),
             others,
         )
         return packed, contents

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from placement.core.packed import Packed, size_of
+from placement.core.packed import Packed, PackedContents, size_of
 from placement.core.packing.gathering import Rows, described
 from placement.core.packing.network import NetworkTeller
 from placement.core.packing.packer import Packer
@@ -30,8 +30,8 @@ NOTES_SHARED: Final = 2**12
 """Changes since a snapshot began that another watcher joins: it is told them, too."""
 
 
-Key = tuple[str, int | bytes]
-"""A table, and what of it: the first row of a block, or the very rows."""
+Key = tuple[str, int]
+"""A table, and the first row of a block of it."""
 
 
 @dataclass(eq=False, slots=True)
@@ -71,6 +71,8 @@ class SharedChunks:
 
     def _keep(self, key: Key, chunk: Packed) -> None:
         """Keep a chunk that was just packed, in place of the oldest ones."""
+        if size_of(chunk) > SHARED_BYTES_MAX:
+            return
         self.chunks[key] = chunk
         self.size_bytes += size_of(chunk)
         while self.size_bytes > SHARED_BYTES_MAX:
@@ -193,15 +195,8 @@ class PackedSelection(Scene[Packed]):
 
     def _packs(self, contents: Rows) -> Iterator[Callable[[int], Packed | None]]:
         for first in range(0, len(contents), CONTENT_ROWS):
-            yield partial(self._contents_of, contents[first : first + CONTENT_ROWS])
-
-    def _contents_of(self, rows: Rows, now_ns: int) -> Packed | None:
-        """Pack what *rows* refer to, unless somebody else just did."""
-        del now_ns  # it looks the same at any time
-        packs = partial(self._packer.contents, rows)
-        if self._shared is None:
-            return packs()
-        return self._shared.of(self.state, ("references", rows.tobytes()), packs)
+            block = contents[first : first + CONTENT_ROWS]
+            yield partial(_contents, self._packer, block)
 
     # Changes.
 
@@ -237,6 +232,11 @@ class PackedSelection(Scene[Packed]):
 
 
 _NO_ROWS: Final = np.empty(0, np.int64)
+
+
+def _contents(packer: Packer, rows: Rows, now_ns: int) -> PackedContents:
+    del now_ns  # it looks the same at any time
+    return packer.contents(rows)
 
 
 def _rows(found: Iterable[int]) -> Rows:

@@ -47,6 +47,9 @@ CREATE_SECONDS = (0.5, 1.0, API_TIMEOUT_SECONDS)
 while after a server of a cluster was lost, consumers are given to it, too, and whoever
 asked for one is never answered. Over a slow link an answer may take longer."""
 
+ONE_BY_ONE_SECONDS = 1.0
+"""For so long messages are asked for singly before a consumer is asked for again."""
+
 STALL_SECONDS = 4.0
 """A consumer that exists and delivers nothing is made anew after so long."""
 
@@ -93,7 +96,12 @@ class StreamReader:
         if fresh and status.last_sequence == self._position:
             yield ()
         first, time = self._position + 1, asyncio.get_running_loop().time
-        consumer = await self._made(first)
+        try:
+            consumer = await self._made(first)
+        except LogUnavailableError:
+            async for batch in self._one_by_one(status.last_sequence):
+                yield batch
+            raise
         log.info("log_reading", sequence=first, last_sequence=status.last_sequence)
         try:
             wait_seconds, heard = QUIET_SECONDS, time()
@@ -128,6 +136,24 @@ class StreamReader:
         )
         self._unmade = 0
         return consumer
+
+    async def _one_by_one(
+        self, last_sequence: int
+    ) -> AsyncGenerator[Sequence[Message], None]:
+        """Yield what is stored up to *last_sequence*, for a while, without a consumer.
+
+        Consumers are made by whoever leads the cluster, messages are given by whoever
+        leads the stream: the one may be missed for longer than the other.
+        """
+        time = asyncio.get_running_loop().time
+        ends = time() + ONE_BY_ONE_SECONDS
+        while self._position < last_sequence and time() < ends:
+            following = self._position + 1
+            found = await stored_message(self._connection, self._stream, following)
+            if found is None:  # who reads by a consumer finds out why
+                return
+            await self._advance([found])
+            yield [found]
 
     async def _fresh_status(self) -> tuple[LogStatus, bool]:
         """Return the stream's status, and whether it is still so, as far as is known.

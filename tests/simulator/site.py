@@ -125,11 +125,15 @@ class Site:
     def _is_scanned(self) -> bool:
         """Say whether one whole scan began since nobody changes anything.
 
-        Of an eviction's garbage only the image's own is told: what else was collected,
-        as layers whose manifest never came, only a scan finds gone.
+        And since all that was told of it was in the log: what comes late is believed,
+        until a scan that begins later finds otherwise. Of an eviction's garbage only
+        the image's own is told: what else was collected, as layers whose manifest never
+        came, only a scan finds gone.
         """
         position, since = self.position.read(), self.quiet_seconds
         if position is None or since is None or not position.complete:
+            return False
+        if position.scan_time_ns <= self.spool.told_ns:
             return False
         began_ns = position.scan_time_ns - self._skew_ns - START_NS
         return began_ns > max(since, self.shelf.collected_seconds) * SECOND_NS

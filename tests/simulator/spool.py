@@ -6,6 +6,7 @@ from random import Random
 from typing import Final
 
 from placement.adapters.memory_spool import MemorySpool
+from placement.agent.receiver import DISTRIBUTION
 from placement.faults import FaultPoint, reach
 from placement.ports import Clock
 from placement.spooling import Entry, Note, Position, Settled, SpoolFigures, SpoolLimits
@@ -26,6 +27,10 @@ class DiskSpool:
         """Be empty, and small in some runs."""
         most = random.choice([SMALL_BYTES, LARGE_BYTES, LARGE_BYTES])
         self.memory = MemorySpool(clock, SpoolLimits(waiting_bytes_max=most))
+        self.told_ns = 0
+        """When a registry's notification was last known to be in the log."""
+        self._clock = clock
+        self._notifications: set[int] = set()
         self._random = random
         self._seconds_max = random.choice([0.001, 0.05])
 
@@ -51,6 +56,8 @@ class DiskSpool:
     ) -> Sequence[Entry]:
         """Return the oldest entries that wait."""
         found = await self.memory.waiting(count_max, patience_s, after)
+        told = (entry for entry in found if entry.note.feed == DISTRIBUTION)
+        self._notifications |= {entry.number for entry in told}
         await self._work()
         return found
 
@@ -59,6 +66,8 @@ class DiskSpool:
         await self._work()
         reach(FaultPoint.BEFORE_SPOOLED)
         await self.memory.settle(settled)
+        if self._notifications.intersection(settled.sent):
+            self.told_ns = self._clock()
         await self._work()
 
     async def resend(self, position: Position) -> int:

@@ -156,6 +156,7 @@ async def test_consumer_that_nobody_makes_holds_nothing_up(
     ) -> PullConsumer:
         waited_s.append(seconds_max)
         if len(waited_s) < 6:
+            await asyncio.sleep(seconds_max)
             message = "no answer"
             raise LogUnavailableError(message)
         made.set()

@@ -121,3 +121,15 @@ def test_what_is_learned_of_content_that_is_there_is_told_to_who_watches(
     now = told.state.indexes.changes.end
     told.happen(event(FRA, after))
     assert told.state.indexes.changes.end == now, "nothing new was learned"
+
+
+def test_nothing_is_told_of_a_type_that_says_no_more_than_the_last_one() -> None:
+    """Registries call every blob an octet stream, at each of a million pulls."""
+    blob = ContentReplicated((descriptor("layer", 9, BLOB),), WEB)
+    layer = ContentReplicated((descriptor("layer", 9),), WEB)
+    told = Told(event(FRA, blob))
+    end = told.state.indexes.changes.end
+
+    told.happen(event(FRA, blob), event(FRA, layer), event(FRA, blob))
+
+    assert told.state.indexes.changes.end == end

@@ -74,7 +74,7 @@ class PullConsumer:
         """Return a consumer of *stream* from *first_sequence*.
 
         Raises LogUnavailableError, also when there is no answer within *seconds_max*; a
-        consumer that is made after that is dropped by the server, since nobody asks it.
+        consumer that is made after that is never asked, and dropped by whoever made it.
         """
         consumer = cls(connection, stream)
         configuration = {

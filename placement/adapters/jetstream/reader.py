@@ -26,6 +26,7 @@ from placement.adapters.jetstream.stream import (
     time_ns,
 )
 from placement.ports import (
+    LogForbiddenError,
     LogReplacedError,
     LogStatus,
     LogUnavailableError,
@@ -96,12 +97,12 @@ class StreamReader:
         if fresh and status.last_sequence == self._position:
             yield ()
         first, time = self._position + 1, asyncio.get_running_loop().time
-        try:
-            consumer = await self._made(first)
-        except LogUnavailableError:
-            async for batch in self._one_by_one(status.last_sequence):
-                yield batch
-            raise
+        consumer = await self._made(first)
+        if consumer is None:
+            async with aclosing(self._one_by_one()) as batches:
+                async for batch in batches:
+                    yield batch
+            return
         log.info("log_reading", sequence=first, last_sequence=status.last_sequence)
         try:
             wait_seconds, heard = QUIET_SECONDS, time()
@@ -127,27 +128,45 @@ class StreamReader:
         finally:
             await consumer.close()
 
-    async def _made(self, first_sequence: int) -> PullConsumer:
-        """Return a consumer from *first_sequence* on; LogUnavailableError."""
+    async def _made(self, first_sequence: int) -> PullConsumer | None:
+        """Return a consumer from *first_sequence* on; None: nobody makes one just now.
+
+        Raises LogForbiddenError.
+        """
         patience_s = CREATE_SECONDS[min(self._unmade, len(CREATE_SECONDS) - 1)]
-        self._unmade += 1
-        consumer = await PullConsumer.create(
-            self._connection, self._stream, first_sequence, patience_s
-        )
+        try:
+            consumer = await PullConsumer.create(
+                self._connection, self._stream, first_sequence, patience_s
+            )
+        except LogForbiddenError:
+            raise
+        except LogUnavailableError as error:
+            if self._connection.closed:
+                raise
+            self._unmade += 1
+            if self._unmade == len(CREATE_SECONDS):  # once, however long it takes
+                remedy = "messages are read one by one; see the broker's limits, health"
+                log.warning("log_consumer_unmade", error=str(error), remedy=remedy)
+            return None
         self._unmade = 0
         return consumer
 
-    async def _one_by_one(
-        self, last_sequence: int
-    ) -> AsyncGenerator[Sequence[Message], None]:
-        """Yield what is stored up to *last_sequence*, for a while, without a consumer.
+    async def _one_by_one(self) -> AsyncGenerator[Sequence[Message], None]:
+        """Yield what is stored, for a while, without a consumer.
 
         Consumers are made by whoever leads the cluster, messages are given by whoever
         leads the stream: the one may be missed for longer than the other.
         """
-        time = asyncio.get_running_loop().time
-        ends = time() + ONE_BY_ONE_SECONDS
-        while self._position < last_sequence and time() < ends:
+        ends = asyncio.get_running_loop().time() + ONE_BY_ONE_SECONDS
+        status, fresh = await self._fresh_status()
+        await self._verify_last()
+        while asyncio.get_running_loop().time() < ends:
+            if self._position >= status.last_sequence:
+                status, fresh = await self._fresh_status()
+            if self._position >= status.last_sequence:
+                if fresh:
+                    yield ()
+                return
             following = self._position + 1
             found = await stored_message(self._connection, self._stream, following)
             if found is None:  # who reads by a consumer finds out why
@@ -221,6 +240,9 @@ class StreamReader:
         if self._last is None:
             return
         found = await stored_message(self._connection, self._stream, self._position)
+        if found is None:
+            await asyncio.sleep(CONFIRM_SECONDS)
+            found = await stored_message(self._connection, self._stream, self._position)
         if found is None or found.store_time_ns != self._last.store_time_ns:
             message = (
                 f"stream {self._stream}: message {self._position} is another than the "

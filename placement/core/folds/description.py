@@ -15,6 +15,7 @@ from placement.core.tables import cells
 from placement.core.tables.keys import PAIR, VOCABULARY_MAX
 from placement.core.tables.table import ABSENT, Row, Table
 
+OCTETS = "application/octet-stream"
 _GRAPH = frozenset({ContentKind.MANIFEST, ContentKind.INDEX})
 
 
@@ -24,17 +25,20 @@ def describe(state: State, content: Descriptor) -> Row:
     Registries call every blob an octet stream; a more telling type replaces that.
     """
     digest = state.digest_row(content.digest)
+    learned = False
     if content.size_bytes and not state.size_bytes(digest):
         state.digests.set(digest, cells.Digest.SIZE, content.size_bytes)
-        _note(state, digest)
+        learned = True
     known = state.media_type(digest)
-    if content.media_type and known in {"", "application/octet-stream"}:
+    if content.media_type not in {"", known} and known in {"", OCTETS}:
         # What an image is must be known, however many other types were named before.
-        always = content_kind(content.media_type) in _GRAPH
-        media = named(state.media_types, content.media_type, always=always)
+        kind = content_kind(content.media_type)
+        media = named(state.media_types, content.media_type, always=kind in _GRAPH)
         if media:
+            learned |= kind is not state.kind(digest)
             state.digests.set(digest, cells.Digest.MEDIA, media)
-            _note(state, digest)
+    if learned:
+        _note(state, digest)
     return digest
 
 

@@ -165,8 +165,6 @@ class Received:
     region: str
     notification_id: str
     status: int
-    is_use: bool
-    """Whether somebody but us fetched content: the only demand that there is."""
     is_told: bool
     """Whether the log has to hold it in the end."""
 
@@ -207,6 +205,10 @@ class History:
     mirrored: list[Mirrored] = field(default_factory=list)
     connected: list[Connected] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    posted_uses: list[str] = field(default_factory=list)
+    """Notifications that somebody but us fetched content, the only demand that there
+    is, as they are posted: an agent
+    may keep one, die, and never hear of it again, as its registry is restarted."""
     received: list[Received] = field(default_factory=list)
     evicted: list[Evicted] = field(default_factory=list)
     asked: Counter[tuple[str, Place]] = field(default_factory=Counter)

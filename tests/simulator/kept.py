@@ -70,7 +70,7 @@ def _log_lacks(history: History) -> Iterator[str]:
         for item in decode_message(message).items:
             if isinstance(item, Recorded):
                 held[item.event.event_id] = item.event.fact
-    uses = {one.notification_id for one in history.received if one.is_use}
+    uses = set(history.posted_uses)
     for received in history.received:
         taken = received.status == TAKEN and received.is_told
         if taken and received.notification_id not in held:

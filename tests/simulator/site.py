@@ -283,6 +283,10 @@ class Site:
         running = self.running
         if running is None:
             raise LostError(self.name)
+        agent = notification["request"]["useragent"]
+        is_use = notification["action"] == "pull" and agent == CLIENT
+        if is_use:
+            self._world.history.posted_uses.append(notification["id"])
         body = json.dumps({"events": [notification]}).encode()
         answering = running.process.spawn(answered(running.receiver, body))
         await asyncio.wait({answering}, timeout=CALL_SECONDS_MAX)
@@ -294,14 +298,11 @@ class Site:
         if self.running is not running:
             raise LostError(self.name)
         status = answering.result()
-        agent = notification["request"]["useragent"]
-        is_use = notification["action"] == "pull" and agent == CLIENT
         self._world.history.received.append(
             Received(
                 self.region,
                 notification["id"],
                 status,
-                is_use,
                 is_use or notification["action"] != "pull",
             )
         )

@@ -38,8 +38,10 @@ class NatsCluster:
         binary: Path,
         directory: Path,
         through: Through = directly,
+        release: str = "newest",
     ) -> None:
         """Do not run yet; each server dials the others *through* what that says."""
+        self.release = release
         ports = [free_port() for _ in range(SIZE)]
         nowhere = free_port()
         self.servers = []

@@ -99,11 +99,12 @@ class Packer:
         """Say of which repositories there is to be told."""
         if self._interest.everywhere:
             return np.ones(len(owners), np.bool_)
-        for owner in np.unique(owners).tolist():
+        names, indexes = distinct(owners, len(self.state.repositories))
+        for owner in names:
             if owner not in self._meant:
                 name = self.state.repository_at(Row(owner))
                 self._meant[owner] = self._interest.means(name)
-        return np.array([self._meant[owner] for owner in owners.tolist()], np.bool_)
+        return np.array([self._meant[owner] for owner in names], np.bool_)[indexes]
 
     def _there(
         self, rows: Rows, complete: Words, coming: Coming, *, fresh: bool

@@ -11,7 +11,7 @@ from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.decided import DecisionIndex
 from placement.core.tables.indexes import Indexes
-from placement.core.tables.keys import PAIR, TRIPLE, digest_key
+from placement.core.tables.keys import PAIR, TRIPLE, digest_key, tag_owner
 from placement.core.tables.restored import Restoring
 from placement.core.tables.table import Row
 
@@ -105,7 +105,7 @@ def _link(state: State) -> None:
 
 def _index(state: State, indexes: Indexes) -> Iterator[None]:
     for key, row in state.tags.rows():
-        indexes.add_tag(Row(int.from_bytes(key[:4], "little")), row)
+        indexes.add_tag(tag_owner(key), row)
         yield
     for key, row in state.machines.rows():
         indexes.add_machine(Row(state.machines.get(row, cells.Machine.REGION)), key)

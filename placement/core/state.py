@@ -23,7 +23,7 @@ from placement.core.oci import (
 from placement.core.tables import cells
 from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.indexes import Indexes
-from placement.core.tables.keys import PAIR, digest_key, tag_key
+from placement.core.tables.keys import PAIR, digest_key, tag_key, tag_name
 from placement.core.tables.records import ReplicaRecord, TagPointer
 from placement.core.tables.table import ABSENT, Row, RowNumbers
 from placement.core.topology import Region
@@ -231,7 +231,7 @@ class State(NamedTables):
         pointer = self._pointer_at(row)
         if pointer is None:
             return None
-        return Tag(self.tags.key(row)[4:].decode()), pointer
+        return tag_name(self.tags.key(row)), pointer
 
     def tag_target(self, row: Row) -> Row:
         """Return the digest that a row's tag points to; ABSENT: it was removed."""

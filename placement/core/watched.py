@@ -12,7 +12,7 @@ from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.cells import ReplicaPhase
 from placement.core.tables.changes import Changes
-from placement.core.tables.keys import PAIR
+from placement.core.tables.keys import PAIR, tag_name, tag_owner
 from placement.core.tables.table import Row
 from placement.core.topology import Region
 
@@ -278,12 +278,12 @@ class Selection(RowScene[Watched]):
     def tag(self, row: Row) -> WatchedTag | None:
         """Return where a tag points to now; None: tags, or this one, are not meant."""
         key = self.state.tags.key(row)
-        owner = Row(int.from_bytes(key[:4], "little"))
+        owner = tag_owner(key)
         if not self.interest.tags or not self._means(owner):
             return None
         pointed = self.state.tags.get(row, cells.Tag.DIGEST)
         digest = self.state.digest_at(Row(pointed - 1)) if pointed else None
-        name = Tag(key[4:].decode())
+        name = tag_name(key)
         return WatchedTag(self.state.repository_at(owner), name, digest)
 
     def _means(self, owner: Row) -> bool:

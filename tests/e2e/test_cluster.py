@@ -26,7 +26,7 @@ SERVICE_COUNT = 3 if LONG else 2
 LEADER_KILLS = 5 if LONG else 1
 SETTLED_SECONDS = 1.0
 GAP_SECONDS_MAX = {"newest": 15.0, "debian": 30.0}
-"""Debian's server does nothing at all while the cluster itself has no leader."""
+"""Debian's brokers may say for a while that JetStream is unavailable: see F5."""
 BROKERS = ["newest", "debian"] if LONG else ["newest"]
 
 

@@ -207,8 +207,8 @@ class History:
     effects: list[Effect] = field(default_factory=list)
     posted_uses: list[str] = field(default_factory=list)
     """Notifications that somebody but us fetched content, the only demand that there
-    is, as they are posted: an agent
-    may keep one, die, and never hear of it again, as its registry is restarted."""
+    is, as they are posted: an agent may keep one, die, and never hear of it again, as
+    its registry is restarted."""
     received: list[Received] = field(default_factory=list)
     evicted: list[Evicted] = field(default_factory=list)
     asked: Counter[tuple[str, Place]] = field(default_factory=Counter)

@@ -17,11 +17,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from placement.adapters.jetstream.client import trace_of
-from placement.adapters.jetstream.connection import (
-    API_TIMEOUT_SECONDS,
-    ApiError,
-    Connection,
-)
+from placement.adapters.jetstream.connection import ApiError, Connection
 from placement.ports import READ_BATCH_MESSAGES_MAX, LogUnavailableError, Message
 
 REQUEST_MESSAGES_MAX = READ_BATCH_MESSAGES_MAX
@@ -69,7 +65,7 @@ class PullConsumer:
         connection: Connection,
         stream: str,
         first_sequence: int,
-        seconds_max: float = API_TIMEOUT_SECONDS,
+        seconds_max: float,
     ) -> Self:
         """Return a consumer of *stream* from *first_sequence*.
 

@@ -45,8 +45,8 @@ CONFIRM_SECONDS = 1.0
 
 CREATE_SECONDS = (0.5, 1.0, API_TIMEOUT_SECONDS)
 """For the first, the second and each further consumer that is asked for in a row: for a
-while after a server of a cluster was lost, consumers are given to it, too, and whoever
-asked for one is never answered. Over a slow link an answer may take longer."""
+while after a server of a cluster was lost, some who ask for one are never answered, as
+if it were given to that server. Over a slow link an answer may take longer."""
 
 ONE_BY_ONE_SECONDS = 1.0
 """For so long messages are asked for singly before a consumer is asked for again."""
@@ -141,8 +141,6 @@ class StreamReader:
         except LogForbiddenError:
             raise
         except LogUnavailableError as error:
-            if self._connection.closed:
-                raise
             self._unmade += 1
             if self._unmade == len(CREATE_SECONDS):  # once, however long it takes
                 remedy = "messages are read one by one; see the broker's limits, health"
@@ -157,22 +155,21 @@ class StreamReader:
         Consumers are made by whoever leads the cluster, messages are given by whoever
         leads the stream: the one may be missed for longer than the other.
         """
-        ends = asyncio.get_running_loop().time() + ONE_BY_ONE_SECONDS
+        time = asyncio.get_running_loop().time
+        ends = time() + ONE_BY_ONE_SECONDS
         status, fresh = await self._fresh_status()
         await self._verify_last()
-        while asyncio.get_running_loop().time() < ends:
-            if self._position >= status.last_sequence:
-                status, fresh = await self._fresh_status()
-            if self._position >= status.last_sequence:
-                if fresh:
-                    yield ()
-                return
+        while self._position < status.last_sequence and time() < ends:
             following = self._position + 1
             found = await stored_message(self._connection, self._stream, following)
             if found is None:  # who reads by a consumer finds out why
                 return
             await self._advance([found])
             yield [found]
+            if self._position == status.last_sequence:
+                status, fresh = await self._fresh_status()
+        if fresh and self._position == status.last_sequence:
+            yield ()
 
     async def _fresh_status(self) -> tuple[LogStatus, bool]:
         """Return the stream's status, and whether it is still so, as far as is known.

@@ -23,7 +23,7 @@ from placement.core.oci import Digest, Tag
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.cells import ReplicaPhase
-from placement.core.tables.keys import PAIR, tag_key
+from placement.core.tables.keys import PAIR, tag_key, tag_owner
 from placement.core.tables.table import ABSENT, Row
 
 
@@ -221,7 +221,7 @@ def tag_row(state: State, repository: Row, tag: Tag) -> Row:
 
 def point(state: State, at: At, tag: Row, digest: Digest | None) -> None:
     """Let *tag* point to *digest*, or to nothing, as when all of it left since."""
-    owner = Row(int.from_bytes(state.tags.key(tag)[:4], "little"))
+    owner = tag_owner(state.tags.key(tag))
     cleared_ns, _ = cleared_at(state, owner, at.region)
     pointed = 0
     if digest is not None and at.order_ns > cleared_ns:

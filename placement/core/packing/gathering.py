@@ -1,7 +1,6 @@
 """Many rows of the state read at once, as columns of numbers."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +19,13 @@ from placement.core.packed import (
 from placement.core.state import State
 from placement.core.tables import cells
 from placement.core.tables.cells import PlacementLink, ReplicaPhase
-from placement.core.tables.keys import pair_keys
+from placement.core.tables.keys import TAG_OWNER_BYTES, pair_keys
 from placement.core.tables.table import Row
 
 Rows = NDArray[np.int64]
 Coming = NDArray[np.int64]
 """What is on its way: a position among the rows, a region's row, phase, bytes held."""
 
-OWNER_BYTES: Final = 4
-"""Of a tag's key: its repository's row, before its name."""
 _REGION_PART = 1
 """Of a replica's key."""
 
@@ -41,7 +38,7 @@ def owners_and_contents(state: State, rows: Rows) -> tuple[Rows, Rows]:
 
 def owners_of(tag_keys: Sequence[bytes]) -> Rows:
     """Return the repository's row of each tag, by its key."""
-    heads = b"".join([key[:OWNER_BYTES] for key in tag_keys])
+    heads = b"".join([key[:TAG_OWNER_BYTES] for key in tag_keys])
     return np.frombuffer(heads, "<u4").astype(np.int64)
 
 

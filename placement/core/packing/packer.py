@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placement.core.graph import DEPTH_MAX
-from placement.core.oci import Digest, Tag
+from placement.core.oci import Digest
 from placement.core.packed import (
     KEY_BYTES,
     WORD_REGIONS,
@@ -18,7 +18,6 @@ from placement.core.packed import (
     Words,
 )
 from placement.core.packing.gathering import (
-    OWNER_BYTES,
     Coming,
     Rows,
     described,
@@ -34,6 +33,7 @@ from placement.core.packing.gathering import (
 )
 from placement.core.state import State
 from placement.core.tables import cells
+from placement.core.tables.keys import tag_name
 from placement.core.tables.table import ABSENT, Row
 from placement.core.watched import Interest
 
@@ -202,7 +202,7 @@ class Packer:
         return PackedTags(
             tuple(state.repository_at(Row(row)) for row in names),
             tuple(state.region_at(Row(region)) for region in regions.tolist()),
-            tuple([Tag(key[OWNER_BYTES:].decode()) for key in tag_keys]),
+            tuple([tag_name(key) for key in tag_keys]),
             indexes.astype(np.uint32),
             digests,
             set_regions.astype(np.uint32),

@@ -71,10 +71,11 @@ class SharedChunks:
 
     def _keep(self, key: Key, chunk: Packed) -> None:
         """Keep a chunk that was just packed, in place of the oldest ones."""
-        if size_of(chunk) > SHARED_BYTES_MAX:
+        size = size_of(chunk)
+        if size > SHARED_BYTES_MAX:
             return
         self.chunks[key] = chunk
-        self.size_bytes += size_of(chunk)
+        self.size_bytes += size
         while self.size_bytes > SHARED_BYTES_MAX:
             oldest = next(iter(self.chunks))
             self.size_bytes -= size_of(self.chunks.pop(oldest))

@@ -24,6 +24,8 @@ START_DAYS_REMEMBERED: Final = 2**18
 REGION_BITS: Final = 60
 """Regions of one column of a decision's start regions."""
 
+TAG_OWNER_BYTES: Final = 4
+"""Of a tag's key: its repository's row, before its name."""
 TRIAL_REGIONS: Final = 60
 """Regions of one row of trials: fifteen in each of four columns."""
 TRIAL_CLASS_COLUMNS: Final = 4
@@ -89,7 +91,17 @@ def _row_keys(*parts: Numbers) -> NDArray[np.uint8]:
 
 def tag_key(repository: Row, tag: Tag) -> bytes:
     """Return the key of a tag in ``tags``."""
-    return repository.to_bytes(4, "little") + tag.encode()
+    return repository.to_bytes(TAG_OWNER_BYTES, "little") + tag.encode()
+
+
+def tag_owner(key: bytes) -> Row:
+    """Return the repository's row of the tag with that key."""
+    return Row(int.from_bytes(key[:TAG_OWNER_BYTES], "little"))
+
+
+def tag_name(key: bytes) -> Tag:
+    """Return the name of the tag with that key."""
+    return Tag(key[TAG_OWNER_BYTES:].decode())
 
 
 def version_key(placement: Row) -> bytes:

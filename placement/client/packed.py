@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from placement.core.errors import DigestInvalidError
 from placement.core.oci import parse_digest
 from placement.core.tables.keys import SHA256_BYTES, digest_key
 from placement.v1 import placement_service_pb2 as pb
+
+_SHA256: Final = "sha256:"
+_HEX: Final = b"0123456789abcdef"
 
 
 class PackedSource(NamedTuple):
@@ -72,10 +75,20 @@ class PackedRankings:
 
 
 def pack_digests(digests: Sequence[str]) -> bytes:
-    """Return ``sha256:`` digests as a packed request wants them; raises InputError."""
-    return b"".join(
-        _packed(digest, position) for position, digest in enumerate(digests)
-    )
+    """Return ``sha256:`` digests as a packed request wants them; raises InputError.
+
+    All are looked at together; only if one is wrong, one by one, to say which.
+    """
+    begin, length = len(_SHA256), len(_SHA256) + 2 * SHA256_BYTES
+    told = [
+        each[begin:]
+        for each in digests
+        if len(each) == length and each.startswith(_SHA256)
+    ]
+    hexes = "".join(told).encode("ascii", "replace")
+    if len(told) == len(digests) and not hexes.translate(None, _HEX):
+        return bytes.fromhex(hexes.decode())
+    return b"".join([_packed(each, position) for position, each in enumerate(digests)])
 
 
 def _packed(digest: str, position: int) -> bytes:

@@ -164,8 +164,7 @@ def priced(
     *whole* and *verified* say where all of an image is, and who read the content back.
     """
     found = []
-    for region, bit, endpoint, draining, start_p50, start_p90, *per_byte in costs:
-        seconds, spread, _ = per_byte
+    for region, bit, url, draining, start_p50, start_p90, seconds, spread, _ in costs:
         byte_ns = size_bytes * seconds * 1e9
         p50_ns, p90_ns = round(start_p50 + byte_ns), round(start_p90 + byte_ns * spread)
         if p90_ns > LONGEST_NS:
@@ -174,7 +173,7 @@ def priced(
             p90_ns = p50_ns
         phase = VERIFIED if verified >> bit & 1 else COMPLETE
         complete = whole >> bit & 1 == 1
-        source = (region, endpoint, p50_ns, p90_ns, phase, complete, draining)
+        source = (region, url, p50_ns, p90_ns, phase, complete, draining)
         found.append(_made(LocalSource, source))
     return found
 
@@ -265,7 +264,8 @@ class Sources:
         if len(sources) > most:
             sources = sources[:most]
         fallback_bytes = pulled if pulled > size else size  # noqa: FURB136 - faster
-        return LocalRanking(tuple(sources), size, home, fallback_bytes, phase)
+        found = (tuple(sources), size, home, fallback_bytes, phase)
+        return _made(LocalRanking, found)
 
     def _nowhere(self, asker: Asker, key: bytes) -> LocalRanking:
         """Return the ranking of what is in no region in the repository.

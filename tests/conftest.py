@@ -8,6 +8,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.figures import SEEDS_RUN
+
 settings.register_profile(
     "machines that are busy",
     deadline=None,
@@ -30,6 +32,23 @@ def pytest_collection_finish() -> None:
     """Let no later collection of garbage look at all tests: there are thousands."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many seeds of the simulator were run: as many as there was time for."""
+    found = [
+        told
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, told in getattr(report, "user_properties", ())
+        if name == SEEDS_RUN
+    ]
+    if found:
+        count, seconds = (sum(each) for each in zip(*found, strict=True))
+        terminalreporter.write_line(
+            f"simulator: {count:,} seeds in {seconds:.0f} s of processor time"
+        )
 
 
 @pytest.fixture(autouse=True)

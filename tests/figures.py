@@ -1,6 +1,10 @@
 """Figures of a test run, for docs/faults.md: shown by ``pytest -rP``."""
 
 import json
+from typing import Final
+
+SEEDS_RUN: Final = "seeds_run"
+"""What tests record of the simulator: how many seeds, and their processor time in s."""
 
 
 def tell(what: str, **figures: float | str) -> None:

@@ -8,20 +8,35 @@ its input does.
 
 import asyncio
 import json
+import os
 import sys
 import time
+import traceback
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 
-from placement.client.channels import OPTIONS
+from placement.client.channels import OPTIONS, Channels
 from placement.client.watching import kept_up
 from placement.v1 import placement_service_pb2 as pb
 from placement.v1.placement_service_pb2_grpc import PlacementServiceStub
 
 ALONE: Final = (("grpc.use_local_subchannel_pool", 1),)
 PATIENCE_SECONDS: Final = 120.0
+
+
+class OwnConnection(Channels):
+    """A channel that shares its connection with no other of this process."""
+
+    def __init__(self, target: str) -> None:
+        """Ask at *target*."""
+        super().__init__(target, None)
+        self._own = grpc.aio.insecure_channel(target, (*OPTIONS, *ALONE))
+
+    def chosen(self) -> grpc.aio.Channel:
+        """Return the one that there is."""
+        return self._own
 
 
 class Herd:
@@ -37,9 +52,9 @@ class Herd:
 
     async def watch(self, number: int) -> None:
         """Watch for ever, as the client's replica does: it goes on with its token."""
-        channel = grpc.aio.insecure_channel(self.target, (*OPTIONS, *ALONE))
+        channels = cast("grpc.aio.Channel", OwnConnection(self.target))
         request = pb.WatchPlacementsRequest(packed=True)
-        method: Any = PlacementServiceStub(channel).WatchPlacements
+        method: Any = PlacementServiceStub(channels).WatchPlacements
         while True:
             async with aclosing(kept_up(method, request, PATIENCE_SECONDS)) as told:
                 async for response in told:
@@ -75,9 +90,17 @@ class Herd:
 
 
 async def run(target: str, count: int) -> None:
-    """Watch until there is no more input."""
+    """Watch until there is no more input; one that fails ends the process at once."""
     herd = Herd(target, count)
-    tasks = [asyncio.create_task(herd.watch(number)) for number in range(count)]
+
+    async def watch(number: int) -> None:
+        try:
+            await herd.watch(number)
+        except Exception:  # noqa: BLE001 - whatever it is, the others say nothing of it
+            traceback.print_exc()
+            os._exit(1)
+
+    tasks = [asyncio.create_task(watch(number)) for number in range(count)]
     await asyncio.to_thread(sys.stdin.read)
     for task in tasks:
         task.cancel()

@@ -205,7 +205,9 @@ class Herd:
     def says(self) -> dict[str, Any]:
         """Return the next thing that it says."""
         assert self._process.stdout is not None
-        line: dict[str, Any] = json.loads(self._process.stdout.readline())
+        told = self._process.stdout.readline()
+        assert told, "the herd has ended"
+        line: dict[str, Any] = json.loads(told)
         return line
 
 
@@ -250,7 +252,6 @@ class Most:
         self._thread.join()
 
 
-@pytest.mark.long
 def test_herd_comes_back_after_a_restart(service: RealService, metrics: str) -> None:
     """All are told a snapshot at first, few at a time; after a restart nobody is."""
     asyncio.run(filled(service, MANY))

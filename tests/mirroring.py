@@ -15,6 +15,7 @@ from placement.core.ranking import Question, Source, fallback_source, rank_sourc
 from placement.core.starts import StartEstimate, estimate_starts
 from placement.core.state import State
 from placement.core.tables.cells import ReplicaPhase
+from placement.core.tables.table import Row
 from placement.core.topology import Region, Topology
 from placement.core.watched import Interest
 from placement.v1 import placement_service_pb2 as pb
@@ -81,6 +82,19 @@ def known_placements(mirror: Mirror) -> Known:
             digest = mirror.digest(placements.key(row))
             found[repository, digest] = (size, replicas)
     return found
+
+
+def known_references(mirror: Mirror, state: State) -> dict[Digest, object]:
+    """Return what a mirror knows of what the contents of *state* refer to."""
+    digests = [state.digest_at(Row(row)) for row in range(len(state.digests))]
+    keys = {digest: digest_key(digest) for digest in digests}
+    return {
+        digest: (
+            list(mirror.references.of(key)),
+            sorted(mirror.references.converted_from(key)),
+        )
+        for digest, key in keys.items()
+    }
 
 
 def known_tags(mirror: Mirror) -> Known:

@@ -25,7 +25,7 @@ COST_NS: Final = 300_000
 """What a call is taken to cost before any was measured under load."""
 COST_WEIGHT: Final = 0.3
 """Of a new measurement of that, against the ones before."""
-RETURN_COSTS: Final = 10
+RETURN_COSTS: Final = 30
 """Those who come back do so at least as many calls' time apart."""
 JITTER: Final = 0.25
 """Of a delay, either way: our clock is not to beat time for those who come back."""

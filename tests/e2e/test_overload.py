@@ -32,8 +32,10 @@ METHOD = "/placement.v1.PlacementService/BatchRankSources"
 SECONDS = 8.0 if LONG else 1.5
 TURNS = 5 if LONG else 1
 ALONE = (1, 2, 4, 8) if LONG else (1, 2, 4)
-GROWTH = 1.05
-"""A twentieth more is growth; less is chance."""
+GROWTH = 1.02
+"""A fiftieth more is growth; less is chance. One caller alone never saturates a server,
+which rests between its answer and the next question."""
+ALONE_TURNS = 2 if LONG else 1
 GOODPUT_SHARE, P99_TIMES = 0.9, 2.0
 CROWD_MIN = 1 if LONG else 12
 """In the gate turns are short and others run beside: enough ask to be refused then."""
@@ -91,7 +93,10 @@ def test_three_times_too_many_callers_are_answered_as_fast(
     Health is told all the while. Saturation is the smallest number of
     callers at which more of them bring no more.
     """
-    alone = {callers: ask(callers).per_second for callers in ALONE}
+    alone = {
+        callers: max(ask(callers).per_second for _ in range(ALONE_TURNS))
+        for callers in ALONE
+    }
     peak = max(alone.values())
     saturating = next(n for n, rate in alone.items() if rate * GROWTH >= peak)
     enough: list[Found] = []

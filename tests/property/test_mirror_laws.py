@@ -1,6 +1,7 @@
 """Laws of the local replica: it knows what it was told, and answers as the service."""
 
 from collections.abc import Sequence
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from placement.core.fold import fold
 from placement.core.images import Selection
 from placement.core.network import Network
 from placement.core.oci import Repository
+from placement.core.packing import selection
 from placement.core.packing.selection import PackedInterest, SharedChunks
 from placement.core.ranking import Question
 from placement.core.state import State
@@ -35,6 +37,7 @@ from tests.mirroring import (
     anywhere,
     assert_same_ranking,
     known_placements,
+    known_references,
     known_tags,
     local_estimates,
     repositories_of,
@@ -173,15 +176,21 @@ def test_replica_that_comes_back_goes_on_without_a_snapshot(
 def test_replicas_that_share_chunks_know_the_same(
     log: list[RecordedMessage], visits: list[list[int]], capacity: int
 ) -> None:
-    """Whoever joins a snapshot is told what changed since its chunks were packed."""
+    """Whoever joins a snapshot is told what changed since its chunks were packed.
+
+    A chunk here is of two rows, so that most of them are shared.
+    """
     state, shared = State(), SharedChunks()
     state.indexes.changes = Changes(capacity)
-    view = new_view(state)
+    view, rest = new_view(state), [0] * 90
 
-    for counts in [*visits, to_the_end(log)]:
-        listener = MirrorListener()
-        follow(view, PackedInterest(ALL, shared), listener, log, [*counts, *[0] * 30])
-        assert_known(listener, view.state, ALL)
+    with patch.multiple(selection, BLOCK_ROWS=2, TAG_ROWS=2, DIGEST_ROWS=2):
+        for counts in [*visits, to_the_end(log)]:
+            listener, interest = MirrorListener(), PackedInterest(ALL, shared)
+            follow(view, interest, listener, log, [*counts, *rest])
+            assert_known(listener, view.state, ALL)
+            told = known_references(listener.mirror, state)
+            assert told == known_references(mirrored(state).mirror, state)
 
 
 @examples(120)

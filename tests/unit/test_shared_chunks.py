@@ -2,7 +2,7 @@
 
 import pytest
 
-from placement.core.oci import Tag
+from placement.core.oci import Repository, Tag
 from placement.core.packed import (
     Packed,
     PackedContents,
@@ -14,7 +14,7 @@ from placement.core.packing import selection
 from placement.core.packing.selection import PackedInterest, SharedChunks
 from placement.core.state import State
 from placement.core.watched import Interest
-from tests.builders import IAD, SYD, descriptor, fold_in, folded, pushed
+from tests.builders import IAD, MANIFEST, SYD, descriptor, fold_in, folded, pushed
 
 NOW_NS = 0
 IMAGES = 40
@@ -47,26 +47,23 @@ def snapshot(state: State, shared: SharedChunks) -> list[Packed]:
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "BLOCK_ROWS", 8)
     monkeypatch.setattr(selection, "TAG_ROWS", 8)
+    monkeypatch.setattr(selection, "DIGEST_ROWS", 8)
 
 
 def test_second_watcher_is_told_the_very_same_chunks() -> None:
-    """Placements and tags in whole blocks, but none that may yet grow.
-
-    Nor what contents refer to: of that not all that changes is noted.
-    """
+    """Placements, references and tags in whole blocks, but none that may yet grow."""
     state, shared = known(), SharedChunks()
-    fold_in(state, pushed("one more", IAD, tag=Tag("latest")))
+    refers = [descriptor("layer-0", 1_000)]
+    fold_in(state, pushed("one more", IAD, tag=Tag("latest"), references=refers))
 
     first, second = snapshot(state, shared), snapshot(state, shared)
 
-    for kind in (PackedPlacements, PackedTags):
+    blocks = {PackedPlacements: 5, PackedTags: 5, PackedContents: 2 * IMAGES // 8}
+    for kind, whole in blocks.items():
         ours = [chunk for chunk in first if isinstance(chunk, kind)]
         theirs = [chunk for chunk in second if isinstance(chunk, kind)]
         same = [a is b for a, b in zip(ours, theirs, strict=True)]
-        assert same == [True] * 5 + [False]
-    told = {id(chunk) for chunk in first if isinstance(chunk, PackedContents)}
-    assert told
-    assert not told & {id(chunk) for chunk in second}
+        assert same == [True] * whole + [False]
     assert shared.size_bytes == sum(map(size_of, shared.chunks.values())) > 0
 
 
@@ -85,6 +82,57 @@ def test_who_joins_is_told_what_changed_since_the_chunks_were_packed() -> None:
     assert position == state.indexes.changes.end
     placements = [chunk for chunk in told if isinstance(chunk, PackedPlacements)]
     assert [len(chunk.digests) for chunk in placements] == [1]
+
+
+def test_who_joins_is_told_what_an_image_consists_of_when_that_was_learned_since() -> (
+    None
+):
+    """Of one that was whole before, as of a registry that tells no references."""
+    state, shared = known(), SharedChunks()
+    fold_in(state, pushed("late", IAD, media_type=MANIFEST))
+    interest = PackedInterest(Interest(tags=True), shared)
+    began = interest.select(state).begin()
+    snapshot(state, shared)
+    fold_in(state, pushed("late", IAD, references=[descriptor("layer-0", 1_000)]))
+
+    _, told = interest.select(state).following(began, NOW_NS)
+
+    contents = [chunk for chunk in told if isinstance(chunk, PackedContents)]
+    assert [chunk.reference_counts.tolist() for chunk in contents] == [[1]]
+
+
+def test_what_was_learned_of_a_part_since_is_told_with_the_image() -> None:
+    """The part is in no region in its image's repository, so that no change says it."""
+    state, shared = known(), SharedChunks()
+    other = Repository("acme/other")
+    fold_in(state, pushed("image", IAD, references=[descriptor("part", 0)]))
+    fold_in(state, *(pushed(f"more-{n}", IAD) for n in range(8)))
+    snapshot(state, shared)
+    fold_in(state, pushed("part", IAD, other, size_bytes=77))
+
+    told = snapshot(state, shared)
+
+    sizes = {
+        size
+        for chunk in told
+        if isinstance(chunk, PackedContents)
+        for size in chunk.reference_sizes.tolist()
+    }
+    assert sizes == {1_000, 77}
+
+
+def test_many_images_side_by_side_are_several_chunks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A chunk has no more contents than there is room for."""
+    monkeypatch.setattr(selection, "CONTENT_ROWS", 3)
+    state = known()
+
+    told = snapshot(state, SharedChunks())
+
+    counts = [len(c.digests) for c in told if isinstance(c, PackedContents)]
+    assert sum(counts) == IMAGES
+    assert max(counts) == 3
 
 
 def test_who_reads_an_older_state_is_not_told_of_the_newer_one() -> None:

@@ -24,6 +24,7 @@ def describe(state: State, content: Descriptor) -> Row:
 
     Registries call every blob an octet stream; a more telling type replaces that.
     """
+    known_count = len(state.digests)
     digest = state.digest_row(content.digest)
     learned = False
     if content.size_bytes and not state.size_bytes(digest):
@@ -37,7 +38,8 @@ def describe(state: State, content: Descriptor) -> Row:
         if media:
             learned |= kind is not state.kind(digest)
             state.digests.set(digest, cells.Digest.MEDIA, media)
-    if learned:
+    if learned and digest < known_count:
+        state.indexes.changes.described_again += 1
         _note(state, digest)
     return digest
 

@@ -22,6 +22,9 @@ TAG_ROWS: Final = 2**9
 """Tags of one chunk, whose names are read one by one."""
 CONTENT_ROWS: Final = 2**10
 """Contents of one chunk; ten references each come to 450 KiB."""
+DIGEST_ROWS: Final = 2**12
+"""Contents that are looked through at once for those that refer to others: a chunk, or
+several where they are that many."""
 NOTES_READ: Final = 512
 """Changes that are packed at once."""
 SHARED_BYTES_MAX: Final = 32 * 1024**2
@@ -30,8 +33,10 @@ NOTES_SHARED: Final = 2**12
 """Changes since a snapshot began that another watcher joins: it is told them, too."""
 
 
-Key = tuple[str, int]
-"""A table, and the first row of a block of it."""
+Key = tuple[str, int, int]
+"""What a chunk tells, the first row of a block of it, and, where that is not noted as
+changed, how much had been learned of what it tells by then."""
+REFERENCES: Final = "references"
 
 
 @dataclass(eq=False, slots=True)
@@ -153,12 +158,12 @@ class PackedSelection(Scene[Packed]):
         while first < len(table):
             end = min(first + step, len(table))
             full = end - first == step
-            yield partial(self._block, (table.name, first), pack, end, full=full)
+            yield partial(self._block, (table.name, first, 0), pack, end, full=full)
             first = end
 
     def _block(
         self,
-        key: tuple[str, int],
+        key: Key,
         pack: Callable[[Rows], Packed | None],
         end: int,
         now_ns: int,
@@ -182,13 +187,27 @@ class PackedSelection(Scene[Packed]):
         return packed
 
     def _all_referring(self) -> Iterator[Callable[[int], Packed | None]]:
-        """Yield what packs the references of all contents that have any."""
+        """Yield what packs the references of all contents that have any.
+
+        That content refers to others is noted when it is learned, so that whoever reads
+        a chunk that was packed for another is told of it afterwards.
+        """
         first = 0
         while first < len(self.state.digests):
-            end = min(first + BLOCK_ROWS, len(self.state.digests))
-            yield from self._packs(described(self.state, np.arange(first, end)))
-            yield lambda _: None  # to look for them takes time, too
+            end = min(first + DIGEST_ROWS, len(self.state.digests))
+            contents = described(self.state, np.arange(first, end))
+            if len(contents) > CONTENT_ROWS:
+                yield from self._packs(contents)
+            else:
+                key = (REFERENCES, first, self.changes.described_again)
+                full = end - first == DIGEST_ROWS
+                yield partial(self._block, key, self._references, end, full=full)
             first = end
+
+    def _references(self, rows: Rows) -> Packed | None:
+        """Pack what those of some contents refer to that refer to anything."""
+        contents = described(self.state, rows)
+        return self._packer.contents(contents) if len(contents) else None
 
     def _referring(self, contents: Rows) -> Iterator[Callable[[int], Packed | None]]:
         """Yield what packs the references of *contents*, and of what those refer to."""

@@ -26,6 +26,7 @@ class Changes:
         "_latest",
         "_sequence",
         "_sequences",
+        "described_again",
     )
 
     def __init__(self, capacity: int = CHANGES_REMEMBERED) -> None:
@@ -40,6 +41,12 @@ class Changes:
         """Whoever is at an earlier position has missed something."""
         self._horizon: int | None = None
         self._sequence = 0
+        self.described_again = 0
+        """How often the size or kind of content was learned that was known before.
+
+        Those who watch are told it of the content, wherever it is, and of images that
+        refer to it only by a snapshot.
+        """
 
     def begin(self, folded: int, sequence: int) -> None:
         """Let further notes be of message *sequence*, the next one after *folded*."""

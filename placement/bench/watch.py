@@ -92,6 +92,7 @@ async def _first_copies(settings: Settings, target: str, count: int) -> list[Mea
     """Return how fast a snapshot comes: as bytes, and into a replica."""
     async with _channel(target) as channel:
         told = await _snapshot(channel)
+        alone = sum(map(len, await _snapshot(channel, PACKED_ALONE)))
     size = sum(map(len, told))
     file = settings.scratch / "messages"
     write_messages(file, told)
@@ -104,7 +105,7 @@ async def _first_copies(settings: Settings, target: str, count: int) -> list[Mea
             {
                 "raw": partial(_read_rate, ceiling, METHOD, size),
                 "packed": partial(_read_rate, channel, WATCH, size),
-                "alone": partial(_read_rate, channel, WATCH, size, PACKED_ALONE),
+                "alone": partial(_read_rate, channel, WATCH, alone, PACKED_ALONE),
                 "replica": partial(_replica_rate, target, size),
             },
             settings.pick(ROUNDS, QUICK_ROUNDS),
@@ -128,9 +129,9 @@ def _channel(target: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(target, options)
 
 
-async def _snapshot(channel: grpc.aio.Channel) -> list[bytes]:
+async def _snapshot(channel: grpc.aio.Channel, request: bytes = PACKED) -> list[bytes]:
     """Return the messages of a whole snapshot."""
-    call, found = open_stream(channel, WATCH), []
+    call, found = open_stream(channel, WATCH, request), []
     try:
         while True:
             async with asyncio.timeout(QUIET_SECONDS):

@@ -74,10 +74,14 @@ class MirroredPlacements:
 
     def mask(self, row: int) -> int:
         """Return where a placement is whole: a bit for each region's row."""
+        if self.words == 1:
+            return self.complete[0].cells[row] & LOW_64
         return _joined(self.complete, row)
 
     def verified_mask(self, row: int) -> int:
         """Return where it was read back by digest."""
+        if self.words == 1 and self.verified:
+            return self.verified[0].cells[row] & LOW_64
         return _joined(self.verified, row)
 
     # Written by what is told.

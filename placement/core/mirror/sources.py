@@ -97,6 +97,8 @@ class Costs(NamedTuple):
     none of them drains, and no two of them are ever near-equal."""
     mask: int
     """Their bits."""
+    draining: bool
+    """Whether any of them drains."""
 
 
 class Asker:
@@ -127,7 +129,7 @@ class Asker:
         draining = any(cost.draining for cost in costs)
         settled = not draining and all(map(_always_before, costs, costs[1:]))
         bits = sum(1 << cost.bit for cost in costs)
-        found = self.by_mask[mask] = Costs(costs, settled, bits)
+        found = self.by_mask[mask] = Costs(costs, settled, bits, draining)
         return found
 
     def ordered(
@@ -147,6 +149,19 @@ class Asker:
             keyed.append((*group, max(near[group], one.p50_ns), place, one.region, one))
         keyed.sort()  # no two regions are the same, so that no source is compared
         return [one for *_, one in keyed]
+
+
+def _alike_ordered(
+    found: Sequence[LocalSource], costs: Sequence[Cost], digest: str
+) -> list[LocalSource]:
+    """Return what ``Asker.ordered`` does of complete sources, none of which drains."""
+    near = round(min([one.p50_ns for one in found]) * NEAR_EQUAL)
+    word, keyed = word_of(Digest(digest)), []
+    for one, cost in zip(found, costs, strict=True):
+        p50_ns = one.p50_ns if one.p50_ns > near else near  # noqa: FURB136 - faster
+        keyed.append((p50_ns, place_of(cost.seed, word), one.region, one))
+    keyed.sort()  # no two regions are the same, so that no source is compared
+    return [found for *_, found in keyed]
 
 
 def _always_before(one: Cost, other: Cost) -> bool:
@@ -257,10 +272,13 @@ class Sources:
             phase = VERIFIED if verified >> home.bit & 1 else COMPLETE
         elif row in placements.coming:
             phase = mirror.phase(row, home.region)
-        costs, settled, held = asker.by_mask.get(mask) or asker.costs(mask)
+        told = asker.by_mask.get(mask) or asker.costs(mask)
+        costs, settled, held, draining = told
         sources = priced(costs, pulled, whole, verified)
-        if len(sources) > 1 and not (settled and held & whole == held):
-            sources = asker.ordered(sources, costs, digest)
+        alike = held & whole == held and not draining
+        if len(sources) > 1 and not (settled and alike):
+            ordered = _alike_ordered if alike else asker.ordered
+            sources = ordered(sources, costs, digest)
         if len(sources) > most:
             sources = sources[:most]
         fallback_bytes = pulled if pulled > size else size  # noqa: FURB136 - faster

@@ -69,6 +69,9 @@ class _Lanes:
         self.drains = np.array(
             [said is RegionState.DRAINING for _, _, said, *_ in found], np.bool_
         )
+        groups = [group for group in (~self.drains, self.drains) if group.any()]
+        self.groups = [slice(None)] if len(groups) == 1 else groups
+        """Lanes that are compared with each other: those that drain come last."""
         self.seeds = np.array([seed for *_, seed, _ in found], np.uint64)
         fits = [fit for *_, fit in found]
         self._start_up_ns = np.array([fit.start_up_ns for fit in fits], np.float64)
@@ -151,17 +154,15 @@ class RankMany:
     def _order(self, present: Integers, sizes: Integers) -> Integers:
         """Return what each lane is ordered by, a row each, but for near-equals."""
         lanes = self._lanes
-        order = lanes.p50_ns(sizes)
         absent = (present >> lanes.rows[:, None]) & 1 == 0
-        order[absent] = _NOWHERE
-        for group in (~lanes.drains, lanes.drains):
-            if group.any():
-                nearest = order[group].min(axis=0)
-                near = np.rint(np.minimum(nearest, _DRAINS) * NEAR_EQUAL)
-                order[group] = np.maximum(order[group], near.astype(np.int64))
-        order[lanes.drains] += _DRAINS
-        order[absent] = _NOWHERE
-        return order
+        order = np.where(absent, _NOWHERE, lanes.p50_ns(sizes))
+        for group in lanes.groups:
+            nearest = order[group].min(axis=0)
+            near = np.rint(np.minimum(nearest, _DRAINS) * NEAR_EQUAL)
+            order[group] = np.maximum(order[group], near.astype(np.int64))
+        if lanes.drains.any():
+            order[lanes.drains] += _DRAINS
+        return np.where(absent, _NOWHERE, order)
 
 
 def _best(order: Integers, places: Words, count: int) -> Iterable[Integers]:

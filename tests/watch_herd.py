@@ -84,8 +84,10 @@ class Herd:
 
     def say(self, what: str) -> None:
         """Print how it stands."""
-        seconds = time.monotonic() - self.began_s
+        now_s = time.monotonic()
+        seconds = now_s - self.began_s
         line = {"what": what, "snapshots": self.snapshots, "seconds": seconds}
+        line["at"] = now_s  # by a clock that all processes have in common
         print(json.dumps(line), flush=True)  # noqa: T201 - that is how it is told
 
 

@@ -31,10 +31,10 @@ DIGESTS = 100
 METHOD = "/placement.v1.PlacementService/BatchRankSources"
 SECONDS = 8.0 if LONG else 1.5
 TURNS = 5 if LONG else 1
-ALONE = (1, 2, 4, 8) if LONG else (1, 2, 4)
+ALONE = (2, 4, 8) if LONG else (2, 4)
+"""One caller never saturates a server, which rests between answer and next question."""
 GROWTH = 1.02
-"""A fiftieth more is growth; less is chance. One caller alone never saturates a server,
-which rests between its answer and the next question."""
+"""A fiftieth more is growth; less is chance."""
 ALONE_TURNS = 2 if LONG else 1
 GOODPUT_SHARE, P99_TIMES = 0.9, 2.0
 CROWD_MIN = 1 if LONG else 12

@@ -261,11 +261,14 @@ def test_herd_comes_back_after_a_restart(service: RealService, metrics: str) -> 
     ):
         began = herd.says()
         assert began["what"] == "there"
+        killed_s = monotonic()
         service.kill()
         service.start()
         service.wait_until_serving()
         served_s = monotonic()
-        assert herd.says()["what"] == "lost"
+        lost = herd.says()
+        assert lost["what"] == "lost"
+        assert lost["at"] >= killed_s, "nobody lost it before"
         back = herd.says()
         took_s = monotonic() - served_s
 

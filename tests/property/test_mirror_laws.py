@@ -189,7 +189,9 @@ def test_replicas_that_share_chunks_know_the_same(
             listener, interest = MirrorListener(), PackedInterest(ALL, shared)
             follow(view, interest, listener, log, [*counts, *rest])
             assert_known(listener, view.state, ALL)
-            told = known_references(listener.mirror, state)
+            joined = MirrorListener()
+            follow(view, interest, joined, [], rest)
+            told = known_references(joined.mirror, state)
             assert told == known_references(mirrored(state).mirror, state)
 
 

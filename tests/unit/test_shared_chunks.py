@@ -64,7 +64,8 @@ def test_second_watcher_is_told_the_very_same_chunks() -> None:
         theirs = [chunk for chunk in second if isinstance(chunk, kind)]
         same = [a is b for a, b in zip(ours, theirs, strict=True)]
         assert same == [True] * whole + [False]
-    assert shared.size_bytes == sum(map(size_of, shared.chunks.values())) > 0
+    for kept in (shared.rows, shared.references):
+        assert kept.size_bytes == sum(map(size_of, kept.chunks.values())) > 0
 
 
 def test_who_joins_is_told_what_changed_since_the_chunks_were_packed() -> None:
@@ -82,6 +83,18 @@ def test_who_joins_is_told_what_changed_since_the_chunks_were_packed() -> None:
     assert position == state.indexes.changes.end
     placements = [chunk for chunk in told if isinstance(chunk, PackedPlacements)]
     assert [len(chunk.digests) for chunk in placements] == [1]
+
+
+def test_content_that_is_new_leaves_what_was_packed_as_it_is() -> None:
+    """Pushes go on while watchers come: what they name for the first time is noted."""
+    state, shared = known(), SharedChunks()
+    first = {id(chunk) for chunk in snapshot(state, shared)}
+    refers = [descriptor("new-layer", 1_000)]
+    fold_in(state, pushed("new-layer", IAD), pushed("new", IAD, references=refers))
+
+    second = [c for c in snapshot(state, shared) if isinstance(c, PackedContents)]
+
+    assert sum(id(chunk) in first for chunk in second) == 2 * IMAGES // 8
 
 
 def test_who_joins_is_told_what_an_image_consists_of_when_that_was_learned_since() -> (
@@ -149,21 +162,22 @@ def test_who_reads_an_older_state_is_not_told_of_the_newer_one() -> None:
         len(chunk.digests) for chunk in told if isinstance(chunk, PackedPlacements)
     )
     assert count == IMAGES
-    assert shared.chunks == {}
+    assert shared.rows.chunks == shared.references.chunks == {}
 
 
 def test_no_more_is_kept_than_there_is_room_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The oldest go first; what a watcher is told is the same."""
-    monkeypatch.setattr(selection, "SHARED_BYTES_MAX", ROOM_BYTES)
+    monkeypatch.setattr(selection, "KEPT_BYTES_MAX", ROOM_BYTES)
     state, shared = known(), SharedChunks()
 
     told = snapshot(state, shared)
 
-    assert 0 < shared.size_bytes <= ROOM_BYTES
-    assert shared.size_bytes == sum(map(size_of, shared.chunks.values()))
-    kept = list(shared.chunks.values())
+    for some in (shared.rows, shared.references):
+        assert 0 < some.size_bytes <= ROOM_BYTES
+        assert some.size_bytes == sum(map(size_of, some.chunks.values()))
+    kept = [*shared.references.chunks.values(), *shared.rows.chunks.values()]
     assert len(kept) < len(told)
     assert sum(map(size_of, told)) > ROOM_BYTES
     assert any(chunk is kept[-1] for chunk in told)
@@ -174,11 +188,12 @@ def test_chunk_larger_than_the_room_is_told_and_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """There is nothing to go on with then, and nothing breaks."""
-    monkeypatch.setattr(selection, "SHARED_BYTES_MAX", 1)
+    monkeypatch.setattr(selection, "KEPT_BYTES_MAX", 1)
     state, shared = known(), SharedChunks()
 
     assert snapshot(state, shared)
-    assert (shared.size_bytes, shared.chunks) == (0, {})
+    for kept in (shared.rows, shared.references):
+        assert (kept.size_bytes, kept.chunks) == (0, {})
 
 
 def test_chunks_of_another_state_are_not_told() -> None:

@@ -22,7 +22,8 @@ _GRAPH = frozenset({ContentKind.MANIFEST, ContentKind.INDEX})
 def describe(state: State, content: Descriptor) -> Row:
     """Remember a content's size and type, the first that was attested, and return it.
 
-    Registries call every blob an octet stream; a more telling type replaces that.
+    Registries call every blob an octet stream; a more telling type replaces that. Who
+    places it does so afterwards: content that is new is described for the first time.
     """
     known_count = len(state.digests)
     digest = state.digest_row(content.digest)
@@ -52,7 +53,10 @@ def _note(state: State, digest: Row) -> None:
 
 
 def refer(state: State, parent: Row, references: tuple[Descriptor, ...]) -> None:
-    """Remember what *parent* refers to. Content never changes: once is enough."""
+    """Remember what *parent* refers to. Content never changes: once is enough.
+
+    After it has arrived, so that whoever watches is told.
+    """
     if not references or state.digests.get(parent, cells.Digest.EDGES):
         return
     for position, reference in enumerate(references):

@@ -46,24 +46,23 @@ class At:
 
 def content_pushed(state: State, at: At, fact: ContentPushed) -> None:
     """Remember what was stored, what it refers to, and the tag that it was given."""
+    digest = describe(state, fact.content)
     placement = state.placement_row(fact.repository, fact.content.digest)
     own(state, at, state.repository_row(fact.repository))
-    digest = state.content_of(placement)
-    describe(state, fact.content)
-    refer(state, digest, fact.references)
     if fact.subject_digest is not None:
         subject = state.digest_row(fact.subject_digest)
         state.digests.set(digest, cells.Digest.SUBJECT, subject + 1)
     arrive(state, at, placement, cells.Replica.COMPLETE)
+    refer(state, digest, fact.references)
     if fact.tag is not None:
         tag_moved(state, at, TagMoved(fact.repository, fact.tag, fact.content.digest))
 
 
 def content_announced(state: State, at: At, fact: ContentAnnounced) -> None:
     """Remember that content is on its way, and how much of it is there."""
+    describe(state, fact.content)
     placement = state.placement_row(fact.repository, fact.content.digest)
     own(state, at, state.repository_row(fact.repository))
-    describe(state, fact.content)
     replica = arrive(state, at, placement, cells.Replica.ANNOUNCED)
     if state.replicas.get(replica, cells.Replica.ANNOUNCED) == at.order_ns:
         state.replicas.set(replica, cells.Replica.HELD, fact.held_bytes)
@@ -75,11 +74,10 @@ def content_replicated(state: State, at: At, fact: ContentReplicated) -> None:
     own(state, at, state.repository_row(fact.repository))
     phase = cells.Replica.VERIFIED if fact.verified else cells.Replica.COMPLETE
     for position, content in enumerate(fact.contents):
+        digest = describe(state, content)
         placement = state.placement_row(fact.repository, content.digest)
-        describe(state, content)
         arrive(state, at, placement, phase)
         if position == 0:
-            digest = state.content_of(placement)
             refer(state, digest, fact.references)
             convert(state, digest, fact.original_digest)
 
@@ -134,10 +132,10 @@ def inventory_taken(state: State, at: At, fact: InventoryTaken) -> None:
 def _inventory_content(state: State, at: At, entry: InventoryContent) -> None:
     owner = state.repository_row(entry.repository)
     own(state, at, owner)
+    digest = describe(state, entry.content)
     placement = state.placement_row(entry.repository, entry.content.digest)
-    describe(state, entry.content)
-    refer(state, state.content_of(placement), entry.references)
     arrive(state, at, placement, cells.Replica.COMPLETE)
+    refer(state, digest, entry.references)
     for tag in entry.tags:
         row = tag_row(state, owner, tag)
         # A tag is global and a registry is not: a region's list may be older than what

@@ -27,16 +27,40 @@ DIGEST_ROWS: Final = 2**12
 several where they are that many."""
 NOTES_READ: Final = 512
 """Changes that are packed at once."""
-SHARED_BYTES_MAX: Final = 32 * 1024**2
-"""Of chunks kept for other watchers of the same snapshot, each twice: 64 MiB."""
+KEPT_BYTES_MAX: Final = 32 * 1024**2
+"""Of chunks kept for other watchers of the same snapshot, each as columns and as it is
+sent: 64 MiB of placements and tags, and as much of references."""
 NOTES_SHARED: Final = 2**12
 """Changes since a snapshot began that another watcher joins: it is told them, too."""
 
 
-Key = tuple[str, int, int]
-"""What a chunk tells, the first row of a block of it, and, where that is not noted as
-changed, how much had been learned of what it tells by then."""
+Key = tuple[str, int]
+"""What a chunk tells, and the first row of a block of it."""
 REFERENCES: Final = "references"
+
+
+@dataclass(eq=False, slots=True)
+class KeptChunks:
+    """The last chunks of one kind that were packed, as far as there is room."""
+
+    chunks: dict[Key, Packed] = field(default_factory=dict)
+    size_bytes: int = 0
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self.chunks.clear()
+        self.size_bytes = 0
+
+    def keep(self, key: Key, chunk: Packed) -> None:
+        """Keep a chunk that was just packed, in place of the oldest ones."""
+        size = size_of(chunk)
+        if size > KEPT_BYTES_MAX:
+            return
+        self.chunks[key] = chunk
+        self.size_bytes += size
+        while self.size_bytes > KEPT_BYTES_MAX:
+            oldest = next(iter(self.chunks))
+            self.size_bytes -= size_of(self.chunks.pop(oldest))
 
 
 @dataclass(eq=False, slots=True)
@@ -48,8 +72,11 @@ class SharedChunks:
 
     state: State | None = None
     began: int = 0
-    chunks: dict[Key, Packed] = field(default_factory=dict)
-    size_bytes: int = 0
+    described_again: int = 0
+    """How much had been learned of known content when *references* were packed."""
+    rows: KeptChunks = field(default_factory=KeptChunks)
+    """Placements and tags."""
+    references: KeptChunks = field(default_factory=KeptChunks)
 
     def begin(self, state: State) -> int:
         """Return from which note on a new watcher of *state* has to be told changes."""
@@ -57,8 +84,8 @@ class SharedChunks:
         known = state is self.state and not changes.lost(self.began)
         if not known or changes.end - self.began > NOTES_SHARED:
             self.state, self.began = state, changes.end
-            self.chunks.clear()
-            self.size_bytes = 0
+            self.rows.clear()
+            self.references.clear()
         return self.began
 
     def of(
@@ -67,23 +94,18 @@ class SharedChunks:
         """Return the chunk of *key*; *pack* makes it unless somebody just did."""
         if state is not self.state:
             return pack()
-        found = self.chunks.get(key)
+        kept = self.rows
+        if key[0] == REFERENCES:
+            kept = self.references
+            if self.described_again != state.indexes.changes.described_again:
+                self.described_again = state.indexes.changes.described_again
+                kept.clear()
+        found = kept.chunks.get(key)
         if found is None:
             found = pack()
             if found is not None:
-                self._keep(key, found)
+                kept.keep(key, found)
         return found
-
-    def _keep(self, key: Key, chunk: Packed) -> None:
-        """Keep a chunk that was just packed, in place of the oldest ones."""
-        size = size_of(chunk)
-        if size > SHARED_BYTES_MAX:
-            return
-        self.chunks[key] = chunk
-        self.size_bytes += size
-        while self.size_bytes > SHARED_BYTES_MAX:
-            oldest = next(iter(self.chunks))
-            self.size_bytes -= size_of(self.chunks.pop(oldest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +180,7 @@ class PackedSelection(Scene[Packed]):
         while first < len(table):
             end = min(first + step, len(table))
             full = end - first == step
-            yield partial(self._block, (table.name, first, 0), pack, end, full=full)
+            yield partial(self._block, (table.name, first), pack, end, full=full)
             first = end
 
     def _block(
@@ -199,8 +221,7 @@ class PackedSelection(Scene[Packed]):
             if len(contents) > CONTENT_ROWS:
                 yield from self._packs(contents)
             else:
-                key = (REFERENCES, first, self.changes.described_again)
-                full = end - first == DIGEST_ROWS
+                key, full = (REFERENCES, first), end - first == DIGEST_ROWS
                 yield partial(self._block, key, self._references, end, full=full)
             first = end
 

@@ -9,8 +9,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, 
 from contextlib import aclosing
 from typing import Final, Protocol, cast
 
-import structlog
-
 from placement.core.block import Block, Frame
 from placement.core.event import RecordedMessage
 from placement.core.fold import fold_steps
@@ -34,7 +32,7 @@ from placement.runtime.quarantine import (
 )
 from placement.runtime.reader import Reader
 from placement.runtime.refused import Refused
-from placement.runtime.runs import RUN_MESSAGES_MAX, Runs
+from placement.runtime.runs import GATHER_SECONDS, RUN_MESSAGES_MAX, Runs
 from placement.runtime.slices import no_pause
 from placement.runtime.tokens import Recent
 from placement.runtime.traced import tell_folded
@@ -48,10 +46,6 @@ SLICE_SECONDS: Final = 0.001
 BLOCK_SECONDS: Final = 0.003
 """A block is one step for whoever asks: of the 5 ms that nobody may wait, so long."""
 RETRY_SECONDS: Final = 1.0
-
-Reading = AsyncGenerator[Sequence[Message], None]
-
-log_events = structlog.get_logger(__name__)
 
 
 class Progress(Protocol):
@@ -145,8 +139,8 @@ class Line:
         if after >= own.sequence:
             return
         read: list[Message] = []
-        reading = cast("Reading", self._log.read(after, log_name))
-        async with aclosing(reading):
+        reading = self._log.read(after, log_name)
+        async with aclosing(cast("AsyncGenerator[Sequence[Message]]", reading)):
             async for batch in reading:
                 read += (one for one in batch if one.sequence <= own.sequence)
                 if not batch or batch[-1].sequence >= own.sequence:
@@ -160,8 +154,9 @@ class Line:
         self, batches: AsyncIterator[Sequence[Message]], progress: Progress
     ) -> None:
         loop = asyncio.get_running_loop()
-        sure = not self.state.sequence
+        sure, read_on = not self.state.sequence, loop.time()
         async for batch in batches:
+            waited_seconds = loop.time() - read_on
             if batch and not sure:
                 await self._verify_own()
                 sure = True
@@ -174,6 +169,9 @@ class Line:
                     await witness.look(self.state, ended)
                 await self._fold(piece, progress)
             progress(self, caught_up=not batch)
+            if self._runs.gather(batch, waited_seconds):
+                await asyncio.sleep(GATHER_SECONDS)
+            read_on = loop.time()
 
     async def _fold(self, piece: Sequence[Message], progress: Progress) -> None:
         for run in self._runs.cut(piece):

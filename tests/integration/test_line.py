@@ -1,19 +1,24 @@
 """One line: it lets others in while it folds, and no answer sees half a message."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from itertools import pairwise
+from typing import cast
 
 import pytest
 
+from placement.bench.pulls import envelopes
 from placement.core import fold as folding
 from placement.core.event import Recorded
 from placement.core.fold import FOLD_VERSION
 from placement.core.state import State
-from placement.ports import Message
+from placement.ports import EventLog, LogReplacedError, Message
 from placement.runtime.line import Line
 from placement.runtime.quarantine import FoldFailedError
-from placement.runtime.runs import RUN_BYTES_MIN
+from placement.runtime.runs import GATHER_SECONDS, RUN_BYTES_MIN
 from placement.runtime.tokens import body_mark, make_token
-from placement.wire.events import decode_message, encode_message
+from placement.wire.events import Encoded, decode_message, encode_message
+from tests.builders import AMS, IAD, START_NS
 from tests.projecting import QUICK, Host, Run, pushes
 
 EVENT_COUNT = 512
@@ -130,3 +135,40 @@ async def test_log_that_was_rewound_and_grew_is_noticed_before_anything_is_folde
 
     assert "another than was folded" in line.lost
     assert state.sequence == 2
+
+
+class Busy:
+    """A log that has the next message, an envelope of many events, whenever asked."""
+
+    def __init__(self, envelopes: list[Encoded]) -> None:
+        """Have so many."""
+        self.envelopes = envelopes
+        self.asked_s: list[float] = []
+        """When each was asked for."""
+
+    async def read(
+        self, after_sequence: int, epoch: str = ""
+    ) -> AsyncGenerator[Sequence[Message], None]:
+        """Yield one after the other."""
+        del epoch
+        for number, (subject, body, _) in enumerate(self.envelopes, after_sequence + 1):
+            self.asked_s.append(asyncio.get_running_loop().time())
+            yield [Message(number, START_NS + number, subject, body)]
+        message = "that was all"
+        raise LogReplacedError(message)
+
+
+async def test_more_is_waited_for_while_much_comes_all_the_time() -> None:
+    """A block for each message would leave those who ask next to nothing."""
+    busy, state = Busy(envelopes(0, 6, [AMS, IAD])), State()
+    line = Line(cast("EventLog", busy), state, "e", shown=True)
+
+    def passed(line: Line, *, caught_up: bool) -> None:
+        del line, caught_up
+
+    await line.follow(1, passed)
+
+    pauses_s = [after - before for before, after in pairwise(busy.asked_s)]
+    assert min(pauses_s) >= GATHER_SECONDS
+    assert state.sequence == 6
+    assert state.count("folded") == 600

@@ -2,6 +2,7 @@
 
 from placement.ports import Message
 from placement.runtime.runs import (
+    GATHER_SECONDS,
     RUN_BYTES_LOW,
     RUN_BYTES_MAX,
     RUN_BYTES_MIN,
@@ -107,3 +108,15 @@ def test_messages_are_folded_singly_for_a_while_where_little_commutes() -> None:
     assert max(map(len, cut)) > 1
     assert not runs.together(cut[0])
     assert runs.together(messages(1, 20_000)), "an envelope is whole anyway"
+
+
+def test_more_is_waited_for_where_much_comes_all_the_time() -> None:
+    """Not after single events, a pause, or what is as long as a block may be."""
+    runs = Runs(0.003)
+    envelope, backlog = messages(1, 24_000), messages(20, 24_000)
+
+    assert runs.gather(envelope, 0.0)
+    assert not runs.gather(envelope, 2 * GATHER_SECONDS)
+    assert not runs.gather(messages(30, 300), 0.0)
+    assert not runs.gather(backlog, 0.0)
+    assert not runs.gather([], 0.0)

@@ -67,8 +67,21 @@ def references(name: str) -> list[Descriptor]:
     return [descriptor(layer) for layer in IMAGES.get(name, "")]
 
 
+def told_by_copies(content: Descriptor) -> Descriptor:
+    """Return what a copy tells of *content*: no size of what is disputed.
+
+    The size that was attested first holds. With another one a copy would be set aside
+    and never be there, and would be wanted again and again.
+    """
+    disputed = content.digest == builders.digest(DISPUTED)
+    return replace(content, size_bytes=0) if disputed else content
+
+
 WHOLE: Final[dict[str, Sequence[Descriptor]]] = {
-    builders.digest(name): (*references(name), descriptor(name)) for name in NAMES
+    builders.digest(name): tuple(
+        told_by_copies(each) for each in (*references(name), descriptor(name))
+    )
+    for name in NAMES
 }
 """Of each content, by digest: all that a copy of it brings, itself last."""
 

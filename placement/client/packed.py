@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from placement.core.errors import DigestInvalidError
 from placement.core.oci import parse_digest
+from placement.core.packed import is_plain
 from placement.core.tables.keys import SHA256_BYTES, digest_key
 from placement.v1 import placement_service_pb2 as pb
 
-_SHA256: Final = "sha256:"
 _HEX: Final = b"0123456789abcdef"
 
 
@@ -79,12 +79,7 @@ def pack_digests(digests: Sequence[str]) -> bytes:
 
     All are looked at together; only if one is wrong, one by one, to say which.
     """
-    begin, length = len(_SHA256), len(_SHA256) + 2 * SHA256_BYTES
-    told = [
-        each[begin:]
-        for each in digests
-        if len(each) == length and each.startswith(_SHA256)
-    ]
+    told = [each[-2 * SHA256_BYTES :] for each in digests if is_plain(each)]
     hexes = "".join(told).encode("ascii", "replace")
     if len(told) == len(digests) and not hexes.translate(None, _HEX):
         return bytes.fromhex(hexes.decode())

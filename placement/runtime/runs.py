@@ -64,11 +64,12 @@ class Runs:
     def gather(self, batch: Sequence[Message], waited_seconds: float) -> bool:
         """Say whether to wait before reading on after *batch*, which was *waited* for.
 
-        Single events are never waited for, nor is there a pause in a backlog.
+        After a few small events nobody waits, nor is there a pause in a backlog.
         """
+        if waited_seconds > GATHER_SECONDS:
+            return False
         size = sum(len(message.body) for message in batch)
-        soon = waited_seconds <= GATHER_SECONDS
-        return soon and RUN_BYTES_LOW <= size < RUN_BYTES_MAX
+        return RUN_BYTES_LOW <= size < RUN_BYTES_MAX
 
     def together(self, run: Sequence[Message]) -> bool:
         """Say whether *run* is worth a block, and may be folded as one."""

@@ -111,7 +111,7 @@ def test_messages_are_folded_singly_for_a_while_where_little_commutes() -> None:
 
 
 def test_more_is_waited_for_where_much_comes_all_the_time() -> None:
-    """Not after single events, a pause, or what is as long as a block may be."""
+    """Not after a few events, a pause, or what is as long as a block may be."""
     runs = Runs(0.003)
     envelope, backlog = messages(1, 24_000), messages(20, 24_000)
 

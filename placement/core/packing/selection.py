@@ -218,17 +218,22 @@ class PackedSelection(Scene[Packed]):
         while first < len(self.state.digests):
             end = min(first + DIGEST_ROWS, len(self.state.digests))
             contents = described(self.state, np.arange(first, end))
-            if len(contents) > CONTENT_ROWS:
-                yield from self._packs(contents)
+            if end - first == DIGEST_ROWS and len(contents) <= CONTENT_ROWS:
+                yield partial(self._references, first, contents)
             else:
-                key, full = (REFERENCES, first), end - first == DIGEST_ROWS
-                yield partial(self._block, key, self._references, end, full=full)
+                yield from self._packs(contents)
             first = end
 
-    def _references(self, rows: Rows) -> Packed | None:
-        """Pack what those of some contents refer to that refer to anything."""
-        contents = described(self.state, rows)
-        return self._packer.contents(contents) if len(contents) else None
+    def _references(self, first: int, contents: Rows, now_ns: int) -> Packed | None:
+        """Pack what *contents* refer to, unless somebody else just did.
+
+        They are those of the block from *first* on that refer to anything.
+        """
+        del now_ns  # it looks the same at any time
+        if self._shared is None or not len(contents):
+            return None
+        packs = partial(self._packer.contents, contents)
+        return self._shared.of(self.state, (REFERENCES, first), packs)
 
     def _referring(self, contents: Rows) -> Iterator[Callable[[int], Packed | None]]:
         """Yield what packs the references of *contents*, and of what those refer to."""

@@ -166,7 +166,7 @@ class Line:
             points = cut_at_points(batch, self.state.store_time_ns, interval_ns)
             for ended, piece in points:
                 if ended and witness:
-                    await witness.look(self.state, ended)
+                    await witness.look(self.state, ended, self.pause)
                 await self._fold(piece, progress)
             progress(self, caught_up=not batch)
             if self._runs.gather(batch, waited_seconds):

@@ -8,6 +8,12 @@ from typing import Final, TypeVar
 SLICE_SECONDS: Final = 0.001
 PAUSE_SECONDS: Final = 0.002
 """What can wait lets others have so long after each slice."""
+ASKED_SECONDS: Final = 1.0
+"""For so long after a call more of them are expected."""
+LET_IN_SECONDS: Final = 0.001
+"""Where calls come, each slice is followed by a pause of so long."""
+PAUSES_MAX: Final = 3
+"""So many, where others worked so long in each that it was no pause for callers."""
 LATE_SECONDS: Final = 0.003
 """Whoever comes back so much later than it wanted has met others who are busy."""
 LATE_TIMES: Final = 8
@@ -37,6 +43,37 @@ async def in_slices(
         if time() > ends:
             await pause()
             ends = time() + SLICE_SECONDS
+
+
+class Courtesy:
+    """Pauses of work that is not for callers: of real time while there are any.
+
+    A call is taken in turns of the loop, and between them other threads pass it on. A
+    turn that follows at once leaves those no time: while a backlog is folded so, calls
+    are taken more slowly than they come.
+    """
+
+    def __init__(self, entered: Callable[[], int]) -> None:
+        """Expect callers while *entered*, how many calls came so far, rises."""
+        self._entered = entered
+        self._seen = entered()
+        self._expected_until = 0.0
+
+    async def pause(self) -> None:
+        """Let others in."""
+        time, entered = asyncio.get_running_loop().time, self._entered()
+        now = time()
+        if entered != self._seen:
+            self._seen = entered
+            self._expected_until = now + ASKED_SECONDS
+        if now >= self._expected_until:
+            await asyncio.sleep(0)
+            return
+        for _ in range(PAUSES_MAX):
+            wanted = time() + LET_IN_SECONDS
+            await asyncio.sleep(LET_IN_SECONDS)
+            if time() - wanted < LET_IN_SECONDS:
+                break
 
 
 class Patience:

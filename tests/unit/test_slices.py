@@ -5,8 +5,11 @@ import time
 from collections.abc import Generator
 
 from placement.runtime.slices import (
+    LET_IN_SECONDS,
     PAUSE_SECONDS,
     PAUSE_SECONDS_MAX,
+    PAUSES_MAX,
+    Courtesy,
     Patience,
     in_slices,
 )
@@ -46,3 +49,54 @@ async def test_who_is_patient_leaves_more_to_others_who_are_busy() -> None:
     assert await paused(0.0) >= PAUSE_SECONDS
     await paused(2 * PAUSE_SECONDS_MAX)
     assert await paused(0.0) >= PAUSE_SECONDS_MAX
+
+
+class Pauses:
+    """Pauses beside others who work for *busy_seconds* in each, *callers* of them."""
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self.callers = 0
+        self.courtesy = Courtesy(lambda: self.callers)
+
+    async def paused(self, busy_seconds: float = 0.0) -> float:
+        """Pause once; return for how long."""
+        loop = asyncio.get_running_loop()
+
+        def work() -> None:
+            time.sleep(busy_seconds)
+            loop.call_later(LET_IN_SECONDS / 2, work)
+
+        if busy_seconds:
+            loop.call_soon(work)
+        began = loop.time()
+        await self.courtesy.pause()
+        return loop.time() - began
+
+
+async def test_where_somebody_calls_each_pause_leaves_time_and_else_none() -> None:
+    """One call is enough, for a while."""
+    pauses = Pauses()
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.create_task(count_turns())
+    await pauses.paused()
+    assert turns <= 1, "without callers a pause is one turn of the loop"
+    pauses.callers += 1
+    assert await pauses.paused() >= LET_IN_SECONDS
+    assert await pauses.paused() >= LET_IN_SECONDS, "more of them are expected"
+    counting.cancel()
+
+
+async def test_a_pause_that_others_filled_is_none_but_the_work_goes_on() -> None:
+    """Two kinds of work in slices would else take turns, and leave callers nothing."""
+    pauses = Pauses()
+    pauses.callers += 1
+    busy_seconds = 4 * LET_IN_SECONDS
+    assert await pauses.paused(busy_seconds) >= PAUSES_MAX * busy_seconds

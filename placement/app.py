@@ -1,7 +1,6 @@
 """The composition root: builds every part from the configuration, and runs them."""
 
 import asyncio
-import gc
 import os
 import platform
 import secrets
@@ -46,6 +45,7 @@ from placement.ports import EventLog
 from placement.runtime.bootstrap import Bootstrap, BootstrapSettings
 from placement.runtime.exchange import Exchange
 from placement.runtime.figures import FigureKeeper
+from placement.runtime.garbage import leave_alone_what_is_loaded
 from placement.runtime.past import Past
 from placement.runtime.planner import Planner, PlannerSettings
 from placement.runtime.pressure import Pressure
@@ -60,8 +60,6 @@ from placement.telemetry.checkpoints import MeasuredCheckpointStore
 from placement.telemetry.tracers import trace_to
 from placement.time_travel import open_past
 
-GARBAGE_THRESHOLDS = (20_000, 20, 100)
-"""What is new is looked at after so many objects, what is older after so many looks."""
 NAME_LENGTH_MAX = 255
 STOP_GRACE_SECONDS = 5.0
 """Calls that are under way when the service is told to stop may take so long."""
@@ -121,7 +119,7 @@ async def serve(config: Config) -> None:
             console_pages(config, view, (server, planner, registry))
         )
         await projector.restore()
-        _leave_alone_what_is_loaded()
+        leave_alone_what_is_loaded()
         port = await server.start()
         stack.push_async_callback(server.stop, STOP_GRACE_SECONDS)
         guard = guarded(config.watchdog_seconds, view, projector.note_blocked)
@@ -137,16 +135,6 @@ def _own(config: Config, stack: AsyncExitStack) -> None:
     stack.callback(os.close, lock)
     if config.reuse_port and not config.nats.url:
         stack.enter_context(own_broker_on(config.listen))
-
-
-def _leave_alone_what_is_loaded() -> None:
-    """Keep the garbage collector off the state: it looks at what is new, and seldom.
-
-    With ten million digests it would stand still for seconds to find nothing.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 def _projector_settings(config: Config) -> ProjectorSettings:

@@ -1,8 +1,8 @@
 """The promises that the runtime relies on: a log, a checkpoint, and notes of a run."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from placement.core.errors import PlacementError
 
@@ -102,15 +102,14 @@ class CheckpointFsyncError(CheckpointUnwritableError):
     exit_code = 70
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message where the log holds it."""
 
     sequence: int
     store_time_ns: int
     subject: str
     body: bytes
-    trace: str = field(default="", compare=False)
+    trace: str = ""
     """The context that it came with, of W3C Trace Context; empty: none is known."""
 
 

@@ -1,6 +1,7 @@
 """Blocks made from recorded messages, as the decoder makes them from their bytes."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ def block_of(messages: Sequence[RecordedMessage]) -> Block:
     every: list[Recorded | SetAside] = []
     for message in messages:
         place, count = len(every), len(message.items)
-        stored_ns, marked = message.store_time_ns, message.message_hash
-        frames.append(Frame(message.sequence, stored_ns, marked, place, count))
+        stored_ns, hashed = message.store_time_ns, partial(_hash_of, message)
+        frames.append(Frame(message.sequence, stored_ns, hashed, place, count))
         every += message.items
     plain = [
         (place, item)
@@ -42,6 +43,10 @@ def block_of(messages: Sequence[RecordedMessage]) -> Block:
         _stops(_of(plain, MachineStopped)),
         lambda place: _recorded(every[place]),
     )
+
+
+def _hash_of(message: RecordedMessage) -> bytes:
+    return message.message_hash
 
 
 def _recorded(item: Recorded | SetAside) -> Recorded:

@@ -98,7 +98,7 @@ def write_log(path: Path, messages: Sequence[Message]) -> None:
     lines = [json.dumps(asdict(summary(folded_messages(messages))))]
     for message in messages:
         body = b64encode(message.body).decode()
-        lines.append(json.dumps(asdict(message) | {"body": body}))
+        lines.append(json.dumps(message._asdict() | {"body": body}))
     path.write_text("\n".join(lines) + "\n")
 
 

@@ -36,7 +36,7 @@ ROUNDS: Final = 3
 ENVELOPES: Final = 10_000
 MADE: Final = 500
 """So many envelopes are made, and repeated under other ids."""
-SINGLES: Final = 100_000
+SINGLES: Final = 1_000_000
 NAIVE: Final = 5_000
 QUICK_MESSAGES: Final = 40
 FILLERS: Final = 64

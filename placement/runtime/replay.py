@@ -10,13 +10,14 @@ from placement.core.fold import FOLD_VERSION, fold
 from placement.core.fold_block import fold_block_steps
 from placement.core.state import State
 from placement.ports import EventLog, Message
+from placement.runtime.garbage import seldom_looked_at
 from placement.runtime.quarantine import (
     FoldFailedError,
     Quarantine,
     read_quarantine,
 )
 from placement.runtime.reader import compiled
-from placement.runtime.runs import Runs
+from placement.runtime.runs import RUN_MESSAGES_MAX, WHOLE_BYTES, Runs
 from placement.wire.columns import Read, decode_block
 from placement.wire.events import decode_message
 from placement.wire.pull_reading import read_messages
@@ -74,7 +75,8 @@ async def fold_log(
     quarantine = await read_quarantine(log)
     if last >= status.first_sequence:
         target = _Target(state, quarantine, last)
-        await _fold_to(log, target, status.first_sequence - 1, on_progress)
+        with seldom_looked_at():
+            await _fold_to(log, target, status.first_sequence - 1, on_progress)
     return status.epoch, state
 
 
@@ -94,7 +96,7 @@ class _Target:
     def fold(self, batch: Sequence[Message]) -> None:
         """Fold the messages of *batch*, many at a time; raises FoldFailedError."""
         before = self.bytes_read
-        self.bytes_read += sum(len(message.body) for message in batch)
+        self.bytes_read += sum([len(message.body) for message in batch])
         if before < COMPILED_FROM_BYTES <= self.bytes_read:
             self.read = compiled()
         for run in self.runs.cut(batch):
@@ -126,10 +128,20 @@ class _Target:
 async def _fold_to(
     log: EventLog, target: _Target, after: int, on_progress: Progress | None
 ) -> None:
-    state, last = target.state, target.last_sequence
+    last, read = target.last_sequence, after
+    gathered: list[Message] = []
+    size = 0
     async for batch in log.read(after):
-        target.fold([message for message in batch if message.sequence <= last])
+        gathered += batch
+        size += sum([len(message.body) for message in batch])
+        read = batch[-1].sequence if batch else last
+        if read < last and size < WHOLE_BYTES and len(gathered) < RUN_MESSAGES_MAX:
+            continue
+        if read > last:
+            gathered = [message for message in gathered if message.sequence <= last]
+        target.fold(gathered)
+        gathered, size = [], 0
         if on_progress is not None:
-            on_progress(state.sequence, last)
-        if state.sequence >= last or not batch:
+            on_progress(target.state.sequence, last)
+        if read >= last:
             return

@@ -19,6 +19,8 @@ RUN_BYTES_LOW: Final = 16_384
 """Shorter runs are not aimed at: what a block costs is mostly the same for all."""
 RUN_BYTES_FIRST: Final = 65_536
 RUN_BYTES_MAX: Final = 262_144
+WHOLE_BYTES: Final = 524_288
+"""Where nobody waits, so much is folded as one, at the most and if there is so much."""
 RUN_MESSAGES_MAX: Final = 2_048
 GATHER_SECONDS: Final = 0.004
 """Where that which came is worth a block, and came at once, there is soon more: so long
@@ -35,7 +37,7 @@ class Runs:
     def __init__(self, slice_seconds: float | None) -> None:
         """Let a run take about *slice_seconds*; None: nobody waits meanwhile."""
         self._slice_seconds = slice_seconds
-        self._bytes = RUN_BYTES_MAX if slice_seconds is None else RUN_BYTES_FIRST
+        self._bytes = WHOLE_BYTES if slice_seconds is None else RUN_BYTES_FIRST
         self._single_left = 0
         self.careful_until = 0
         """Up to which message each is folded by itself: some run ended there."""
@@ -73,7 +75,7 @@ class Runs:
 
     def together(self, run: Sequence[Message]) -> bool:
         """Say whether *run* is worth a block, and may be folded as one."""
-        size = sum(len(message.body) for message in run)
+        size = sum([len(message.body) for message in run])
         return size >= RUN_BYTES_MIN and not self._alone(run[0])
 
     def _alone(self, message: Message) -> bool:

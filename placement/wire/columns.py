@@ -112,8 +112,8 @@ def _stored(opened: list[Opened], texts: list[str]) -> Stored:
 
 def _frame(opened: Opened, first: int) -> Frame:
     message = opened.message
-    told = message_hash(message)
-    return Frame(message.sequence, message.store_time_ns, told, first, opened.count)
+    hashed = partial(message_hash, message)
+    return Frame(message.sequence, message.store_time_ns, hashed, first, opened.count)
 
 
 def _item(opened: list[Opened], firsts: list[int], place: int) -> Recorded | SetAside:

@@ -233,8 +233,8 @@ async def test_readers_begin_while_messages_stream_in(nats_log: JetStreamLog) ->
 
 def test_delivery_reads_both_forms_of_the_reply() -> None:
     """Servers from 2.15 on may put a domain and an account before the stream."""
-    old = "$JS.ACK.S.c.1.22.3.1795458358369063990.4"
-    new = "$JS.ACK._.hash.S.c.1.22.3.1795458358369063990.4.random"
+    old = b"$JS.ACK.S.c.1.22.3.1795458358369063990.4"
+    new = b"$JS.ACK._.hash.S.c.1.22.3.1795458358369063990.4.random"
 
     assert delivery(old) == delivery(new) == (22, 1795458358369063990)
 

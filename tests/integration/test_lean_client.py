@@ -41,3 +41,28 @@ async def test_status_of_the_server_is_read(client: Client) -> None:
     """Who asks nobody learns that at once, by a status among the headers."""
     with pytest.raises(NoRespondersError):
         await client.request("nobody.listens", b"", timeout=5)
+
+
+async def test_messages_are_taken_at_once_and_what_asks_for_no_reply_is_not(
+    nats: NatsServer,
+) -> None:
+    """Until the subscription ends: then nobody holds on to who took them."""
+    client, taken = LeanClient(), list[tuple[bytes, ...]]()
+    called: asyncio.Queue[Msg] = asyncio.Queue()
+    await client.connect(servers=list(nats.settings.servers))
+    subscription = await client.subscribe("a.*", cb=called.put)
+    client.let_take(subscription, lambda *told: taken.append(told))
+
+    await client.publish("a.b", b"one", reply="c", headers=HEADERS)
+    await client.publish("a.b", b"two", reply="c")
+    await client.publish("a.b", b"three")
+    assert (await called.get()).data == b"three"
+
+    assert [(subject, reply, body) for subject, reply, _, body in taken] == [
+        (b"a.b", b"c", b"one"),
+        (b"a.b", b"c", b"two"),
+    ]
+    assert [b"ce-id: e-1" in headers for _, _, headers, _ in taken] == [True, False]
+    await subscription.unsubscribe()
+    assert not client.takes
+    await client.close()

@@ -120,7 +120,7 @@ def test_acknowledged_event_that_no_log_holds_is_found() -> None:
 def test_event_that_cannot_be_folded_is_not_lost() -> None:
     """The log holds it; that the fold sets it aside is another matter."""
     history = good()
-    bad = replace(MESSAGES[2], subject="placement.events.v1.syd.content_pulled")
+    bad = MESSAGES[2]._replace(subject="placement.events.v1.syd.content_pulled")
     history.lives = [Life(EPOCH, [*MESSAGES[:2], bad])]
     history.acknowledged.append(Acknowledged("publisher", "e3", EPOCH, 3, 4.0))
 

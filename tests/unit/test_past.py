@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ from tests.golden_logs import every_fact_log
 from tests.past import EPOCH, folded_to, keep, live_view, older_files, past_of, stored
 
 MESSAGES = [
-    replace(message, store_time_ns=START_NS + message.sequence * SECOND_NS)
+    message._replace(store_time_ns=START_NS + message.sequence * SECOND_NS)
     for message in every_fact_log(7)[:60]
 ]
 LAST = len(MESSAGES)
@@ -243,7 +242,7 @@ async def test_fold_begins_at_the_nearest_checkpoint_that_is_whole(
 
 async def test_checkpoint_of_a_lost_life_is_not_used(tmp_path: Path) -> None:
     """The log holds another message where it ends."""
-    other = [*MESSAGES[:29], replace(MESSAGES[29], store_time_ns=START_NS + 1)]
+    other = [*MESSAGES[:29], MESSAGES[29]._replace(store_time_ns=START_NS + 1)]
     await keep(older_files(tmp_path), tmp_path, folded_to(other, 30))
     async with past(tmp_path) as (made, _, _):
         await same(made, AsOf(sequence=33), 33)

@@ -5,25 +5,23 @@ import json
 import random
 import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import nats.errors
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from placement.adapters.jetstream.cancellation import cancellation_kept
-from placement.adapters.jetstream.client import LeanClient
+from placement.adapters.jetstream.client import LeanClient, abandon
 from placement.adapters.jetstream.doubts import Doubts
+from placement.adapters.jetstream.parser import Taker
 from placement.adapters.jetstream.settings import JetStreamSettings, identity_options
 from placement.adapters.jetstream.waits import Wait, Waits
 from placement.ports import LogForbiddenError, LogUnavailableError
 
 API_TIMEOUT_SECONDS = 2.0
 UNAVAILABLE_STATUS = 503
-CLOSE_TIMEOUT_SECONDS = 2.0
 PING_INTERVAL_SECONDS = 3
 PINGS_OUTSTANDING_MAX = 2
 """A connection that is dead without saying so is given up after three intervals."""
@@ -33,6 +31,8 @@ RECONNECT_WAIT_SECONDS = (0.2, 0.4)
 
 REFUSED = "Authorization Violation"
 """The server's words for: not with this password, token or credentials file."""
+
+Received = Callable[[Msg], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -61,7 +61,7 @@ class Connection:
     def __init__(self, settings: JetStreamSettings) -> None:
         """Do nothing yet: *settings* are used at the first request."""
         self._settings = settings
-        self._client: Client | None = None
+        self._client: LeanClient | None = None
         self._opening, self._waits = asyncio.Lock(), Waits()
         self._last_error = ""
         self._connecting = False
@@ -175,15 +175,21 @@ class Connection:
             raise LogUnavailableError(message) from error
 
     async def subscribe(
-        self, subject: str, received: Callable[[Msg], Awaitable[None]]
+        self, subject: str, received: Received, taker: Taker | None = None
     ) -> Subscription:
-        """Call *received* for each message on *subject*; LogUnavailableError."""
+        """Call *received* for each message on *subject*; LogUnavailableError.
+
+        If there is a *taker*, for those alone that it is not given at once.
+        """
         client = await self._connected()
         try:
-            return await client.subscribe(subject, cb=received)
+            made = await client.subscribe(subject, cb=received)
         except (nats.errors.Error, OSError) as error:
             message = f"{subject}: cannot listen: {error!r}"
             raise LogUnavailableError(message) from error
+        if taker is not None:
+            client.let_take(made, taker)
+        return made
 
     async def close(self) -> None:
         """Close for good, within CLOSE_TIMEOUT_SECONDS."""
@@ -191,7 +197,7 @@ class Connection:
         if self._client is not None:
             await abandon(self._client)
 
-    async def _connected(self) -> Client:
+    async def _connected(self) -> LeanClient:
         """Return the client if it is connected now, else raise LogUnavailableError."""
         async with self._opening:
             if self.closed:
@@ -205,7 +211,7 @@ class Connection:
             raise LogUnavailableError(message)
         return self._client
 
-    async def _opened(self) -> Client:
+    async def _opened(self) -> LeanClient:
         """Return a new connected client, or raise LogUnavailableError."""
         settings = self._settings
         options = self._options() | identity_options(settings)
@@ -228,7 +234,7 @@ class Connection:
         log.info("log_connected", servers=settings.shown_servers)
         return client
 
-    async def _attempted(self, options: dict[str, Any]) -> Client | None:
+    async def _attempted(self, options: dict[str, Any]) -> LeanClient | None:
         """Return a connected client, or None when another attempt may do better.
 
         nats-py would go on by itself, and leave sockets open: ``_failed`` ends its
@@ -291,10 +297,3 @@ class Connection:
         self._last_error = ""
         self.generation += 1
         log.info("log_reconnected", generation=self.generation)
-
-
-async def abandon(client: Client) -> None:
-    """Close *client*, whatever state it is in, within CLOSE_TIMEOUT_SECONDS."""
-    with suppress(nats.errors.Error, TimeoutError, OSError):
-        async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
-            await client.close()

@@ -6,7 +6,6 @@ times slower; here a callback on an inbox appends to a list.
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
@@ -16,11 +15,12 @@ from nats import errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from placement.adapters.jetstream.client import trace_of
+from placement.adapters.jetstream.client import trace_in, trace_of
 from placement.adapters.jetstream.connection import ApiError, Connection
 from placement.ports import READ_BATCH_MESSAGES_MAX, LogUnavailableError, Message
+from placement.tracing import active
 
-REQUEST_MESSAGES_MAX = READ_BATCH_MESSAGES_MAX
+REQUEST_MESSAGES_MAX = 4 * READ_BATCH_MESSAGES_MAX
 REQUEST_BYTES_MAX = 2 << 20
 """Two open requests, what waits, and a batch in the caller's hands: 8 MiB in all."""
 
@@ -51,7 +51,7 @@ class PullConsumer:
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._generation = connection.generation
-        self._waiting: deque[Message] = deque()
+        self._waiting: list[Message] = []
         self._waiting_bytes = 0
         self._expected_count = 0
         self._open: list[str] = []
@@ -92,7 +92,7 @@ class PullConsumer:
         consumer._generation = connection.generation
         consumer._inbox = connection.new_inbox()
         consumer._subscription = await connection.subscribe(
-            f"{consumer._inbox}.*", consumer._received
+            f"{consumer._inbox}.*", consumer._received, consumer._take
         )
         await consumer._request_more()
         return consumer
@@ -117,9 +117,9 @@ class PullConsumer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_seconds):
                     await self._arrived.wait()
-        count = min(len(self._waiting), READ_BATCH_MESSAGES_MAX)
-        batch = [self._waiting.popleft() for _ in range(count)]
-        self._waiting_bytes -= sum(len(message.body) for message in batch)
+        batch = self._waiting[:READ_BATCH_MESSAGES_MAX]
+        del self._waiting[:READ_BATCH_MESSAGES_MAX]
+        self._waiting_bytes -= sum([len(message.body) for message in batch])
         await self._request_more()
         return batch
 
@@ -174,26 +174,33 @@ class PullConsumer:
             self._lost = True
 
     async def _received(self, message: Msg) -> None:
-        """Keep a message, or note how a request ended."""
+        """Note how a request ended, or keep a message that came this way."""
         if message.reply:
-            sequence, store_time_ns = delivery(message.reply)
-            body = message.data
-            self._waiting.append(
-                Message(
-                    sequence,
-                    store_time_ns,
-                    message.subject,
-                    body,
-                    trace_of(message.headers),
-                )
-            )
-            self._waiting_bytes += len(body)
-            self._expected_count -= 1
+            subject, reply = message.subject.encode(), message.reply.encode()
+            self._keep(subject, reply, trace_of(message.headers), message.data)
         else:
             self._ended(message)
         if self._expected_count <= LOW_WATER_COUNT:
             await self._request_more()
         if self._waiting or self._lost:
+            self._arrived.set()
+
+    def _take(self, subject: bytes, reply: bytes, headers: bytes, body: bytes) -> None:
+        """Keep a message as it travelled; ``take`` asks for more."""
+        self._keep(subject, reply, trace_in(headers) if active() else "", body)
+
+    def _keep(self, subject: bytes, reply: bytes, trace: str, body: bytes) -> None:
+        """Let a message wait to be taken, unless it is none that was asked for."""
+        try:
+            sequence, store_time_ns = delivery(reply)
+        except (ValueError, IndexError):
+            log.warning("log_message_strange", reply=reply.decode("ascii", "replace"))
+            return
+        waiting = self._waiting
+        waiting.append(Message(sequence, store_time_ns, subject.decode(), body, trace))
+        self._waiting_bytes += len(body)
+        self._expected_count -= 1
+        if len(waiting) == 1:
             self._arrived.set()
 
     def _ended(self, message: Msg) -> None:
@@ -216,13 +223,13 @@ class PullConsumer:
             self._open.remove(message.subject)
 
 
-def delivery(reply: str) -> tuple[int, int]:
+def delivery(reply: bytes) -> tuple[int, int]:
     """Return the sequence and store time (ns) that a delivered message's reply holds.
 
     $JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<consumer sequence>.<time>.…,
     with two more tokens (domain, account) before the stream in its newer form.
     """
-    tokens = reply.split(".")
+    tokens = reply.split(b".")
     if len(tokens) == ACK_TOKENS_V1:
         return int(tokens[5]), int(tokens[7])
     return int(tokens[7]), int(tokens[9])

@@ -166,7 +166,7 @@ class WorkQueue:
     async def _received(self, message: Msg) -> None:
         """Keep a message, or note how a request ended."""
         if message.reply:
-            sequence, store_time_ns = delivery(message.reply)
+            sequence, store_time_ns = delivery(message.reply.encode())
             body = message.data
             trace = trace_of(message.headers)
             taken = Message(sequence, store_time_ns, message.subject, body, trace)

@@ -32,7 +32,7 @@ from placement.core.topology import Region
 from placement.ports import EventLog
 from placement.runtime.publisher import Publisher
 from placement.runtime.view import View
-from placement.wire.events import Encoded, encode_message
+from placement.wire.events import BATCH_EVENTS_MAX, Encoded, encode_message
 
 INGEST: Final = "ingest"
 ENVELOPES: Final = 200
@@ -63,6 +63,7 @@ async def _measured(settings: Settings) -> list[Measured]:
             {
                 "synced": sending.synced,
                 "appended": sending.appended,
+                "full": sending.full,
                 "published": sending.published,
                 "alone": sending.alone,
                 "gathered": sending.gathered,
@@ -73,6 +74,7 @@ async def _measured(settings: Settings) -> list[Measured]:
     return [
         synced.measured(INGEST, "synced_by_the_disk", RATE),
         found["appended"].measured(INGEST, "envelopes_appended", RATE, synced),
+        found["full"].measured(INGEST, "full_envelopes_appended", RATE, synced),
         found["published"].measured(INGEST, "envelopes_published", RATE, synced),
         found["alone"].measured(INGEST, "single_events_alone", RATE),
         found["gathered"].measured(
@@ -121,11 +123,15 @@ class _Sending:
         finally:
             os.close(file)
 
-    async def appended(self) -> float:
-        """Append envelopes that were made before."""
-        made = iter(self._envelopes(self.envelope_count))
+    async def appended(self, size: int = ENVELOPE_EVENTS) -> float:
+        """Append envelopes that were made before, of *size* events each."""
+        made = self._envelopes(self.envelope_count, size)
         work = [partial(self.log.append, *encoded) for encoded in made]
-        return await self._sent(work, SENDERS, ENVELOPE_EVENTS)
+        return await self._sent(work, SENDERS, size)
+
+    async def full(self) -> float:
+        """Append as many envelopes, of as many events as one may have."""
+        return await self.appended(BATCH_EVENTS_MAX)
 
     async def published(self) -> float:
         """Publish the same number of events, which are made into envelopes first."""
@@ -165,8 +171,8 @@ class _Sending:
         first, self.sent = self.sent, self.sent + number
         return list(pulls(first, number, self.regions))
 
-    def _envelopes(self, number: int) -> list[Encoded]:
-        return [encode_message(self._events(ENVELOPE_EVENTS)) for _ in range(number)]
+    def _envelopes(self, number: int, size: int = ENVELOPE_EVENTS) -> list[Encoded]:
+        return [encode_message(self._events(size)) for _ in range(number)]
 
     @staticmethod
     def _rate(number: int, began: float) -> float:

@@ -20,6 +20,7 @@ FIELDS = {"suite", "metric", "value", "unit", "ceiling", "ratio"}
 INGEST = {
     "synced_by_the_disk": None,
     "envelopes_appended": "synced_by_the_disk",
+    "full_envelopes_appended": "synced_by_the_disk",
     "envelopes_published": "synced_by_the_disk",
     "single_events_alone": None,
     "single_events_gathered": "single_events_alone",

@@ -57,6 +57,8 @@ class NatsServer:
         One that *stores* does so in JetStream's *domain*, if one is named.
         """
         self.directory = directory
+        self.limits = ""
+        """What JetStream lets clients do, as lines of its configuration."""
         self.port = free_port()
         self._binary = binary
         self._extra = extra
@@ -137,7 +139,9 @@ class NatsServer:
         if not self._stores:
             return ""
         domain = f"domain: {self._domain}" if self._domain else ""
-        return f'jetstream {{\nstore_dir: "{self.directory}/store"\n{domain}\n}}'
+        limits = f"limits {{ {self.limits} }}" if self.limits else ""
+        parts = (f'store_dir: "{self.directory}/store"', domain, limits)
+        return "jetstream {\n" + "\n".join(parts) + "\n}"
 
     def _listens(self) -> bool:
         """Return whether it wrote down its ports, which it does last."""

@@ -62,8 +62,8 @@ def fold_block_steps(state: State, block: Block, folding: Folding) -> Iterator[N
     state.store_time_ns = max(state.store_time_ns, stored_ns)
 
 
-def _scoped_ids(block: Block) -> Iterator[str]:
-    """Yield what ``scoped_id`` returns of each event that is not set aside."""
+def _scoped_ids(block: Block) -> list[str]:
+    """Return what ``scoped_id`` does of each event that is not set aside."""
     scopes = [""] * len(block.items)
     for part in (block.pulls, block.starts, block.stops):
         regions = part.region.tolist()
@@ -72,12 +72,14 @@ def _scoped_ids(block: Block) -> Iterator[str]:
         }
         for place, code in zip(part.index.tolist(), regions, strict=True):
             scopes[place] = told[code]
-    every = zip(block.items, block.event_ids, scopes, strict=True)
-    for item, event_id, scope in every:
+    ids = block.event_ids
+    scoped = [scope + event_id for scope, event_id in zip(scopes, ids, strict=True)]
+    for place, item in enumerate(block.items):
         if isinstance(item, Recorded):
-            yield scoped_id(item.event)
-        elif event_id:
-            yield scope + event_id
+            scoped[place] = scoped_id(item.event)
+    if "" in ids:
+        return [each for each, known in zip(scoped, ids, strict=True) if known]
+    return scoped
 
 
 def _note_ids(state: State, keys: list[bytes]) -> bool:

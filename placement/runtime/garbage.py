@@ -25,7 +25,7 @@ def leave_alone_what_is_loaded() -> None:
 
 @contextmanager
 def seldom_looked_at() -> Iterator[None]:
-    """Let the collector look seldom within the block."""
+    """Let the collector look seldom within the block: one at a time in a process."""
     before = gc.get_threshold()
     gc.set_threshold(*THRESHOLDS)
     try:

@@ -236,7 +236,6 @@ class Line:
             in_turn += 1
             if not self.shown and loop.time() > self._slice_ends:
                 await self._let_others_in()
-        self._runs.took(loop.time() - began, len(block.items), in_turn)
         any_refused = "" in block.event_ids
         for message, frame in zip(run, block.frames, strict=True):
             self._note(message, frame.message_hash)
@@ -244,6 +243,7 @@ class Line:
             if any_refused:
                 ends = frame.first + frame.count
                 self.refused.note(message, block.items[frame.first : ends])
+        self._runs.took(loop.time() - began, len(block.items), in_turn)
         self.folding = 0
         await self._let_others_in_if_due(progress)
 

@@ -20,7 +20,7 @@ RUN_BYTES_LOW: Final = 16_384
 RUN_BYTES_FIRST: Final = 65_536
 RUN_BYTES_MAX: Final = 262_144
 WHOLE_BYTES: Final = 524_288
-"""Where nobody waits, so much is folded as one, at the most and if there is so much."""
+"""Where nobody waits, so much is folded as one if there is so much."""
 RUN_MESSAGES_MAX: Final = 2_048
 GATHER_SECONDS: Final = 0.004
 """Where that which came is worth a block, and came at once, there is soon more: so long

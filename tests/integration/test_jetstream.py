@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.contract.event_logs import (
     fill_fast,
     reading,
 )
-from tests.nats_server import NatsServer, jetstream
+from tests.nats_server import NatsServer, jetstream, newest_server
 
 RESUME_SECONDS_MAX = 3.0
 
@@ -229,6 +230,32 @@ async def test_readers_begin_while_messages_stream_in(nats_log: JetStreamLog) ->
         messages = await reader.take(1_000)
 
     assert [message.sequence for message in messages] == list(range(501, 1_501))
+
+
+async def test_server_that_takes_small_requests_alone_is_asked_so(
+    tmp_path: Path,
+) -> None:
+    """An operator may bound how many messages one request asks for."""
+    server = NatsServer(newest_server(), tmp_path / "nats")
+    server.limits = "max_request_batch: 10"
+    server.start()
+    try:
+        log = await JetStreamLog.connect(server.settings)
+        await fill(log, 64)
+        async with reading(log, 0) as reader:
+            assert len(await reader.take(64)) == 64
+        await log.close()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    "reply", [b"", b"$JS.ACK.S.c.1.x.3.4.5", b"a.b.c.d.e.2.g.99.i", b"$JS.ACK.1.2"]
+)
+def test_reply_of_no_delivery_is_told_from_one(reply: bytes) -> None:
+    """Whoever may publish to an inbox cannot begin a reply as the server does."""
+    with pytest.raises(ValueError, match=r"invalid|no delivery"):
+        delivery(reply)
 
 
 def test_delivery_reads_both_forms_of_the_reply() -> None:

@@ -38,11 +38,13 @@ class BulkParser(Parser):
         """Parse for *client*; nobody takes anything yet."""
         self.takers: dict[int, Taker] = {}
         """By the number of their subscription."""
+        self._resets = 0
         super().__init__(client)
 
     def reset(self) -> None:
         """Forget what came of a message: the connection is another one."""
         super().reset()
+        self._resets += 1
         self._cut: list[bytes] = []
         self._cut_bytes = 0
         self._needed_bytes = 0
@@ -58,7 +60,9 @@ class BulkParser(Parser):
             if self._cut_bytes < self._needed_bytes:
                 return
             data = b"".join(self._cut)
+            self._keep(b"", 0)
         begin = needed = 0
+        resets = self._resets
         while not needed:
             begin = self._take(data, begin)
             line = data.find(_END, begin)
@@ -69,6 +73,8 @@ class BulkParser(Parser):
             if not words or words[0] not in {_HEADED, _PLAIN}:
                 await super().parse(data[begin:line])
                 begin = line
+                if resets != self._resets:  # the rest was of the connection before
+                    return
                 continue
             end = line + _size(words) + len(_END)
             if end <= len(data):
@@ -94,7 +100,7 @@ class BulkParser(Parser):
                 body, end = first + int(words[4]), first + int(words[5])
             except ValueError:
                 break
-            if taker is None or end > last:
+            if taker is None or not first <= body <= end <= last:
                 break
             taker(words[1], words[3], data[first:body], data[body:end])
             begin = end + len(_END)
@@ -131,10 +137,15 @@ def _size(words: list[bytes]) -> int:
     """Return how many bytes of a message follow its line; raises ProtocolError."""
     headed = words[0] == _HEADED
     try:
-        sizes = [int(word) for word in (words[2], *words[-1 - headed :])]
+        sizes = [0, *map(int, words[-1 - headed :])]
+        int(words[2])
     except (ValueError, IndexError):
         sizes = []
-    if not sizes or min(sizes) < 0 or len(words) not in {4 + headed, 5 + headed}:
+    if (
+        not sizes
+        or sizes != sorted(sizes)
+        or len(words) not in {4 + headed, 5 + headed}
+    ):
         message = "nats: malformed MSG"
         raise ProtocolError(message)
     return sizes[-1]

@@ -1,7 +1,7 @@
 """An ephemeral consumer that is asked for messages ahead of time, within limits.
 
 nats-py's own ``fetch`` and ``next_msg`` make a task for every message, which is six
-times slower; here a callback on an inbox appends to a list.
+times slower; here messages are appended to a list as they are found (``parser``).
 """
 
 import asyncio
@@ -28,11 +28,14 @@ REQUEST_EXPIRES_SECONDS = 30
 INACTIVE_SECONDS = 60
 """The server drops a consumer that was not asked for so long; it is then made anew."""
 
-LOW_WATER_COUNT = REQUEST_MESSAGES_MAX // 2
+LOW_WATER_SHARE = 2
+"""More is asked for when no more than one of so many of a request is expected."""
+DELIVERED = b"$JS.ACK."
+"""How the reply of a delivered message begins: nobody else may write such a one."""
 NANOSECONDS = 1_000_000_000
 PENDING_HEADER = "Nats-Pending-Messages"
 HEARTBEAT_STATUS = "100"
-ACK_TOKENS_V1 = 9
+ACK_TOKENS_V1, ACK_TOKENS_V2 = 9, 11
 
 log = structlog.get_logger()
 
@@ -55,9 +58,10 @@ class PullConsumer:
         self._waiting_bytes = 0
         self._expected_count = 0
         self._open: list[str] = []
+        self._request_messages = REQUEST_MESSAGES_MAX
         self._request_number = 0
         self._arrived = asyncio.Event()
-        self._lost = False
+        self._lost = self._warned = False
 
     @classmethod
     async def create(
@@ -89,6 +93,10 @@ class PullConsumer:
             timeout_seconds=seconds_max,
         )
         consumer._name = made["name"]
+        may_ask = made.get("config", {}).get("max_batch")  # as the server is set up
+        consumer._request_messages = min(
+            may_ask or REQUEST_MESSAGES_MAX, REQUEST_MESSAGES_MAX
+        )
         consumer._generation = connection.generation
         consumer._inbox = connection.new_inbox()
         consumer._subscription = await connection.subscribe(
@@ -106,6 +114,11 @@ class PullConsumer:
     def empty(self) -> bool:
         """Whether no message has arrived that was not taken."""
         return not self._waiting
+
+    @property
+    def _low(self) -> bool:
+        """Whether few messages are expected."""
+        return self._expected_count <= self._request_messages // LOW_WATER_SHARE
 
     async def take(self, wait_seconds: float) -> Sequence[Message]:
         """Return what has arrived, at most a batch, waiting for it if there is none.
@@ -146,12 +159,12 @@ class PullConsumer:
         """Ask for more when little is expected, and what came is being taken.
 
         The server fills open requests in turn, or the older first. Either way, once
-        no more than LOW_WATER_COUNT messages are expected, only the newest is open.
+        no more than the low water are expected, only the newest is open.
         """
-        if self._expected_count <= LOW_WATER_COUNT:
+        if self._low:
             del self._open[: -1 if self._expected_count else None]
         if (
-            self._expected_count > LOW_WATER_COUNT
+            not self._low
             or len(self._open) > 1
             or len(self._waiting) >= REQUEST_MESSAGES_MAX
             or self._waiting_bytes >= REQUEST_BYTES_MAX
@@ -161,9 +174,9 @@ class PullConsumer:
         self._request_number += 1
         reply = f"{self._inbox}.{self._request_number}"
         self._open.append(reply)
-        self._expected_count += REQUEST_MESSAGES_MAX
+        self._expected_count += self._request_messages
         request = {
-            "batch": REQUEST_MESSAGES_MAX,
+            "batch": self._request_messages,
             "max_bytes": REQUEST_BYTES_MAX,
             "expires": REQUEST_EXPIRES_SECONDS * NANOSECONDS,
         }
@@ -180,7 +193,7 @@ class PullConsumer:
             self._keep(subject, reply, trace_of(message.headers), message.data)
         else:
             self._ended(message)
-        if self._expected_count <= LOW_WATER_COUNT:
+        if self._low:
             await self._request_more()
         if self._waiting or self._lost:
             self._arrived.set()
@@ -193,15 +206,23 @@ class PullConsumer:
         """Let a message wait to be taken, unless it is none that was asked for."""
         try:
             sequence, store_time_ns = delivery(reply)
-        except (ValueError, IndexError):
-            log.warning("log_message_strange", reply=reply.decode("ascii", "replace"))
+        except ValueError:
+            self._strange(reply)
             return
         waiting = self._waiting
-        waiting.append(Message(sequence, store_time_ns, subject.decode(), body, trace))
+        named = subject.decode(errors="replace")  # any bytes may be stored under
+        waiting.append(Message(sequence, store_time_ns, named, body, trace))
         self._waiting_bytes += len(body)
         self._expected_count -= 1
         if len(waiting) == 1:
             self._arrived.set()
+
+    def _strange(self, reply: bytes) -> None:
+        """Say, once, that somebody sends us what the stream does not."""
+        if not self._warned:
+            self._warned = True
+            told = reply.decode("ascii", "replace")
+            log.warning("log_message_strange", reply=told)
 
     def _ended(self, message: Msg) -> None:
         """Note that the server is done with a request, and why.
@@ -227,9 +248,12 @@ def delivery(reply: bytes) -> tuple[int, int]:
     """Return the sequence and store time (ns) that a delivered message's reply holds.
 
     $JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<consumer sequence>.<time>.…,
-    with two more tokens (domain, account) before the stream in its newer form.
+    with two more tokens (domain, account) before the stream in its newer form. Raises
+    ValueError for any other reply.
     """
     tokens = reply.split(b".")
-    if len(tokens) == ACK_TOKENS_V1:
-        return int(tokens[5]), int(tokens[7])
-    return int(tokens[7]), int(tokens[9])
+    if not reply.startswith(DELIVERED) or len(tokens) < ACK_TOKENS_V1:
+        message = "it is of no delivery"
+        raise ValueError(message)
+    first = 5 if len(tokens) < ACK_TOKENS_V2 else 7
+    return int(tokens[first]), int(tokens[first + 2])

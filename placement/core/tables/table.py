@@ -97,8 +97,9 @@ class Table(RestoredTable):
         if used.size and self._capacity is not None:
             replaced = packed.keys_at(used)
             packed.drop_many(used)
-            for key in map(bytes, replaced):
-                self._recent.pop(key, None)
+            if self._recent:
+                for key in map(bytes, replaced):
+                    self._recent.pop(key, None)
         self._clear(used)
         self._make(more)
         packed.put_many(rows, keys)

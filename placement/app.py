@@ -52,7 +52,6 @@ from placement.runtime.pressure import Pressure
 from placement.runtime.projector import Projector, ProjectorSettings
 from placement.runtime.publisher import Publisher
 from placement.runtime.sharing import Sharing, SharingSettings
-from placement.runtime.slices import Courtesy
 from placement.runtime.view import View
 from placement.runtime.witness import Witness
 from placement.stores import checkpoint_path, open_broker, open_generations
@@ -107,7 +106,6 @@ async def serve(config: Config) -> None:
         publisher = Publisher(log, view)
         exchange = await _exchange(config, (projector, log, generations), stack)
         pressure = new_pressure(limit_settings(config.limits).pressure)
-        view.pause = Courtesy(lambda: pressure.entered).pause
         past = open_past(config, (log, view, generations.older), registry, stack)
         server = _server(config, view, publisher, (pressure, exchange, past))
         planner = _planner(config, view, publisher, pressure)

@@ -3,7 +3,6 @@
 And what a long one does meanwhile: let others run.
 """
 
-import asyncio
 from time import perf_counter_ns
 from typing import Any, Final, Self
 
@@ -16,6 +15,7 @@ from placement.core.state import State
 from placement.core.topology import Topology
 from placement.core.ways import Ways
 from placement.runtime.past_errors import AsOfUnsupportedError
+from placement.runtime.slices import let_others_in
 from placement.runtime.view import Basis, View
 from placement.wire.answers import Basis as AnyBasis
 from placement.wire.requests import ANY, Consistency
@@ -125,5 +125,5 @@ class Pace:
     async def step(self) -> None:
         """Let others run if this slice has lasted for SLICE_NS."""
         if perf_counter_ns() - self._began_ns >= SLICE_NS:
-            await asyncio.sleep(0)
+            await let_others_in()
             self._began_ns = perf_counter_ns()

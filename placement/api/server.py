@@ -46,6 +46,7 @@ from placement.runtime.evidence import ReadMessage
 from placement.runtime.past import Past
 from placement.runtime.pressure import Pressure, PressureSettings
 from placement.runtime.publisher import Publisher
+from placement.runtime.slices import expect_callers
 from placement.runtime.view import View
 from placement.runtime.watch import WatchHub
 from placement.v1 import (
@@ -150,6 +151,7 @@ class PlacementServer:
             self._turns.listen(server)
         self._server = server
         await server.start()
+        expect_callers(lambda: self.pressure.entered)
         if self.certificates is not None:
             looking = self.certificates.run(self._settings.look_interval_s)
             self._looking = asyncio.create_task(looking)
@@ -222,6 +224,7 @@ class PlacementServer:
         """Say NOT_SERVING, take no new calls, and give those under way *grace_s*."""
         if self._server is None or self._health is None:
             return
+        expect_callers(None)
         self._health.stop()
         self._hub.stop()
         if self._looking is not None:

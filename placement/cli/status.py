@@ -7,12 +7,19 @@ from rich.console import RenderableType
 
 from placement.cli import output
 from placement.cli.output import Answer
-from placement.cli.session import Session, pass_session, session_options
+from placement.cli.session import (
+    TIMEOUT_SECONDS,
+    Session,
+    pass_session,
+    session_options,
+)
 from placement.client import PlacementClient
 from placement.wire.json import plain
 
 REGION_COLUMNS = ("region", "name", "stores", "state", "served by", "endpoint")
 SERVED_BY_SHOWN = 4
+HASHING_SECONDS = 120.0
+"""A service takes some two seconds for each 100,000 digests, and more while asked."""
 
 
 @click.command()
@@ -22,7 +29,10 @@ SERVED_BY_SHOWN = 4
 @pass_session
 def status(session: Session, *, fingerprint: bool, regions: bool) -> None:
     """Show what the service is and how far it is."""
-    answer = session.ask(lambda client: informed(client, fingerprint=fingerprint))
+    seconds = HASHING_SECONDS if fingerprint else TIMEOUT_SECONDS
+    answer = session.ask(
+        lambda client: informed(client, fingerprint=fingerprint), timeout_s=seconds
+    )
     output.emit(session, answer, lambda found: _tables(found, regions=regions))
 
 

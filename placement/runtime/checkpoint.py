@@ -19,7 +19,7 @@ from placement.ports import (
     CheckpointUnwritableError,
     Chunk,
 )
-from placement.runtime.slices import Pause, no_pause
+from placement.runtime.slices import let_others_in
 
 PACK_SECONDS: Final = 0.001
 """Packing lets others in after so long."""
@@ -135,7 +135,7 @@ class Saver:
         self._stored = {n: frozenset(each) for n, each in restored.stored.items()}
         self._state = None
 
-    async def save(self, state: State, epoch: str, pause: Pause = no_pause) -> int:
+    async def save(self, state: State, epoch: str) -> int:
         """Save what changed since the last time, and return up to which sequence.
 
         What another state left in the store is deleted in the same transaction. Raises
@@ -146,7 +146,7 @@ class Saver:
         tables = state.tables().values()
         taken: list[tuple[Table, Packed]] = []
         try:
-            await _pack_ahead(tables, taken, pause)
+            await _pack_ahead(tables, taken)
             self._require_whole()
             for table in filter(_is_changed, tables):
                 for each in filter(None, table.take()):
@@ -232,19 +232,19 @@ def _joined(one: Numbers, other: Numbers) -> Numbers:
 
 
 async def _pack_ahead(
-    tables: Collection[Table], taken: list[tuple[Table, Packed]], pause: Pause
+    tables: Collection[Table], taken: list[tuple[Table, Packed]]
 ) -> None:
     """Pack most of what changed, letting others in; they may change some of it again.
 
     What changed again is packed again, and at the end by who packs the rest, in one
     step: so all that was taken is of one sequence.
     """
-    packed_rows = await _pack(Table.take, filter(_is_changed, tables), taken, pause)
-    await _pack(Table.roll, dict.fromkeys(table for table, _ in taken), taken, pause)
+    packed_rows = await _pack(Table.take, filter(_is_changed, tables), taken)
+    await _pack(Table.roll, dict.fromkeys(table for table, _ in taken), taken)
     for _ in range(_PASSES_MAX):
         if packed_rows <= _FEW_ROWS:
             break
-        packed_rows = await _pack(Table.take, filter(_is_changed, tables), taken, pause)
+        packed_rows = await _pack(Table.take, filter(_is_changed, tables), taken)
 
 
 def _is_changed(table: Table) -> bool:
@@ -255,7 +255,6 @@ async def _pack(
     steps_of: Callable[[Table], Generator[Packed | None]],
     tables: Iterable[Table],
     taken: list[tuple[Table, Packed]],
-    pause: Pause,
 ) -> int:
     """Add what *steps_of* each table packs to *taken*; return how many rows it was."""
     loop = asyncio.get_running_loop()
@@ -268,6 +267,6 @@ async def _pack(
                     taken.append((table, each))
                     packed_rows += each.size
                 if loop.time() > ends:
-                    await pause()
+                    await let_others_in()
                     ends = loop.time() + PACK_SECONDS
     return packed_rows

@@ -44,5 +44,5 @@ class Fingerprints:
                 total += row_hash(row)
                 yield
 
-        await in_slices(steps(), self._view.pause)
+        await in_slices(steps())
         return shown_sum(total)

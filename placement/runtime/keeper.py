@@ -139,7 +139,7 @@ class Keeper:
             if self._aside:
                 await self.discard(self._aside)
                 self._aside = ""
-            sequence = await self._saver.save(line.state, line.epoch, self._view.pause)
+            sequence = await self._saver.save(line.state, line.epoch)
         except CheckpointFsyncError as error:
             self._ended, self._fatal = True, error
             self._due.set()  # whoever asked for this save, the process ends

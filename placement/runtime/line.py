@@ -33,7 +33,7 @@ from placement.runtime.quarantine import (
 from placement.runtime.reader import Reader
 from placement.runtime.refused import Refused
 from placement.runtime.runs import GATHER_SECONDS, RUN_MESSAGES_MAX, Runs
-from placement.runtime.slices import no_pause
+from placement.runtime.slices import let_others_in
 from placement.runtime.tokens import Recent
 from placement.runtime.traced import tell_folded
 from placement.runtime.witness import Witness
@@ -73,7 +73,7 @@ class Line:
         """Why reading ended: the log says that the next message can never come."""
         self.tainted = ""
         """Why this state is not a fold of the log as it is now."""
-        self.pause = no_pause  # lets others in after each slice
+        self.pause = let_others_in  # lets others in after each slice
         self.traces: Traces | None = None
         """Where a shown line notes which messages are traced."""
         self.witness: Witness | None = None
@@ -166,7 +166,8 @@ class Line:
             points = cut_at_points(batch, self.state.store_time_ns, interval_ns)
             for ended, piece in points:
                 if ended and witness:
-                    await witness.look(self.state, ended, self.pause)
+                    progress(self, caught_up=False)  # nobody is to wait for that
+                    await witness.look(self.state, ended)
                 await self._fold(piece, progress)
             progress(self, caught_up=not batch)
             if self._runs.gather(batch, waited_seconds):

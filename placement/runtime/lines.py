@@ -128,7 +128,6 @@ class Lines:
     def _start(self, line: Line) -> None:
         assert self._group is not None, "lines run in a group"
         line.witness = self._parts.view.witness
-        line.pause = self._parts.view.pause
         line.traces = self._parts.view.traces if line.shown else None
         line.state.indexes.waits.since_ns = self._since_ns
         failed_sequence = self._parts.marks.record.failed_sequence

@@ -27,6 +27,7 @@ from placement.core.topology import Region, Topology
 from placement.ports import Clock, LogMovedError
 from placement.runtime.publisher import Publisher
 from placement.runtime.rounds import Rounds
+from placement.runtime.slices import let_others_in
 from placement.runtime.view import ServingState, View
 from placement.tracing import span
 
@@ -255,16 +256,20 @@ class Planner:
         found: list[Want] = []
         clock = asyncio.get_running_loop().time
         began = clock()
-        rest_seconds = REST_SECONDS if len(due) > HURRIED_MAX else 0
         for each in due:
             found.extend(wants_of(desk, each))
             if clock() - began >= SLICE_SECONDS:
-                pressed = self._pressed()
-                await asyncio.sleep(PRESSED_REST_SECONDS if pressed else rest_seconds)
+                await self._rest(REST_SECONDS if len(due) > HURRIED_MAX else 0)
                 if self._generation != self._view.generation:
                     return []
                 began = clock()
         return found
+
+    async def _rest(self, seconds: float) -> None:
+        """Leave others so long, or longer where calls wait."""
+        if self._pressed():
+            seconds = PRESSED_REST_SECONDS
+        await (asyncio.sleep(seconds) if seconds else let_others_in())
 
     def _keep(self, desk: Desk, found: Round) -> None:
         """Remember what was put off, once for each reason; the oldest is left out."""

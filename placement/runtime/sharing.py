@@ -183,7 +183,7 @@ async def offer_of(parts: tuple[Lines, Keeper, View], copies: SharedCopies) -> O
                 FOLD_VERSION,
                 state.message_hash,
             )
-            seal = await in_slices(seal_steps(state), view.pause)
+            seal = await in_slices(seal_steps(state))
         except CheckpointFsyncError as error:
             raise CheckpointUnsharedError(str(error)) from error
         finally:

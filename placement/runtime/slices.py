@@ -2,18 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
-from functools import partial
+from time import perf_counter
 from typing import Final, TypeVar
 
 SLICE_SECONDS: Final = 0.001
-PAUSE_SECONDS: Final = 0.002
-"""What can wait lets others have so long after each slice."""
 ASKED_SECONDS: Final = 1.0
 """For so long after a call more of them are expected."""
-LET_IN_SECONDS: Final = 0.001
-"""Where calls come, each slice is followed by a pause of so long."""
-PAUSES_MAX: Final = 3
-"""So many, where others worked so long in each that it was no pause for callers."""
+WORK_SECONDS: Final = 0.002
+"""Where calls come, the loop rests after so much work, whoever did it."""
+REST_SECONDS: Final = 0.001
+RESTS_MAX: Final = 3
+"""So many, where others worked so long in each that it was none for callers."""
+PAUSE_SECONDS: Final = 0.002
+"""What can wait lets others have so long after each slice."""
 LATE_SECONDS: Final = 0.003
 """Whoever comes back so much later than it wanted has met others who are busy."""
 LATE_TIMES: Final = 8
@@ -25,11 +26,61 @@ Result = TypeVar("Result")
 Pause = Callable[[], Awaitable[None]]
 """Lets others in."""
 
-no_pause: Final[Pause] = partial(asyncio.sleep, 0)
+
+class Courtesy:
+    """Pauses between slices of work: of real time while there are callers.
+
+    A call is taken in turns of the loop, and between them other threads pass it on. A
+    turn that follows at once leaves those no time: while a backlog is folded so, calls
+    are taken more slowly than they come. All of a process pause by one of these.
+    """
+
+    def __init__(self, entered: Callable[[], int]) -> None:
+        """Expect callers while *entered*, how many calls came so far, rises."""
+        self._entered = entered
+        self._seen = entered()
+        self._expected_until = 0.0
+        self._rested = 0.0
+
+    async def pause(self) -> None:
+        """Let others in."""
+        now, entered = perf_counter(), self._entered()
+        if entered != self._seen:
+            self._seen = entered
+            self._expected_until = now + ASKED_SECONDS
+        if now >= self._expected_until or now < self._rested + WORK_SECONDS:
+            await asyncio.sleep(0)
+            return
+        for _ in range(RESTS_MAX):
+            began = perf_counter()
+            await asyncio.sleep(REST_SECONDS)
+            self._rested = perf_counter()
+            if self._rested - began < WORK_SECONDS:
+                return
+
+
+class _Here:
+    """What is chosen in this process."""
+
+    courtesy: Courtesy | None = None
+
+
+def expect_callers(entered: Callable[[], int] | None) -> None:
+    """Rest between slices while *entered*, how many calls came, rises; None: never."""
+    _Here.courtesy = None if entered is None else Courtesy(entered)
+
+
+async def let_others_in() -> None:
+    """Pause between two slices, as ``Courtesy`` does where callers are expected."""
+    courtesy = _Here.courtesy
+    if courtesy is None:
+        await asyncio.sleep(0)
+    else:
+        await courtesy.pause()
 
 
 async def in_slices(
-    steps: Generator[None, None, Result], pause: Pause = no_pause
+    steps: Generator[None, None, Result], pause: Pause = let_others_in
 ) -> Result:
     """Return what *steps* come to, letting others in after each SLICE_SECONDS."""
     time = asyncio.get_running_loop().time
@@ -43,37 +94,6 @@ async def in_slices(
         if time() > ends:
             await pause()
             ends = time() + SLICE_SECONDS
-
-
-class Courtesy:
-    """Pauses of work that is not for callers: of real time while there are any.
-
-    A call is taken in turns of the loop, and between them other threads pass it on. A
-    turn that follows at once leaves those no time: while a backlog is folded so, calls
-    are taken more slowly than they come.
-    """
-
-    def __init__(self, entered: Callable[[], int]) -> None:
-        """Expect callers while *entered*, how many calls came so far, rises."""
-        self._entered = entered
-        self._seen = entered()
-        self._expected_until = 0.0
-
-    async def pause(self) -> None:
-        """Let others in."""
-        time, entered = asyncio.get_running_loop().time, self._entered()
-        now = time()
-        if entered != self._seen:
-            self._seen = entered
-            self._expected_until = now + ASKED_SECONDS
-        if now >= self._expected_until:
-            await asyncio.sleep(0)
-            return
-        for _ in range(PAUSES_MAX):
-            wanted = time() + LET_IN_SECONDS
-            await asyncio.sleep(LET_IN_SECONDS)
-            if time() - wanted < LET_IN_SECONDS:
-                break
 
 
 class Patience:

@@ -20,6 +20,7 @@ from placement.core.tables.table import ABSENT, Row
 from placement.core.topology import Region
 from placement.ports import READ_BATCH_MESSAGES_MAX
 from placement.runtime.line import Line
+from placement.runtime.slices import let_others_in
 
 READ_SECONDS: Final = 0.001
 """Reading a state that is frozen lets others in after so long."""
@@ -42,7 +43,7 @@ async def storing_regions(state: State) -> frozenset[Region]:
         ):
             found.add(region)
         if loop.time() > ends:
-            await asyncio.sleep(0)
+            await let_others_in()
             ends = loop.time() + READ_SECONDS
     return frozenset(state.region_at(region) for region in found)
 

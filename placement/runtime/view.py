@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from placement.core.state import State
 from placement.ports import Clock
 from placement.runtime.refused import Refused
-from placement.runtime.slices import Pause, no_pause
 from placement.runtime.tokens import (
     Recent,
     Token,
@@ -90,8 +89,6 @@ class View:
         """Keeps from folding into this state, while anybody wants that."""
         self.witness: Witness | None = None
         """Who compares this state with other services'; none: nobody does."""
-        self.pause: Pause = no_pause
-        """Lets callers in after each slice of what is not for them."""
         self.traces = Traces()
         """Contexts of messages that were folded lately, for what follows from them."""
         self._recent = Recent()

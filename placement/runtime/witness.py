@@ -23,7 +23,7 @@ from placement.core.fold import FOLD_VERSION
 from placement.core.share import Share
 from placement.core.state import State
 from placement.ports import Clock, LogUnavailableError, Peers
-from placement.runtime.slices import Pause, in_slices, no_pause
+from placement.runtime.slices import in_slices
 from placement.wire.fingerprints import Report, decode_report, encode_report
 
 POINTS_KEPT: Final = 64
@@ -141,7 +141,7 @@ class Witness:
             group.create_task(self._listen())
             group.create_task(self._tell())
 
-    async def look(self, state: State, interval: int, pause: Pause = no_pause) -> None:
+    async def look(self, state: State, interval: int) -> None:
         """Hash the share of *state* that is due at the end of *interval*.
 
         The state must not change before this returns; others are let in meanwhile.
@@ -151,7 +151,7 @@ class Witness:
             return
         share = Share(state, interval)
         try:
-            await in_slices(share.steps(), pause)
+            await in_slices(share.steps())
         except Exception:
             log_events.exception("share_failed", sequence=state.sequence)
             return  # comparing is no reason to stop folding

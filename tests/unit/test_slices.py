@@ -4,11 +4,15 @@ import asyncio
 import time
 from collections.abc import Generator
 
+import pytest
+
+from placement.runtime import slices
 from placement.runtime.slices import (
-    LET_IN_SECONDS,
     PAUSE_SECONDS,
     PAUSE_SECONDS_MAX,
-    PAUSES_MAX,
+    REST_SECONDS,
+    RESTS_MAX,
+    WORK_SECONDS,
     Courtesy,
     Patience,
     in_slices,
@@ -59,44 +63,65 @@ class Pauses:
         self.callers = 0
         self.courtesy = Courtesy(lambda: self.callers)
 
-    async def paused(self, busy_seconds: float = 0.0) -> float:
-        """Pause once; return for how long."""
-        loop = asyncio.get_running_loop()
+    async def paused(self, busy_seconds: float = 0.0) -> tuple[float, int]:
+        """Pause once, after a slice; return for how long and for how many turns."""
+        loop, turns, ended = asyncio.get_running_loop(), 0, False
 
         def work() -> None:
+            nonlocal turns
+            turns += 1
             time.sleep(busy_seconds)
-            loop.call_later(LET_IN_SECONDS / 2, work)
+            if not ended:
+                loop.call_soon(work)
 
-        if busy_seconds:
-            loop.call_soon(work)
+        time.sleep(WORK_SECONDS)  # noqa: ASYNC251 - the slice
+        loop.call_soon(work)
         began = loop.time()
         await self.courtesy.pause()
-        return loop.time() - began
+        ended = True
+        return loop.time() - began, turns
 
 
-async def test_where_somebody_calls_each_pause_leaves_time_and_else_none() -> None:
-    """One call is enough, for a while."""
+async def test_where_nobody_calls_a_pause_is_one_turn_of_the_loop() -> None:
+    """Work is as fast as it can be."""
     pauses = Pauses()
-    turns = 0
+    assert (await pauses.paused())[1] == 1
 
-    async def count_turns() -> None:
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0)
-            turns += 1
 
-    counting = asyncio.create_task(count_turns())
-    await pauses.paused()
-    assert turns <= 1, "without callers a pause is one turn of the loop"
+async def test_where_somebody_calls_the_loop_rests_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One call is enough; some time after it work is fast again."""
+    monkeypatch.setattr(slices, "ASKED_SECONDS", 0.2)
+    pauses = Pauses()
     pauses.callers += 1
-    assert await pauses.paused() >= LET_IN_SECONDS
-    assert await pauses.paused() >= LET_IN_SECONDS, "more of them are expected"
-    counting.cancel()
+    rests = [(await pauses.paused())[0] for _ in range(5)]
+    assert min(rests) >= REST_SECONDS
+    assert min(rests) < 2 * REST_SECONDS, "once is enough where nobody else works"
+    await asyncio.sleep(0.3)
+    assert (await pauses.paused())[1] == 1
+    pauses.callers += 1
+    assert (await pauses.paused())[0] >= REST_SECONDS
 
 
-async def test_a_pause_that_others_filled_is_none_but_the_work_goes_on() -> None:
+async def test_loop_that_just_rested_goes_on() -> None:
+    """However many work in slices, it rests after so much work together."""
+    pauses = Pauses()
+    pauses.callers += 1
+    await pauses.paused()
+    rested = []
+    for _ in range(5):
+        began = time.perf_counter()
+        await pauses.courtesy.pause()
+        rested.append(time.perf_counter() - began)
+    assert min(rested) < REST_SECONDS / 2
+
+
+async def test_rest_that_others_filled_is_none_but_the_work_goes_on() -> None:
     """Two kinds of work in slices would else take turns, and leave callers nothing."""
     pauses = Pauses()
     pauses.callers += 1
-    busy_seconds = 4 * LET_IN_SECONDS
-    assert await pauses.paused(busy_seconds) >= PAUSES_MAX * busy_seconds
+    busy_seconds = 4 * REST_SECONDS
+    took, turns = await pauses.paused(busy_seconds)
+    assert took >= RESTS_MAX * busy_seconds
+    assert turns >= RESTS_MAX

@@ -28,18 +28,31 @@ def compiled(function: Function) -> Function:
 @compiled
 def search(  # noqa: C901, PLR0912 - a helper costs more than what it does
     hashes: Hashes, slots: Arrays, keys: Words, wanted: Words, found: Rows
-) -> None:
-    """Store in *found*, where NOWHERE is, the rows whose *keys* are those *wanted*."""
+) -> np.int64:
+    """Store in *found*, where NOWHERE is, the rows whose *keys* are those *wanted*.
+
+    Returns a number without meaning, of what was read only to have it near: each pass
+    names the memory that the next one reads, so that no read waits for another.
+    """
     tags, rows, shift = slots
     mask = len(tags) // LINE - 1
     width = wanted.shape[1]
+    near = np.int64(0)
+    for number in range(len(hashes)):
+        lying = np.int64(hashes[number] >> np.uint64(shift)) * LINE
+        near += np.int64(tags[lying]) + np.int64(rows[lying])
     for number in range(len(hashes)):
         begin = np.int64(hashes[number] >> np.uint64(shift)) * LINE
-        tag = max((hashes[number] >> np.uint64(TAG_BITS)) & np.uint64(0xFF), TAGS)
-        for at in range(begin, begin + LINE):
-            if tags[at] == tag:
-                found[number] = rows[at]
-                break
+        byte = (hashes[number] >> np.uint64(TAG_BITS)) & np.uint64(0xFF)
+        mark = np.uint8(max(byte, TAGS))
+        first = np.uint8(LINE)  # without a branch, whose way nobody could guess
+        for at in range(LINE):
+            here = np.uint8(at) if tags[begin + at] == mark else np.uint8(LINE)
+            first = min(first, here)
+        row = rows[begin + np.int64(min(first, np.uint8(LINE - 1)))]
+        found[number] = row if first < LINE else NOWHERE
+    for number in range(len(hashes) if len(keys) else 0):
+        near += np.int64(keys[max(found[number], 0), 0] & np.uint64(1))
     for number in range(len(hashes)):
         row = found[number]
         same = row != NOWHERE
@@ -67,6 +80,7 @@ def search(  # noqa: C901, PLR0912 - a helper costs more than what it does
             if tags[begin + LINE - 1] == 0:
                 break
             line = (line + 1) & mask
+    return near
 
 
 @compiled

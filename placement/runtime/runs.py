@@ -70,7 +70,7 @@ class Runs:
         """
         if waited_seconds > GATHER_SECONDS:
             return False
-        size = sum(len(message.body) for message in batch)
+        size = sum([len(message.body) for message in batch])
         return RUN_BYTES_LOW <= size < RUN_BYTES_MAX
 
     def together(self, run: Sequence[Message]) -> bool:

@@ -38,13 +38,11 @@ class BulkParser(Parser):
         """Parse for *client*; nobody takes anything yet."""
         self.takers: dict[int, Taker] = {}
         """By the number of their subscription."""
-        self._resets = 0
         super().__init__(client)
 
     def reset(self) -> None:
         """Forget what came of a message: the connection is another one."""
         super().reset()
-        self._resets += 1
         self._cut: list[bytes] = []
         self._cut_bytes = 0
         self._needed_bytes = 0
@@ -62,7 +60,6 @@ class BulkParser(Parser):
             data = b"".join(self._cut)
             self._keep(b"", 0)
         begin = needed = 0
-        resets = self._resets
         while not needed:
             begin = self._take(data, begin)
             line = data.find(_END, begin)
@@ -73,8 +70,6 @@ class BulkParser(Parser):
             if not words or words[0] not in {_HEADED, _PLAIN}:
                 await super().parse(data[begin:line])
                 begin = line
-                if resets != self._resets:  # the rest was of the connection before
-                    return
                 continue
             end = line + _size(words) + len(_END)
             if end <= len(data):

@@ -6,7 +6,7 @@ columns, everything else as objects.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +30,14 @@ class Frame:
     """The place of its first event among all events of the block."""
     count: int
     """How many events it holds; none if all of them are left out."""
+    _hash: bytes = field(default=b"", repr=False, compare=False)
 
     @property
     def message_hash(self) -> bytes:
         """What tells the message from any other at the same sequence."""
-        return self.hashed()
+        if not self._hash:
+            self._hash = self.hashed()
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ Whoever may store one region's events can make no event of another region, and n
 decision, order or tick, a repeat of its own by guessing an id.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -12,6 +13,10 @@ from placement.core.event import Event, is_deciding
 from placement.core.topology import Region
 
 KEY_BYTES: Final = 16
+SCOPES_KEPT: Final = 512
+
+Begun = Callable[[], blake2b]
+"""Makes a hash that has read the scope of an id."""
 
 
 def id_scope(region: str, *, deciding: bool) -> str:
@@ -35,11 +40,22 @@ def deciding_key(region: Region, event_id: str) -> bytes:
     return blake2b(told.encode(), digest_size=KEY_BYTES).digest()
 
 
-def event_keys(scoped_ids: Iterable[str]) -> list[bytes]:
-    """Return the keys of many scoped ids: what ``event_key`` returns of each."""
-    begun, found = blake2b(digest_size=KEY_BYTES).copy, []
-    for each in scoped_ids:
-        one = begun()  # in two thirds of the time that a new one takes
-        one.update(each.encode())
-        found.append(one.digest())
+def event_keys(begun: Iterable[Begun], event_ids: Iterable[str]) -> list[bytes]:
+    """Return the keys of many ids, each *begun* with its scope: as ``event_key`` does.
+
+    Events without an id have no key, and are left out.
+    """
+    found = []
+    for copied, event_id in zip(begun, event_ids, strict=True):
+        if event_id:
+            one = copied()  # in two thirds of the time that a new one takes
+            one.update(event_id.encode())
+            found.append(one.digest())
     return found
+
+
+@lru_cache(SCOPES_KEPT)
+def begun_key(region: str, *, deciding: bool) -> Begun:
+    """Return what makes the beginning of a key, which an id's text is to follow."""
+    scope = id_scope(region, deciding=deciding)
+    return blake2b(scope.encode(), digest_size=KEY_BYTES).copy

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from placement.core.block import Block, Frame, Numbers
-from placement.core.event import Recorded, SetAside
-from placement.core.event_keys import event_keys, id_scope, scoped_id
+from placement.core.event import Recorded, SetAside, is_deciding
+from placement.core.event_keys import begun_key, event_keys
 from placement.core.fold import (
     FRESH_NS,
     LATE_NS,
@@ -49,7 +49,7 @@ def fold_block_steps(state: State, block: Block, folding: Folding) -> Iterator[N
     Nobody may ask until the end.
     """
     assert block.frames[0].sequence > state.sequence, "the log goes forward only"
-    if not _note_ids(state, event_keys(_scoped_ids(block))):
+    if not _note_ids(state, _event_keys(block)):
         for frame, message in zip(block.frames, block.messages(), strict=True):
             folding(frame)
             yield from fold_steps(state, message)
@@ -57,29 +57,28 @@ def fold_block_steps(state: State, block: Block, folding: Folding) -> Iterator[N
     calm = _fold_columns(state, block, around_of(state, block))
     yield from _fold_in_turn(state, block, calm, folding)
     last = block.frames[-1]
-    state.sequence, state.message_hash = last.sequence, last.message_hash
+    state.sequence = last.sequence
+    state.hash_when_asked(lambda: last.message_hash)
     stored_ns = max(frame.store_time_ns for frame in block.frames)
     state.store_time_ns = max(state.store_time_ns, stored_ns)
 
 
-def _scoped_ids(block: Block) -> list[str]:
-    """Return what ``scoped_id`` does of each event that is not set aside."""
-    scopes = [""] * len(block.items)
-    for part in (block.pulls, block.starts, block.stops):
-        regions = part.region.tolist()
-        told = {
-            code: id_scope(part.names[code], deciding=False) for code in set(regions)
-        }
-        for place, code in zip(part.index.tolist(), regions, strict=True):
-            scopes[place] = told[code]
+def _event_keys(block: Block) -> list[bytes]:
+    """Return the key of each event that is not set aside."""
     ids = block.event_ids
-    scoped = [scope + event_id for scope, event_id in zip(scopes, ids, strict=True)]
+    if not any(ids):
+        return []
+    begun = np.empty(len(ids), np.object_)
+    for part in (block.pulls, block.starts, block.stops):
+        told = np.empty(len(part.names), np.object_)
+        for code in set(part.region.tolist()):
+            told[code] = begun_key(part.names[code], deciding=False)
+        begun[part.index] = told[part.region]
     for place, item in enumerate(block.items):
         if isinstance(item, Recorded):
-            scoped[place] = scoped_id(item.event)
-    if "" in ids:
-        return [each for each, known in zip(scoped, ids, strict=True) if known]
-    return scoped
+            event = item.event
+            begun[place] = begun_key(event.region, deciding=is_deciding(event))
+    return event_keys(begun.tolist(), ids)
 
 
 def _note_ids(state: State, keys: list[bytes]) -> bool:

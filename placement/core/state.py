@@ -4,7 +4,7 @@ Only the fold writes it. Questions read it through the methods below, which spea
 words. Column positions are named constants beside each table's definition.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -38,10 +38,23 @@ class State(NamedTables):
         """Begin before the first message; *seed* changes no answer."""
         super().__init__(seed)
         self.sequence = self.store_time_ns = 0
-        self.message_hash = b""
+        self._hashed: Callable[[], bytes] = bytes
         self.indexes = Indexes(self)
         self._codes: list[Region] = []
         """The code of each region's row that was asked for, and of those before."""
+
+    @property
+    def message_hash(self) -> bytes:
+        """What tells the last message from any other at its sequence; b"" before it."""
+        return self._hashed()
+
+    @message_hash.setter
+    def message_hash(self, value: bytes) -> None:
+        self._hashed = lambda: value
+
+    def hash_when_asked(self, hashed: Callable[[], bytes]) -> None:
+        """Let *hashed* return ``message_hash``: few of them are ever asked for."""
+        self._hashed = hashed
 
     # Rows of things by their names; adding is for the fold alone.
 

@@ -6,12 +6,11 @@ from itertools import product
 import numpy as np
 import pytest
 
-from placement.core.tables.compiled import use_compiled, use_numpy
+from placement.core.tables.compiled import hash_of_many, use_compiled, use_numpy
 from placement.core.tables.finding import LINE, NOWHERE, Rows
 from placement.core.tables.hashing import (
     Hashes,
     factors,
-    hash_of_many,
     hash_of_one,
 )
 from placement.core.tables.slots import Slots

@@ -1,9 +1,14 @@
 """What finds many keys: numpy, or compiled code, which is quicker and does the same."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from types import ModuleType
 from typing import Final
 
+import numpy as np
+
 from placement.core.tables import finding
+from placement.core.tables.hashing import HASHES_KEPT, Hashes, Words, factors
 
 
 class _Compiled:
@@ -31,3 +36,15 @@ def use_compiled() -> bool:
 def use_numpy() -> None:
     """Let many keys be found by numpy again."""
     COMPILED.kernels = finding
+
+
+@lru_cache(HASHES_KEPT)
+def hash_of_many(seed: int, word_count: int) -> Callable[[Words], Hashes]:
+    """Return the hash of many keys of *word_count* words, the same as of each one."""
+    by = np.array(factors(seed, word_count), np.uint64)
+
+    def hashed(words: Words) -> Hashes:
+        found: Hashes = COMPILED.kernels.hashed(words, by)
+        return found
+
+    return hashed

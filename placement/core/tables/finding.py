@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from placement.core.tables.hashing import Hashes
+from placement.core.tables.hashing import HALF, MIX, Hashes
 
 Rows = NDArray[np.int64]
 Tags = NDArray[np.uint8]
@@ -23,8 +23,21 @@ TAGS: Final = 2
 """The least tag of a slot that is in use."""
 TAG_BITS: Final = 24
 
+_HALF_WORD: Final = np.uint64(HALF)
+_MIX_WORD: Final = np.uint64(MIX)
 _TAG_SHIFT: Final = np.uint64(TAG_BITS)
 _LOW_BYTE: Final = np.uint64(0xFF)
+
+
+def hashed(words: Words, by: Hashes) -> Hashes:
+    """Return the hashes of keys, a row of 32-bit *words* each, with a factor for each.
+
+    They are those of ``hash_of_one``.
+    """
+    total: Hashes = words.astype(np.uint64) @ by
+    total ^= total >> _HALF_WORD
+    total *= _MIX_WORD
+    return total
 
 
 def begin(hashes: Hashes, shift: int) -> tuple[Rows, Tags]:

@@ -24,10 +24,10 @@ HASHES_KEPT: Final = 128
 """All tables of a state have the same seed, and keys of a few sizes."""
 
 _MASK: Final = 2**64 - 1
-_HALF: Final = 32
-_MIX: Final = 0x9E3779B97F4A7C15
-_HALF_WORD: Final = np.uint64(_HALF)
-_MIX_WORD: Final = np.uint64(_MIX)
+HALF: Final = 32
+"""By so many bits a sum is shifted into itself."""
+MIX: Final = 0x9E3779B97F4A7C15
+"""And then multiplied by this."""
 
 
 def factors(seed: int, count: int) -> list[int]:
@@ -38,7 +38,7 @@ def factors(seed: int, count: int) -> list[int]:
     """
     found, state = [], seed
     for _ in range(count):
-        state = (state + _MIX) & _MASK
+        state = (state + MIX) & _MASK
         mixed = ((state ^ state >> 30) * 0xBF58476D1CE4E5B9) & _MASK
         mixed = ((mixed ^ mixed >> 27) * 0x94D049BB133111EB) & _MASK
         found.append(mixed ^ mixed >> 31)
@@ -53,20 +53,6 @@ def hash_of_one(seed: int, word_count: int) -> Callable[[bytes], int]:
 
     def hashed(key: bytes) -> int:
         total: int = sum(map(mul, unpack(key), by)) & _MASK
-        return (total ^ total >> _HALF) * _MIX & _MASK
-
-    return hashed
-
-
-@lru_cache(HASHES_KEPT)
-def hash_of_many(seed: int, word_count: int) -> Callable[[Words], Hashes]:
-    """Return the hash of many keys of *word_count* words, the same as of each one."""
-    by = np.array(factors(seed, word_count), np.uint64)
-
-    def hashed(words: Words) -> Hashes:
-        total: Hashes = words.astype(np.uint64) @ by
-        total ^= total >> _HALF_WORD
-        total *= _MIX_WORD
-        return total
+        return (total ^ total >> HALF) * MIX & _MASK
 
     return hashed

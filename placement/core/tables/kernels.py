@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from placement.core.tables.finding import LINE, NOWHERE, TAG_BITS, TAGS, Arrays, Rows
-from placement.core.tables.hashing import Hashes
+from placement.core.tables.hashing import HALF, MIX, Hashes
 
 Words = NDArray[Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -23,6 +23,21 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def compiled(function: Function) -> Function:
     """Return *function* compiled."""
     return cast("Function", njit(cache=True, nogil=True)(function))
+
+
+@compiled
+def hashed(words: Words, by: Hashes) -> Hashes:
+    """Return the hashes of keys, a row of 32-bit *words* each, with a factor for each.
+
+    They are those of ``hash_of_one``.
+    """
+    found = np.empty(len(words), np.uint64)
+    for number in range(len(words)):
+        total = np.uint64(0)
+        for word in range(len(by)):
+            total += np.uint64(words[number, word]) * by[word]
+        found[number] = (total ^ (total >> np.uint64(HALF))) * np.uint64(MIX)
+    return found
 
 
 @compiled
@@ -116,6 +131,7 @@ def warm_up() -> None:
     """Compile everything, or read what was compiled."""
     hashes, found = np.zeros(1, np.uint64), np.full(1, NOWHERE)
     slots = (np.zeros(2 * LINE, np.uint8), np.zeros(2 * LINE, np.int32), 63)
+    hashed(np.zeros((1, 1), np.uint32), hashes)
     for dtype in (np.uint32, np.uint64):
         words = np.zeros((1, 1), dtype)
         search(hashes, slots, words, words, found)

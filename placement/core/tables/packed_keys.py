@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placement.core.tables.columns import BYTE, WORD32, Column
+from placement.core.tables.compiled import hash_of_many
 from placement.core.tables.finding import NOWHERE, Rows, equal
-from placement.core.tables.hashing import Hashes, hash_of_many, hash_of_one
+from placement.core.tables.hashing import Hashes, hash_of_one
 from placement.core.tables.index import Index
 from placement.core.tables.slots import Slots
 

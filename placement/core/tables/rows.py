@@ -124,14 +124,27 @@ class Rows:
     def add_at(self, rows: RowNumbers, column: int, amounts: ArrayLike = 1) -> None:
         """Add an amount to each of *rows*, as often as it is named."""
         cells = self._columns[column].array
+        before = cells[rows]  # else each sum would wait for its cell to be read
         if cells.dtype == np.int64:
             np.add.at(cells, rows, amounts)
-        else:
-            named, where = np.unique(rows, return_inverse=True)
-            sums = cells[named].astype(np.int64)
-            np.add.at(sums, where, amounts)
-            cells[named] = self._fitting(column, sums)
+        elif rows.size:
+            amounts = np.broadcast_to(amounts, rows.shape)
+            self._add_fitting(column, rows, amounts, before)
         self._pages.mark_many(rows)
+
+    def _add_fitting(
+        self, column: int, rows: RowNumbers, amounts: NDArray[Any], before: NDArray[Any]
+    ) -> None:
+        cells, most = self._columns[column].array, int(np.abs(amounts).sum())
+        room = np.iinfo(cells.dtype)
+        lowest, highest = int(before.min()) - most, int(before.max()) + most
+        if room.min <= lowest and highest <= room.max:
+            np.add.at(cells, rows, amounts.astype(cells.dtype))
+            return
+        named, where = np.unique(rows, return_inverse=True)
+        sums = cells[named].astype(np.int64)
+        np.add.at(sums, where, amounts)
+        cells[named] = self._fitting(column, sums)
 
     def raise_many(self, rows: RowNumbers, column: int, values: ArrayLike) -> None:
         """Store a value in each of *rows* where it is greater than what is there."""

@@ -1,7 +1,7 @@
 """What columns of events stand for: rows of names and machines, each looked up once."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,11 @@ Mask = NDArray[np.bool_]
 
 def value_at(table: Table, column: int, rows: Numbers) -> Numbers:
     """Return the integers of *rows* in a column; 0 for those that are ABSENT."""
-    values = np.zeros(len(rows), np.int64)
     found = rows >= 0
+    if found.all():
+        told: Numbers = table.column(column)[rows].astype(np.int64)
+        return told
+    values = np.zeros(len(rows), np.int64)
     values[found] = table.column(column)[rows[found]]
     return values
 
@@ -50,12 +53,13 @@ class Names:
 
     def regions(self, places: Codes) -> Numbers:
         """Return the regions' rows; ABSENT for one that no event ever named."""
-        return self.each(places, self._state.regions.find_each)
+        [found] = self.regions_of_each(places)
+        return found
 
     def regions_of_each(self, *columns: Codes) -> list[Numbers]:
         """Return what ``regions`` returns of each of *columns*; -1 stands for none."""
-        found = self.regions(np.concatenate(columns))
-        return np.split(found, len(columns))
+        value = self._values(columns, self._state.regions.find_each)
+        return [value[places] for places in columns]
 
     def owners(self, places: Codes) -> tuple[Numbers, Numbers]:
         """Return the repositories' rows and their apps'; ABSENT where not known."""
@@ -72,13 +76,20 @@ class Names:
 
     def each(self, places: Codes, of: Callable[[list[str]], Sequence[int]]) -> Numbers:
         """Return *of* the text at each of *places*; ABSENT for a place of none."""
-        value = np.full(len(self._names) + 1, ABSENT, np.int64)
+        return self._values([places], of)[places]
+
+    def _values(
+        self, columns: Iterable[Codes], of: Callable[[list[str]], Sequence[int]]
+    ) -> Numbers:
+        """Return *of* each name that is in any of *columns*; ABSENT for all others."""
         there = np.zeros(len(self._names) + 1, np.bool_)
-        there[places] = True
+        for places in columns:
+            there[places] = True
         there[-1] = False
-        named = np.flatnonzero(there)
+        [named] = there.nonzero()
+        value = np.full(len(there), ABSENT, np.int64)
         value[named] = of([self._names[place] for place in named.tolist()])
-        return value[places]
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from placement.core.block import Numbers
 from placement.core.event import TransferMeasured, TransferOutcome
 from placement.core.folds.presence import At
 from placement.core.state import State
-from placement.core.tables import cells
 from placement.core.tables.keys import (
     PAIR,
     TRANSFERS_PER_ROUTE,
@@ -72,22 +71,33 @@ def _write(state: State, transfer: Sequence[int]) -> None:
 def _write_columns(state: State, measured: Numbers) -> None:
     source, target = measured[:, 0], measured[:, 1]
     route, _ = state.routes.find_or_add_many(pair_keys(source, target))
-    by_route = np.argsort(route, kind="stable")
-    rows, first, count = np.unique(
-        route[by_route], return_index=True, return_counts=True
-    )
-    rank = np.empty(len(route), np.int64)
-    rank[by_route] = np.arange(len(route)) - np.repeat(first, count)
-    seen = state.routes.column(0)
-    slot = (seen[route] + rank) % TRANSFERS_PER_ROUTE
-    total = np.zeros(len(seen), np.int64)
-    total[rows] = count
-    last = rank >= total[route] - TRANSFERS_PER_ROUTE
-    state.routes.add_at(rows, 0, count)
-    keys = triple_keys(source[last], target[last], slot[last])
+    narrow = np.min_scalar_type(len(state.routes))  # sorted the faster
+    by_route = route.astype(narrow).argsort(kind="stable")
+    sorted_route = route[by_route]
+    first, count = _runs_of(sorted_route)
+    rank = np.arange(len(route)) - np.repeat(first, count)
+    slot, last = np.empty_like(route), np.empty(len(route), np.bool_)
+    seen = state.routes.column(0)[sorted_route]
+    slot[by_route] = (seen + rank) % TRANSFERS_PER_ROUTE
+    last[by_route] = rank >= np.repeat(count, count) - TRANSFERS_PER_ROUTE
+    state.routes.add_at(sorted_route[first], 0, count)
+    if not last.all():
+        measured, slot = measured[last], slot[last]
+    keys = triple_keys(measured[:, 0], measured[:, 1], slot)
     kept, _ = state.transfers.find_or_add_many(keys)
-    for column, value in enumerate(cells.Transfer, start=2):
-        state.transfers.set_many(kept, value, measured[last, column])
+    state.transfers.set_columns(kept, measured[:, 2:])
+
+
+def _runs_of(values: Numbers) -> tuple[Numbers, Numbers]:
+    """Return where each run of one value begins, and how long it is; there is one."""
+    begins = np.empty(len(values), np.bool_)
+    begins[0] = True
+    np.not_equal(values[1:], values[:-1], out=begins[1:])
+    [first] = begins.nonzero()
+    count = np.empty_like(first)
+    np.subtract(first[1:], first[:-1], out=count[:-1])
+    count[-1] = len(values) - first[-1]
+    return first, count
 
 
 def timed_rows(  # noqa: PLR0913, PLR0917 - what a transfer is made of

@@ -92,6 +92,8 @@ def calm_pulls(state: State, pulls: Pulls, around: Around, late_ns: int) -> Calm
 def _placements(state: State, repository: Numbers, digest: Numbers) -> Numbers:
     """Return the rows of digests in repositories; ABSENT where either is."""
     found = (repository >= 0) & (digest >= 0)
+    if found.all():
+        return state.placements.find_many(pair_keys(repository, digest))
     placement = np.full(len(digest), ABSENT, np.int64)
     pairs = pair_keys(repository[found], digest[found])
     placement[found] = state.placements.find_many(pairs)

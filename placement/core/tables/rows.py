@@ -121,6 +121,16 @@ class Rows:
         cells[rows] = self._fitting(column, np.asarray(values))
         self._pages.mark_many(rows)
 
+    def set_columns(self, rows: RowNumbers, values: NDArray[Any]) -> None:
+        """Store *values*, a row each, in the columns of *rows*, from the first one on.
+
+        The last one counts where a row is named twice.
+        """
+        for column in range(values.shape[1]):
+            told = self._fitting(column, values[:, column])
+            self._columns[column].array[rows] = told
+        self._pages.mark_many(rows)
+
     def add_at(self, rows: RowNumbers, column: int, amounts: ArrayLike = 1) -> None:
         """Add an amount to each of *rows*, as often as it is named."""
         cells = self._columns[column].array

@@ -6,7 +6,7 @@ to be of the newest version's shape. If its manifest never comes, what was copie
 garbage that nobody refers to.
 """
 
-from placement.core.folds.versions import class_of, live_regions
+from placement.core.folds.versions import classes_of, live_regions, what_starts
 from placement.core.forecast import UNKNOWN_SHAPE, Trial
 from placement.core.oci import Repository
 from placement.core.state import State
@@ -26,8 +26,9 @@ def upcoming_trials(state: State, repository: Repository, now_ns: int) -> list[T
     if app == ABSENT:
         return []
     shape = _shape(state, app)
+    known, elsewhere = classes_of(state, app, what_starts(state))
     return [
-        Trial(app, region, Trigger.PUSH, shape, class_of(state, app, region))
+        Trial(app, region, Trigger.PUSH, shape, known.get(region, elsewhere))
         for region in live_regions(state, now_ns)
     ]
 

@@ -7,7 +7,7 @@ from placement.core.event import Event
 from placement.core.fold import fold
 from placement.core.folds.versions import (
     LIVE_NS,
-    class_of,
+    classes_of,
     has_started,
     live_regions,
     version_of,
@@ -45,7 +45,8 @@ def class_in(state: State, region: Region, repository: Repository = WEB) -> Star
     """Return what is known of the repository's app in *region*."""
     app = state.app_of(state.find_repository(repository))
     found = state.regions.find(region.encode())
-    return class_of(state, app, found, what_starts(state))
+    known, elsewhere = classes_of(state, app, what_starts(state))
+    return known.get(found, elsewhere)
 
 
 def version(name: str, state: State, repository: Repository = WEB) -> Row:

@@ -22,11 +22,12 @@ from placement.core.folds.versions import (
     CLASS_MASK,
     CLASSES,
     CLASSES_PER_COLUMN,
-    class_of,
+    classes_of,
     holds_class,
     images_of,
     live_regions,
     open_classes,
+    started_in,
     starts_of,
     version_of,
     version_record,
@@ -128,14 +129,16 @@ def _open(state: State, at: At, version: VersionRecord, trigger: int) -> None:
     if trigger in before:
         return
     images, what = images_of(state, version.placement), what_starts(state)
+    started = started_in(state, images, what)
+    known, elsewhere = classes_of(state, version.app, what)
     words: dict[int, list[int]] = {}
     for region in live_regions(state, at.time_ns):
-        if not starts_of(state, images, region, what):
+        if region not in started:
             word, place = divmod(region, TRIAL_REGIONS)
             column, slot = divmod(place, CLASSES_PER_COLUMN)
             classes = words.setdefault(word, [0] * TRIAL_CLASS_COLUMNS)
-            known = class_of(state, version.app, region, what)
-            classes[column] |= known << (CLASS_BITS * slot)
+            here = known.get(region, elsewhere)
+            classes[column] |= here << (CLASS_BITS * slot)
     order_ns = state.latest_order_ns
     for word, classes in words.items():
         key = TRIPLE.pack(version.placement, trigger, word)

@@ -46,26 +46,28 @@ def version_of(state: State, placement: Row) -> Row:
     return ABSENT
 
 
-def class_of(
-    state: State, app: Row, region: Row, what: cells.Use | None = None
-) -> StartClass:
-    """Return what is known of *app* in *region* before a version starts there.
+def classes_of(
+    state: State, app: Row, what: cells.Use
+) -> tuple[dict[Row, StartClass], StartClass]:
+    """Return what is known of *app* where it started, and what in all other regions.
 
-    *what* counts as a start, if the caller has asked ``what_starts`` already.
+    *what* counts as a start.
     """
     if app == ABSENT or not state.apps.get(app, cells.App.FIRST_START):
-        return StartClass.FIRST
-    row = state.memberships.find(PAIR.pack(app, region))
-    if row != ABSENT:
-        last = cells.Membership.LAST_START
-        if (what or what_starts(state)) is cells.Use.PULLS:
-            last = cells.Membership.LAST_PULL
-        last_ns = state.memberships.get(row, last)
+        return {}, StartClass.FIRST
+    members, known = state.memberships, {}
+    pulls = what is cells.Use.PULLS
+    last = cells.Membership.LAST_PULL if pulls else cells.Membership.LAST_START
+    for row in state.indexes.memberships_of(app):
+        last_ns = members.get(row, last)
         if last_ns:
-            withdrawn_ns = state.memberships.get(row, cells.Membership.WITHDRAWN)
-            was = withdrawn_ns > last_ns
-            return StartClass.FORMER if was else StartClass.MEMBER
-    pushes = state.apps.get(app, cells.App.PUSHES)
+            was = members.get(row, cells.Membership.WITHDRAWN) > last_ns
+            region = Row(members.part(row, 1))
+            known[region] = StartClass.FORMER if was else StartClass.MEMBER
+    return known, _class_elsewhere(state.apps.get(app, cells.App.PUSHES))
+
+
+def _class_elsewhere(pushes: int) -> StartClass:
     if pushes <= 1:
         return StartClass.YOUNG
     return StartClass.SECOND if pushes == 2 else StartClass.OTHER  # noqa: PLR2004 - the second
@@ -106,6 +108,17 @@ def starts_of(state: State, images: list[Row], region: Row, what: cells.Use) -> 
         if row != ABSENT:
             count += state.uses.get(row, what)
     return count
+
+
+def started_in(state: State, images: list[Row], what: cells.Use) -> set[Row]:
+    """Return the regions where any of a version's *images* was used."""
+    uses, uses_of = state.uses, state.indexes.uses_of
+    return {
+        Row(uses.part(use, 1))
+        for image in images
+        for use in uses_of(image)
+        if uses.get(use, what)
+    }
 
 
 def holds_class(state: State, row: Row, wanted: StartClass) -> bool:

@@ -24,6 +24,7 @@ HASHES_KEPT: Final = 128
 """All tables of a state have the same seed, and keys of a few sizes."""
 
 _MASK: Final = 2**64 - 1
+_PAIR_WORDS: Final = 2
 HALF: Final = 32
 """By so many bits a sum is shifted into itself."""
 MIX: Final = 0x9E3779B97F4A7C15
@@ -50,9 +51,23 @@ def hash_of_one(seed: int, word_count: int) -> Callable[[bytes], int]:
     """Return the hash of single keys of *word_count* words."""
     by = tuple(factors(seed, word_count))
     unpack = Struct(f"<{word_count}I").unpack
+    if word_count == _PAIR_WORDS:
+        return _hash_of_a_pair(*by)
 
     def hashed(key: bytes) -> int:
         total: int = sum(map(mul, unpack(key), by)) & _MASK
+        return (total ^ total >> HALF) * MIX & _MASK
+
+    return hashed
+
+
+def _hash_of_a_pair(by_first: int, by_second: int) -> Callable[[bytes], int]:
+    """Return the same, written out, as most keys are of two words."""
+    unpack = Struct("<2I").unpack
+
+    def hashed(key: bytes) -> int:
+        first, second = unpack(key)
+        total: int = first * by_first + second * by_second & _MASK
         return (total ^ total >> HALF) * MIX & _MASK
 
     return hashed

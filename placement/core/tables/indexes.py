@@ -165,11 +165,15 @@ class Indexes:
 
     def users_of(self, placement: Row) -> Sequence[Row]:
         """Return the start regions that used the content."""
+        part = self._uses.part
+        return [Row(part(row, _REGION)) for row in self.uses_of(placement)]
+
+    def uses_of(self, placement: Row) -> Sequence[Row]:
+        """Return the rows of the content's uses, one for each start region."""
         if placement == ABSENT:
             return ()
         first, following = _USES
-        uses = self._uses.chain(self._placements.get(placement, first), following)
-        return [Row(self._uses.part(row, _REGION)) for row in uses]
+        return self._uses.chain(self._placements.get(placement, first), following)
 
     def tags_of(self, repository: Row) -> Sequence[Row]:
         """Return the rows of a repository's tags, removed ones too."""
@@ -181,11 +185,15 @@ class Indexes:
 
     def members_of(self, app: Row) -> Sequence[Row]:
         """Return the start regions with any demand for an app."""
+        part = self._memberships.part
+        return [Row(part(row, _REGION)) for row in self.memberships_of(app)]
+
+    def memberships_of(self, app: Row) -> Sequence[Row]:
+        """Return the rows of an app's memberships, one for each start region."""
         if app == ABSENT:
             return ()
         first, following = _MEMBERS
-        members = self._memberships.chain(self._apps.get(app, first), following)
-        return [Row(self._memberships.part(row, _REGION)) for row in members]
+        return self._memberships.chain(self._apps.get(app, first), following)
 
     def add_wanted(self, placement: Row, target: Row) -> None:
         """Index the first request to copy a placement into a region."""

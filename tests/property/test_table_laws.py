@@ -1,6 +1,7 @@
 """A table is a dict of rows, whatever is done to it, one by one or many at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -173,11 +174,17 @@ CHANGES = st.lists(
 
 
 @examples(100)
-@given(CHANGES)
+@given(changes=CHANGES, compiled=st.booleans())
 def test_many_values_are_stored_as_each_one_would_be(
-    changes: list[tuple[str, int, list[tuple[int, int]]]],
+    changes: list[tuple[str, int, list[tuple[int, int]]]], *, compiled: bool
 ) -> None:
-    """In whatever order rows are named, and however often."""
+    """In whatever order rows are named, and however often; by numpy, and compiled."""
+    with written_by(compiled=compiled):
+        store_and_compare(changes)
+
+
+def store_and_compare(changes: list[tuple[str, int, list[tuple[int, int]]]]) -> None:
+    """Store values many at a time, and compare them with those stored one by one."""
     table, expected = Table("t", ("wide", "narrow"), codes=(INT64, INT32)), {}
     for number in range(10):
         expected[number] = [0, 0]
@@ -199,17 +206,46 @@ def test_many_values_are_stored_as_each_one_would_be(
     assert {row: list(table.values(Row(row))) for row in range(10)} == expected
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("how", ["add_at", "raise_many", "set_many"])
-def test_values_that_do_not_fit_are_refused(how: str) -> None:
+def test_values_that_do_not_fit_are_refused(how: str, *, compiled: bool) -> None:
     """A narrow column never wraps, and keeps what it had."""
     table = Table("t", ("narrow",), codes=(INT32,))
     row, _ = table.add(b"a")
     table.set(row, 0, 5)
+    value = 2**31 - 1 + (how != "add_at")
 
-    with pytest.raises(ValueError, match="does not fit"):
-        getattr(table, how)(np.array([0]), 0, np.array([2**31 - 1 + (how != "add_at")]))
+    with written_by(compiled=compiled), pytest.raises(ValueError, match="not fit"):
+        getattr(table, how)(np.array([0]), 0, np.array([value]))
 
     assert table.values(row) == (5,)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_amounts_near_the_limit_are_added_if_their_sum_fits(*, compiled: bool) -> None:
+    """However large each one is; and rows and values may be parts of a matrix."""
+    table = Table("t", ("narrow", "wide"), codes=(INT32, INT64))
+    row, _ = table.add(b"a")
+    table.set(row, 0, 2**31 - 2)
+    told = np.array([[0, 2**30], [0, 1 - 2**30]])
+
+    with written_by(compiled=compiled):
+        table.add_at(told[:, 0], 0, told[:, 1])
+        table.add_at(told[:, 0], 1, told[:, 1])
+        table.raise_many(told[:, 0], 1, told[:, 1])
+
+    assert table.values(row) == (2**31 - 1, 2**30)
+
+
+@contextmanager
+def written_by(*, compiled: bool) -> Iterator[None]:
+    """Write many cells by compiled code, or by numpy."""
+    if compiled:
+        assert use_compiled()
+    try:
+        yield
+    finally:
+        use_numpy()
 
 
 def test_key_of_another_size_is_found_beside_the_others() -> None:

@@ -1,4 +1,4 @@
-"""Finding and placing many keys in slots, by numpy: few calls for all of them."""
+"""Many keys found and placed, and many cells written, by numpy: few calls for all."""
 
 from typing import Any, Final
 
@@ -12,6 +12,8 @@ Tags = NDArray[np.uint8]
 Words = NDArray[Any]
 Arrays = tuple[Tags, NDArray[np.int32], int]
 """Tags and rows of slots, and by how many bits a hash is shifted to be a line."""
+Room = tuple[int, int]
+"""The least and the greatest integer that a cell has room for."""
 
 LINE: Final = 16
 """Slots a line."""
@@ -100,6 +102,28 @@ def place(hashes: Hashes, slots: Arrays, new: Rows, lines: Rows) -> tuple[int, i
         line = (line[late] + 1) & (len(all_tags) // LINE - 1)
         tag, left = tag[late], left[late]
         probes += 1
+
+
+def add_at(cells: Words, rows: Rows, amounts: Rows, room: Room) -> bool:
+    """Add an amount to each of *rows*, as often as it is named.
+
+    Or say False, and change nothing, where a sum might be out of *room*.
+    """
+    before = cells[rows]  # else each sum would wait for its cell to be read
+    if rows.size:
+        most = int(np.abs(amounts).sum())
+        if before.min() < room[0] + most or before.max() > room[1] - most:
+            return False
+    np.add.at(cells, rows, amounts.astype(cells.dtype, copy=False))
+    return True
+
+
+def raise_at(cells: Words, rows: Rows, values: Words) -> None:
+    """Store a value in each of *rows* where it is greater than what is there."""
+    greater = values > cells[rows]
+    if not greater.all():
+        rows, values = rows[greater], values[greater]
+    np.maximum.at(cells, rows, values)
 
 
 def equal(left: Words, right: Words) -> NDArray[np.bool_]:

@@ -1,19 +1,28 @@
-"""Finding and placing many keys in slots, compiled by numba.
+"""Many keys found and placed, and many cells written, compiled by numba.
 
-An accelerator, never needed: it does what ``finding`` does, slot by slot. Memory that
+An accelerator, never needed: it does what ``finding`` does, one by one. Memory that
 is far apart is read in a pass of its own, so that no read has to wait for another one.
 
 Importing this module imports numba. What it compiles is kept in a file beside it.
 """
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from placement.core.tables.finding import LINE, NOWHERE, TAG_BITS, TAGS, Arrays, Rows
+from placement.core.tables.finding import (
+    LINE,
+    NOWHERE,
+    TAG_BITS,
+    TAGS,
+    Arrays,
+    Room,
+    Rows,
+)
 from placement.core.tables.hashing import HALF, MIX, Hashes
 
 Words = NDArray[Any]
@@ -99,15 +108,20 @@ def search(  # noqa: C901, PLR0912 - a helper costs more than what it does
 
 
 @compiled
-def place(hashes: Hashes, slots: Arrays, new: Rows, lines: Rows) -> tuple[int, int]:
+def place(
+    hashes: Hashes, slots: Arrays, new: Rows, lines: Rows
+) -> tuple[int, int, np.int64]:
     """Give each of the *new* rows a slot, and store in *lines* in which line that is.
 
-    Returns how many slots had been used before, and of how many lines the longest
-    probe was.
+    Returns how many slots had been used before, of how many lines the longest probe
+    was, and a number without meaning, as ``search`` does.
     """
     tags, rows, shift = slots
     mask = len(tags) // LINE - 1
-    again, probes_max = 0, 1
+    again, probes_max, near = 0, 1, np.int64(0)
+    for number in range(len(hashes)):
+        lying = np.int64(hashes[number] >> np.uint64(shift)) * LINE
+        near += np.int64(tags[lying]) + np.int64(rows[lying])
     for number in range(len(hashes)):
         line = np.int64(hashes[number] >> np.uint64(shift))
         tag = max((hashes[number] >> np.uint64(TAG_BITS)) & np.uint64(0xFF), TAGS)
@@ -124,15 +138,54 @@ def place(hashes: Hashes, slots: Arrays, new: Rows, lines: Rows) -> tuple[int, i
                 line = (line + 1) & mask
                 probes += 1
         probes_max = max(probes_max, probes)
-    return again, probes_max
+    return again, probes_max, near
+
+
+@compiled
+def add_at(cells: Words, rows: Rows, amounts: Rows, room: Room) -> bool:
+    """Add an amount to each of *rows*, as often as it is named.
+
+    Or say False, and change nothing, where a sum might be out of *room*.
+    """
+    least, greatest, most = np.int64(0), np.int64(0), np.int64(0)
+    for number in range(len(rows)):
+        cell = np.int64(cells[rows[number]])
+        least, greatest = min(least, cell), max(greatest, cell)
+        most += abs(amounts[number])
+    if least < room[0] + most or greatest > room[1] - most:
+        return False
+    for number in range(len(rows)):
+        cells[rows[number]] += amounts[number]
+    return True
+
+
+@compiled
+def raise_at(cells: Words, rows: Rows, values: Rows) -> np.int64:
+    """Store a value in each of *rows* where it is greater than what is there.
+
+    Returns a number without meaning, as ``search`` does.
+    """
+    near = np.int64(0)
+    for number in range(len(rows)):
+        near += np.int64(cells[rows[number]])
+    for number in range(len(rows)):
+        row = rows[number]
+        cells[row] = max(cells[row], values[number])
+    return near
 
 
 def warm_up() -> None:
     """Compile everything, or read what was compiled."""
     hashes, found = np.zeros(1, np.uint64), np.full(1, NOWHERE)
     slots = (np.zeros(2 * LINE, np.uint8), np.zeros(2 * LINE, np.int32), 63)
-    hashed(np.zeros((1, 1), np.uint32), hashes)
-    for dtype in (np.uint32, np.uint64):
-        words = np.zeros((1, 1), dtype)
-        search(hashes, slots, words, words, found)
+    for dtype, writable in product((np.uint32, np.uint64), (True, False)):
+        keys = np.zeros((1, 1), dtype)
+        wanted = keys.copy()  # which may lie in bytes that somebody sent
+        wanted.setflags(write=writable)
+        hashed(wanted.view(np.uint32), hashes)
+        search(hashes, slots, keys, wanted, found)
     place(hashes, slots, np.zeros(1, np.int64), found)
+    rows = np.zeros(1, np.int64)
+    for cells in (np.zeros(1, np.int32), np.zeros(1, np.int64)):
+        add_at(cells, rows, rows, (0, 0))
+        raise_at(cells, rows, rows)

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final, NewType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from placement.core.tables.columns import Code, Column
+from placement.core.tables.compiled import COMPILED
+from placement.core.tables.finding import Room
 from placement.core.tables.pages import Pages
 
 Row = NewType("Row", int)
@@ -133,45 +136,30 @@ class Rows:
 
     def add_at(self, rows: RowNumbers, column: int, amounts: ArrayLike = 1) -> None:
         """Add an amount to each of *rows*, as often as it is named."""
-        cells = self._columns[column].array
-        before = cells[rows]  # else each sum would wait for its cell to be read
-        if cells.dtype == np.int64:
-            np.add.at(cells, rows, amounts)
-        elif rows.size:
-            amounts = np.broadcast_to(amounts, rows.shape)
-            self._add_fitting(column, rows, amounts, before)
+        cells, rows = self._columns[column].array, np.ascontiguousarray(rows)
+        told = np.full(rows.shape, amounts, np.int64)
+        if not COMPILED.kernels.add_at(cells, rows, told, room_of(cells.dtype)):
+            named, where = np.unique(rows, return_inverse=True)
+            sums = cells[named].astype(np.int64)
+            np.add.at(sums, where, told)
+            cells[named] = self._fitting(column, sums)
         self._pages.mark_many(rows)
-
-    def _add_fitting(
-        self, column: int, rows: RowNumbers, amounts: NDArray[Any], before: NDArray[Any]
-    ) -> None:
-        cells, most = self._columns[column].array, int(np.abs(amounts).sum())
-        room = np.iinfo(cells.dtype)
-        lowest, highest = int(before.min()) - most, int(before.max()) + most
-        if room.min <= lowest and highest <= room.max:
-            np.add.at(cells, rows, amounts.astype(cells.dtype))
-            return
-        named, where = np.unique(rows, return_inverse=True)
-        sums = cells[named].astype(np.int64)
-        np.add.at(sums, where, amounts)
-        cells[named] = self._fitting(column, sums)
 
     def raise_many(self, rows: RowNumbers, column: int, values: ArrayLike) -> None:
         """Store a value in each of *rows* where it is greater than what is there."""
-        cells = self._columns[column].array
-        greater = np.asarray(values) > cells[rows]
-        if not greater.all():
-            rows = rows[greater]
-            values = np.broadcast_to(values, greater.shape)[greater]
-        np.maximum.at(cells, rows, self._fitting(column, np.asarray(values)))
+        cells, rows = self._columns[column].array, np.ascontiguousarray(rows)
+        told = np.full(rows.shape, values, np.int64)
+        if cells.dtype != np.int64:
+            self._fitting(column, np.maximum(told, 0))
+        COMPILED.kernels.raise_at(cells, rows, told)
         self._pages.mark_many(rows)
 
     def _fitting(self, column: int, values: NDArray[Any]) -> NDArray[Any]:
         dtype = self._columns[column].array.dtype
         if dtype == np.int64 or not values.size:
             return values
-        room = np.iinfo(dtype)
-        if values.min() < room.min or values.max() > room.max:
+        least, greatest = room_of(dtype)
+        if values.min() < least or values.max() > greatest:
             message = f"a value does not fit into column {column} of {self.name}"
             raise ValueError(message)
         return values
@@ -196,3 +184,10 @@ class Rows:
     def _clear(self, rows: int | RowNumbers) -> None:
         for column in self._columns:
             column.array[rows] = 0
+
+
+@lru_cache
+def room_of(dtype: np.dtype[Any]) -> Room:
+    """Return the least and the greatest integer that a cell of *dtype* holds."""
+    kind = np.iinfo(dtype)
+    return int(kind.min), int(kind.max)

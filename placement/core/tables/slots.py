@@ -179,7 +179,7 @@ class Slots:
     def place_many(self, hashes: Hashes, rows: Rows) -> None:
         """Let *rows* be found by hashes by which they are not found yet."""
         lines = np.empty(len(rows), np.int64)
-        again, probes = COMPILED.kernels.place(hashes, self._arrays, rows, lines)
+        again, probes, *_ = COMPILED.kernels.place(hashes, self._arrays, rows, lines)
         self.dropped -= again
         self.used += len(rows) - again
         self.pages.mark_many(lines)

@@ -15,6 +15,8 @@ from placement.core.tables.keys import HASH_BYTES
 from placement.core.tables.table import ABSENT, KeyBytes, Table
 
 Mask = NDArray[np.bool_]
+Told = Callable[[list[str]], Sequence[int] | Numbers]
+"""What texts stand for, an integer each."""
 
 
 def value_at(table: Table, column: int, rows: Numbers) -> Numbers:
@@ -74,13 +76,11 @@ class Names:
         found = self.each(places, lambda texts: [text in names for text in texts])
         return found > 0
 
-    def each(self, places: Codes, of: Callable[[list[str]], Sequence[int]]) -> Numbers:
+    def each(self, places: Codes, of: Told) -> Numbers:
         """Return *of* the text at each of *places*; ABSENT for a place of none."""
         return self._values([places], of)[places]
 
-    def _values(
-        self, columns: Iterable[Codes], of: Callable[[list[str]], Sequence[int]]
-    ) -> Numbers:
+    def _values(self, columns: Iterable[Codes], of: Told) -> Numbers:
         """Return *of* each name that is in any of *columns*; ABSENT for all others."""
         there = np.zeros(len(self._names) + 1, np.bool_)
         for places in columns:

@@ -6,7 +6,7 @@ from typing import Final
 
 from placement.core.tables.columns import INT64, Code
 from placement.core.tables.named_keys import NamedKeys
-from placement.core.tables.rows import ABSENT, Row, Rows
+from placement.core.tables.rows import ABSENT, Row, RowNumbers, Rows
 from placement.core.tables.saved_keys import SavedKeys
 
 _RECENT_MAX: Final = 2**14
@@ -40,7 +40,7 @@ class Keyed(Rows):
         self._capacity = capacity
         self._keys: NamedKeys | SavedKeys
         if key_bytes is None:
-            self._keys = NamedKeys()
+            self._keys = NamedKeys(seed)
             self._recent = self._keys.rows_by_key
         else:
             self._keys = SavedKeys(key_bytes, seed)
@@ -62,11 +62,10 @@ class Keyed(Rows):
         row = self._recent.get(key)
         return self._search(key) if row is None else Row(row)
 
-    def find_each(self, names: Iterable[str]) -> list[int]:
+    def find_each(self, names: Iterable[str]) -> Sequence[int] | RowNumbers:
         """Return the row of each of *names*, or ABSENT."""
         if isinstance(self._keys, NamedKeys):
-            get = self._keys.rows_by_key.get
-            return [get(name.encode(), ABSENT) for name in names]
+            return self._keys.find_each(names)
         return [self.find(name.encode()) for name in names]
 
     def _search(self, key: bytes) -> Row:

@@ -1,6 +1,6 @@
 """Keys of any size, such as names: there are few, and each is an object."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,20 +12,31 @@ from placement.core.tables.restored_pages import (
     numbers_of,
     size_of,
 )
+from placement.core.tables.short_keys import ShortKeys
 
 _FREE: Final = 0xFFFFFFFF
 """In place of the length of a key that a row has not."""
+_MANY_KEYS: Final = 4096
+"""A dict of fewer is small enough to be near."""
+_MANY_NAMES: Final = 64
+"""Fewer names are not worth a look for all of them."""
+_ADDED: Final = 1024
+"""Keys that are packed at once, so that nobody waits for all of them."""
 
 
 class NamedKeys:
     """Rows by keys, whatever their sizes."""
 
-    __slots__ = ("_keys", "rows_by_key")
+    __slots__ = ("_keys", "_seed", "_short", "_short_rows", "rows_by_key")
 
-    def __init__(self) -> None:
-        """Begin without keys."""
+    def __init__(self, seed: int = 0) -> None:
+        """Begin without keys; *seed* says where many are looked for."""
         self.rows_by_key: dict[bytes, int] = {}
         self._keys: list[bytes | None] = []
+        self._seed = seed
+        self._short = ShortKeys(seed)
+        self._short_rows = 0
+        """Rows whose keys are found by ``_short``, if they are short."""
 
     @property
     def count(self) -> int:
@@ -40,6 +51,29 @@ class NamedKeys:
     def find(self, key: bytes) -> int:
         """Return the row of *key*, or NOWHERE."""
         return self.rows_by_key.get(key, NOWHERE)
+
+    def find_each(self, names: Iterable[str]) -> Sequence[int] | RowNumbers:
+        """Return the row of each of *names*, or NOWHERE."""
+        get = self.rows_by_key.get
+        keys = [name.encode() for name in names]
+        if len(keys) < _MANY_NAMES or len(self.rows_by_key) < _MANY_KEYS:
+            return [get(key, NOWHERE) for key in keys]
+        self._pack_more()
+        rows = self._short.find(keys)
+        for place in np.flatnonzero(rows == NOWHERE).tolist():
+            rows[place] = get(keys[place], NOWHERE)
+        return rows
+
+    def _pack_more(self) -> None:
+        first, last = self._short_rows, self._short_rows + _ADDED
+        told = [
+            (key, row)
+            for row, key in enumerate(self._keys[first:last], first)
+            if key is not None
+        ]
+        if told:
+            self._short.add(*zip(*told, strict=True))
+        self._short_rows = min(last, len(self._keys))
 
     def key(self, row: int) -> bytes:
         """Return the key of a row that is in use."""
@@ -59,6 +93,8 @@ class NamedKeys:
         """Let *row* no longer have a key."""
         self.rows_by_key.pop(self.key(row), None)
         self._keys[row] = None
+        if row < self._short_rows:
+            self._short, self._short_rows = ShortKeys(self._seed), 0
 
     def rows(self) -> Iterator[tuple[bytes, int]]:
         """Yield each key and its row, by row."""

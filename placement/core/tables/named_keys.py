@@ -34,7 +34,7 @@ class NamedKeys:
         self.rows_by_key: dict[bytes, int] = {}
         self._keys: list[bytes | None] = []
         self._seed = seed
-        self._short = ShortKeys(seed)
+        self._short: ShortKeys | None = None
         self._short_rows = 0
         """Rows whose keys are found by ``_short``, if they are short."""
 
@@ -58,13 +58,14 @@ class NamedKeys:
         keys = [name.encode() for name in names]
         if len(keys) < _MANY_NAMES or len(self.rows_by_key) < _MANY_KEYS:
             return [get(key, NOWHERE) for key in keys]
-        self._pack_more()
-        rows = self._short.find(keys)
+        rows = self._packed().find(keys)
         for place in np.flatnonzero(rows == NOWHERE).tolist():
             rows[place] = get(keys[place], NOWHERE)
         return rows
 
-    def _pack_more(self) -> None:
+    def _packed(self) -> ShortKeys:
+        """Return those keys that are packed, after packing some more."""
+        short = self._short = self._short or ShortKeys(self._seed)
         first, last = self._short_rows, self._short_rows + _ADDED
         told = [
             (key, row)
@@ -72,8 +73,9 @@ class NamedKeys:
             if key is not None
         ]
         if told:
-            self._short.add(*zip(*told, strict=True))
+            short.add(*zip(*told, strict=True))
         self._short_rows = min(last, len(self._keys))
+        return short
 
     def key(self, row: int) -> bytes:
         """Return the key of a row that is in use."""
@@ -94,7 +96,7 @@ class NamedKeys:
         self.rows_by_key.pop(self.key(row), None)
         self._keys[row] = None
         if row < self._short_rows:
-            self._short, self._short_rows = ShortKeys(self._seed), 0
+            self._short, self._short_rows = None, 0
 
     def rows(self) -> Iterator[tuple[bytes, int]]:
         """Yield each key and its row, by row."""

@@ -104,6 +104,44 @@ def place(hashes: Hashes, slots: Arrays, new: Rows, lines: Rows) -> tuple[int, i
         probes += 1
 
 
+def drop(hashes: Hashes, slots: Arrays, gone: Rows, lines: Rows) -> tuple[int]:
+    """Take rows that are *gone* out of slots, and store in *lines* where each was.
+
+    NOWHERE for one that has none. Returns how many slots are empty again: those of
+    lines beyond which nobody searches.
+    """
+    all_tags, all_rows, shift = slots
+    line, _ = begin(hashes, shift)
+    left, at = np.arange(len(gone)), np.empty(len(gone), np.int64)
+    lines[:] = NOWHERE
+    while left.size:
+        here = all_rows.reshape(-1, LINE).take(line, axis=0)
+        tags = all_tags.reshape(-1, LINE).take(line, axis=0)
+        hits = (here == gone[left, None]) & (tags >= TAGS)
+        at[left] = (line << LINE_BITS) + hits.argmax(axis=1)
+        found = hits.any(axis=1)
+        lines[left[found]] = line[found]
+        on = ~found & (tags[:, LINE - 1] != EMPTY)
+        left, line = left[on], (line[on] + 1) & (len(all_tags) // LINE - 1)
+    at, dropped_from = at[lines != NOWHERE], lines[lines != NOWHERE]
+    all_tags[at] = DROPPED
+    return (_close_gaps(all_tags, all_rows, np.unique(dropped_from)),)
+
+
+def _close_gaps(all_tags: Tags, all_rows: Words, line: Rows) -> int:
+    """Empty the dropped slots of those lines that no search goes beyond; count them."""
+    tags_by_line, rows_by_line = all_tags.reshape(-1, LINE), all_rows.reshape(-1, LINE)
+    line = line[tags_by_line[line, LINE - 1] == EMPTY]
+    tags, rows = tags_by_line[line], rows_by_line[line]
+    gone = tags < TAGS
+    order = np.argsort(gone, axis=1, kind="stable")
+    closed = int(np.count_nonzero(tags == DROPPED))
+    tags[gone] = EMPTY
+    tags_by_line[line] = np.take_along_axis(tags, order, axis=1)
+    rows_by_line[line] = np.take_along_axis(rows, order, axis=1)
+    return closed
+
+
 def add_at(cells: Words, rows: Rows, amounts: Rows, room: Room) -> bool:
     """Add an amount to each of *rows*, as often as it is named.
 

@@ -15,6 +15,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from placement.core.tables.finding import (
+    DROPPED,
+    EMPTY,
     LINE,
     NOWHERE,
     TAG_BITS,
@@ -142,6 +144,43 @@ def place(
 
 
 @compiled
+def drop(
+    hashes: Hashes, slots: Arrays, gone: Rows, lines: Rows
+) -> tuple[int, np.int64]:
+    """Take rows that are *gone* out of slots, and store in *lines* where each was.
+
+    NOWHERE for one that has none. Returns how many slots are empty again, those of
+    lines beyond which nobody searches; and a number without meaning, as in ``search``.
+    """
+    tags, rows, shift = slots
+    mask, emptied = len(tags) // LINE - 1, 0
+    near = np.int64(0)
+    for number in range(len(hashes)):
+        lying = np.int64(hashes[number] >> np.uint64(shift)) * LINE
+        near += np.int64(tags[lying]) + np.int64(rows[lying])
+    for number in range(len(hashes)):
+        line = np.int64(hashes[number] >> np.uint64(shift))
+        lines[number] = NOWHERE
+        while lines[number] == NOWHERE:
+            begin = line * LINE
+            last = begin + LINE - 1
+            for at in range(begin, begin + LINE):
+                if rows[at] == gone[number] and tags[at] >= TAGS:
+                    lines[number] = line
+                    if tags[last] != EMPTY:
+                        tags[at] = DROPPED
+                        break
+                    for to in range(at, last):
+                        tags[to], rows[to] = tags[to + 1], rows[to + 1]
+                    emptied += 1
+                    break
+            if tags[last] == EMPTY:
+                break
+            line = (line + 1) & mask
+    return emptied, near
+
+
+@compiled
 def add_at(cells: Words, rows: Rows, amounts: Rows, room: Room) -> bool:
     """Add an amount to each of *rows*, as often as it is named.
 
@@ -185,6 +224,7 @@ def warm_up() -> None:
         hashed(wanted.view(np.uint32), hashes)
         search(hashes, slots, keys, wanted, found)
     place(hashes, slots, np.zeros(1, np.int64), found)
+    drop(hashes, slots, np.zeros(1, np.int64), found)
     rows = np.zeros(1, np.int64)
     for cells in (np.zeros(1, np.int32), np.zeros(1, np.int64)):
         add_at(cells, rows, rows, (0, 0))

@@ -17,14 +17,12 @@ from placement.core.tables.finding import (
     DROPPED,
     EMPTY,
     LINE,
-    LINE_BITS,
     NOWHERE,
     TAG_BITS,
     TAGS,
     Arrays,
     Rows,
     Words,
-    begin,
 )
 from placement.core.tables.hashing import Hashes
 from placement.core.tables.pages import Pages
@@ -187,35 +185,12 @@ class Slots:
 
     def drop_many(self, hashes: Hashes, rows: Rows) -> None:
         """Let *rows* no longer be found by the hashes by which they were placed."""
-        line, _ = begin(hashes, self._shift)
-        left, at = np.arange(len(rows)), np.empty(len(rows), np.int64)
-        while left.size:
-            here = self._rows.array.reshape(-1, LINE).take(line, axis=0)
-            tags = self._tags.array.reshape(-1, LINE).take(line, axis=0)
-            hits = (here == rows[left, None]) & (tags >= TAGS)
-            at[left] = (line << LINE_BITS) + hits.argmax(axis=1)
-            on = ~hits.any(axis=1)
-            assert (tags[on, LINE - 1] != EMPTY).all(), "each row has a slot"
-            left, line = left[on], (line[on] + 1) & self._mask
-        self._tags.array[at] = DROPPED
-        self.dropped += len(at)
-        self.pages.mark_many(at >> LINE_BITS)
-        self._close_gaps(np.unique(at >> LINE_BITS))
-
-    def _close_gaps(self, line: Rows) -> None:
-        """Empty the dropped slots of those lines that no search goes beyond."""
-        all_tags = self._tags.array.reshape(-1, LINE)
-        line = line[all_tags[line, LINE - 1] == EMPTY]
-        tags, rows = all_tags[line], self._rows.array.reshape(-1, LINE)[line]
-        gone = tags < TAGS
-        order = np.argsort(gone, axis=1, kind="stable")
-        closed = int(np.count_nonzero(tags == DROPPED))
-        tags[gone] = EMPTY
-        all_tags[line] = np.take_along_axis(tags, order, axis=1)
-        rows = np.take_along_axis(rows, order, axis=1)
-        self._rows.array.reshape(-1, LINE)[line] = rows
-        self.dropped -= closed
-        self.used -= closed
+        lines = np.empty(len(rows), np.int64)
+        emptied, *_ = COMPILED.kernels.drop(hashes, self._arrays, rows, lines)
+        assert (lines != NOWHERE).all(), "each row has a slot"
+        self.used -= emptied
+        self.dropped += len(rows) - emptied
+        self.pages.mark_many(lines)
 
     # To a checkpoint and back.
 

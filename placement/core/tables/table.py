@@ -97,9 +97,7 @@ class Table(RestoredTable):
         if used.size and self._capacity is not None:
             replaced = packed.keys_at(used)
             packed.drop_many(used)
-            if self._recent:
-                for key in map(bytes, replaced):
-                    self._recent.pop(key, None)
+            self._recent.clear()
         self._clear(used)
         self._make(more)
         packed.put_many(rows, keys)

@@ -28,6 +28,7 @@ from placement.inspections import Inspection
 from placement.nats_authority.names import Role, role_inbox
 from placement.nats_settings import nats_settings
 from placement.ports import CheckpointStore, EventLog, LogUnavailableError
+from placement.runtime.slices import rest_if_called
 
 __all__ = [
     "broker_address",
@@ -122,7 +123,7 @@ def open_generations(config: Config) -> CheckpointGenerations:
         interval_seconds=config.checkpoint.generation_interval_seconds,
         older_bytes_max=config.past.checkpoint_bytes_max,
     )
-    return CheckpointGenerations(checkpoint_path(config), settings)
+    return CheckpointGenerations(checkpoint_path(config), settings, rest_if_called)
 
 
 def checkpoint_path(config: Config) -> Path:

@@ -1,9 +1,9 @@
 """The state to and from its checkpoint."""
 
-import asyncio
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import closing
 from functools import partial
+from time import perf_counter
 from typing import Final
 from weakref import ref as weakref
 
@@ -19,7 +19,7 @@ from placement.ports import (
     CheckpointUnwritableError,
     Chunk,
 )
-from placement.runtime.slices import let_others_in
+from placement.runtime.slices import stand_back
 
 PACK_SECONDS: Final = 0.001
 """Packing lets others in after so long."""
@@ -257,16 +257,15 @@ async def _pack(
     taken: list[tuple[Table, Packed]],
 ) -> int:
     """Add what *steps_of* each table packs to *taken*; return how many rows it was."""
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + PACK_SECONDS
-    packed_rows = 0
+    began, packed_rows = perf_counter(), 0
     for table in tables:
         with closing(steps_of(table)) as steps:
             for each in steps:
                 if each is not None:
                     taken.append((table, each))
                     packed_rows += each.size
-                if loop.time() > ends:
-                    await let_others_in()
-                    ends = loop.time() + PACK_SECONDS
+                worked_seconds = perf_counter() - began
+                if worked_seconds > PACK_SECONDS:
+                    await stand_back(worked_seconds)
+                    began = perf_counter()
     return packed_rows

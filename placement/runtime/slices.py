@@ -22,9 +22,14 @@ LATE_TIMES: Final = 8
 PAUSE_SECONDS_MAX: Final = 0.05
 """But comes on, whatever they do."""
 
+STAND_BACK_TIMES: Final = 4
+"""What nobody waits for rests so many times as long as it worked, where calls come."""
+
 Result = TypeVar("Result")
 Pause = Callable[[], Awaitable[None]]
 """Lets others in."""
+Rest = Callable[[float], Awaitable[None]]
+"""Lets others in, after as many seconds of work as it is told."""
 
 
 class Courtesy:
@@ -42,13 +47,18 @@ class Courtesy:
         self._expected_until = 0.0
         self._rested = 0.0
 
-    async def pause(self) -> None:
-        """Let others in."""
-        now, entered = perf_counter(), self._entered()
+    def expects(self, now: float) -> bool:
+        """Say whether callers are expected *now*, by this clock."""
+        entered = self._entered()
         if entered != self._seen:
             self._seen = entered
             self._expected_until = now + ASKED_SECONDS
-        if now >= self._expected_until or now < self._rested + WORK_SECONDS:
+        return now < self._expected_until
+
+    async def pause(self) -> None:
+        """Let others in."""
+        now = perf_counter()
+        if not self.expects(now) or now < self._rested + WORK_SECONDS:
             await asyncio.sleep(0)
             return
         for _ in range(RESTS_MAX):
@@ -77,6 +87,23 @@ async def let_others_in() -> None:
         await asyncio.sleep(0)
     else:
         await courtesy.pause()
+
+
+async def stand_back(worked_seconds: float) -> None:
+    """Let others in after work that nobody waits for: for longer, where calls come."""
+    if _called():
+        await asyncio.sleep(STAND_BACK_TIMES * worked_seconds)
+    else:
+        await asyncio.sleep(0)
+
+
+def rest_if_called() -> Rest | None:
+    """Return ``stand_back`` where calls have come of late; else None."""
+    return stand_back if _called() else None
+
+
+def _called() -> bool:
+    return _Here.courtesy is not None and _Here.courtesy.expects(perf_counter())
 
 
 async def in_slices(

@@ -7,8 +7,16 @@ and few are held at once, whatever the size of the file.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+)
 from contextlib import aclosing
+from time import perf_counter
 from typing import Any, Final, TypeVar
 
 import aiosqlite
@@ -24,9 +32,14 @@ from placement.ports import Chunk
 
 _Batch = TypeVar("_Batch")
 _Done = TypeVar("_Done")
+Rows = list[tuple[str, int, bytes, bytes]]
+"""Of chunks: table, number, body and hash."""
+Rest = Callable[[float], Awaitable[None]]
+"""Lets others work for a while; told for how many seconds this did."""
 
 _BATCH_BYTES: Final = 4 * 1024**2
 _BATCH_ROWS_MAX: Final = 64
+_RESTED_BYTES: Final = 512 * 1024  # written between two rests
 _HASHED_AT_ONCE_BYTES: Final = 256 * 1024  # sooner done than given to a thread
 _AHEAD: Final = 2  # batches hashed meanwhile, each by a thread
 
@@ -71,19 +84,39 @@ def _each(take: Callable[[Chunk], None], chunks: list[Chunk]) -> None:
 
 
 async def write_chunks(
-    connection: aiosqlite.Connection, bodies: Mapping[Key, bytes]
+    connection: aiosqlite.Connection, bodies: Mapping[Key, bytes], rest: Rest | None
 ) -> dict[Key, bytes]:
-    """Put *bodies* in the place of what had the same keys; return their hashes."""
+    """Put *bodies* in the place of what had the same keys; return their hashes.
+
+    With *rest* it works little at once, and by one thread, and rests in between.
+    """
+    if rest is not None:
+        return await _write_resting(connection, bodies, rest)
     hashes: dict[Key, bytes] = {}
     if sum(map(len, bodies.values())) <= _HASHED_AT_ONCE_BYTES:
-        rows = _hashed(list(bodies.items()))
-        await connection.executemany(_PUT, rows)
-        return {(table, number): own for table, number, _, own in rows}
-    async with aclosing(_in_threads(_hashed, _batched(bodies.items()))) as hashed:
+        return await _put(connection, _hashed(list(bodies.items())))
+    batches = _batched(bodies.items(), _BATCH_BYTES)
+    async with aclosing(_in_threads(_hashed, batches)) as hashed:
         async for rows in hashed:
-            await connection.executemany(_PUT, rows)
-            hashes.update({(table, number): own for table, number, _, own in rows})
+            hashes.update(await _put(connection, rows))
     return hashes
+
+
+async def _write_resting(
+    connection: aiosqlite.Connection, bodies: Mapping[Key, bytes], rest: Rest
+) -> dict[Key, bytes]:
+    hashes: dict[Key, bytes] = {}
+    async for batch in _batched(bodies.items(), _RESTED_BYTES):
+        began = perf_counter()
+        rows = await asyncio.to_thread(_hashed, batch)
+        hashes.update(await _put(connection, rows))
+        await rest(perf_counter() - began)
+    return hashes
+
+
+async def _put(connection: aiosqlite.Connection, rows: Rows) -> dict[Key, bytes]:
+    await connection.executemany(_PUT, rows)
+    return {(table, number): own for table, number, _, own in rows}
 
 
 async def delete_chunks(connection: aiosqlite.Connection, keys: Iterable[Key]) -> None:
@@ -102,14 +135,14 @@ async def _batches_of(connection: aiosqlite.Connection) -> AsyncIterator[list[An
 
 
 async def _batched(
-    items: Iterable[tuple[Key, bytes]],
+    items: Iterable[tuple[Key, bytes]], batch_bytes: int
 ) -> AsyncIterator[list[tuple[Key, bytes]]]:
     batch: list[tuple[Key, bytes]] = []
     size = 0
     for item in items:
         batch.append(item)
         size += len(item[1])
-        if size >= _BATCH_BYTES:
+        if size >= batch_bytes:
             yield batch
             batch, size = [], 0
     if batch:
@@ -120,7 +153,7 @@ def _checked(rows: list[Any]) -> list[tuple[Chunk, bytes]]:
     return [checked_chunk(row) for row in rows]
 
 
-def _hashed(batch: list[tuple[Key, bytes]]) -> list[tuple[str, int, bytes, bytes]]:
+def _hashed(batch: list[tuple[Key, bytes]]) -> Rows:
     return [(*key, body, chunk_hash(*key, body)) for key, body in batch]
 
 

@@ -35,7 +35,11 @@ from placement.adapters.sqlite.copying import (
 from placement.adapters.sqlite.failures import unwritable
 from placement.adapters.sqlite.file import move_into_place, removed
 from placement.adapters.sqlite.older import OlderCheckpointFiles
-from placement.adapters.sqlite.store import SqliteCheckpointStore
+from placement.adapters.sqlite.store import (
+    Resting,
+    SqliteCheckpointStore,
+    at_once,
+)
 from placement.core.errors import PlacementError
 from placement.faults import FaultPoint, reach
 from placement.ports import (
@@ -69,11 +73,19 @@ class CheckpointGenerations:
     ``counts`` tells how often copies were made, failed, and were fallen back to.
     """
 
-    def __init__(self, path: Path, settings: GenerationSettings | None = None) -> None:
-        """Remember *path*, whose directory exists; the first use opens the file."""
+    def __init__(
+        self,
+        path: Path,
+        settings: GenerationSettings | None = None,
+        resting: Resting = at_once,
+    ) -> None:
+        """Remember *path*, whose directory exists; the first use opens the file.
+
+        Saves rest by *resting*.
+        """
         self._path = path
         self._settings = settings or GenerationSettings()
-        self._current = SqliteCheckpointStore(path)
+        self._current = SqliteCheckpointStore(path, resting)
         chosen = self._settings
         self.older = OlderCheckpointFiles(
             path, chosen.copies, chosen.interval_seconds, chosen.older_bytes_max

@@ -11,7 +11,7 @@ flush nothing is saved any more: that is for another process.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ import aiosqlite
 import structlog
 
 from placement.adapters.sqlite.chunk_rows import (
+    Rest,
     delete_chunks,
     read_chunks,
     write_chunks,
@@ -79,15 +80,23 @@ _PUT_HEADER: Final = (
     " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
+Resting = Callable[[], Rest | None]
+"""Says by what a save that begins now is to rest; None: nobody minds it."""
+
 _log = structlog.get_logger()
+
+
+def at_once() -> None:
+    """Let nothing rest."""
 
 
 class SqliteCheckpointStore:
     """A CheckpointStore in the file at *path*, whose directory exists."""
 
-    def __init__(self, path: Path) -> None:
-        """Remember *path*; the first use opens the file."""
+    def __init__(self, path: Path, resting: Resting = at_once) -> None:
+        """Remember *path*; the first use opens the file. A save rests by *resting*."""
         self._path = path
+        self._resting = resting
         self._turn = asyncio.Lock()
         self._connection: aiosqlite.Connection | None = None
         self._closing: asyncio.Future[Any] | None = None
@@ -128,7 +137,8 @@ class SqliteCheckpointStore:
                 if connection is None:
                     self._saved = await self._make(header, given)
                 else:
-                    self._saved = await _write(connection, before, header, given)
+                    rest = self._resting()
+                    self._saved = await _write(connection, before, header, given, rest)
                     await self._move_wal(connection, given.values())
             except (sqlite3.Error, OSError) as error:
                 raise unwritable(self._path, error) from error
@@ -218,7 +228,7 @@ class SqliteCheckpointStore:
         new = self._path.with_name(f"{self._path.name}.new")
         connection = await self._open(await asyncio.to_thread(removed, new))
         await connection.executescript(_FIRST_PRAGMAS + schema())
-        saved = await _write(connection, Saved(), header, given)
+        saved = await _write(connection, Saved(), header, given, self._resting())
         mode = await connection.execute_fetchall("PRAGMA journal_mode = WAL")
         if list(mode) != [("wal",)]:
             message = f"no WAL on this file system, but {mode}"
@@ -270,13 +280,14 @@ async def _write(
     before: Saved,
     header: CheckpointHeader,
     given: Mapping[Key, bytes],
+    rest: Rest | None,
 ) -> Saved:
     """Commit *given* and *header*; return what the file holds now.
 
     The first statement begins the transaction.
     """
     bodies = {key: body for key, body in given.items() if body}
-    hashes = await write_chunks(connection, bodies)
+    hashes = await write_chunks(connection, bodies, rest)
     change = planned(before, header, hashes, given.keys() - bodies.keys())
     if change.deleted:
         await delete_chunks(connection, change.deleted)

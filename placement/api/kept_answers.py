@@ -19,8 +19,8 @@ BODY_KEPT_MAX: Final = 2_048
 """Bytes of a request: one of ours is far shorter, however long its names are."""
 BYTES_KEPT_MAX: Final = 8 * 1_048_576
 """Of requests and answers together."""
-BASIS_KEPT_NS: Final = 1_000_000
-"""Answers within a millisecond are of one time, as their basis says."""
+BASIS_KEPT_NS: Final = 5_000_000
+"""Answers within five milliseconds are of one time, as their basis says."""
 
 
 class KeptAnswers:
@@ -41,9 +41,10 @@ class KeptAnswers:
         view = self._view
         now_ns = view.now_ns()
         steady = self._since_ns <= now_ns < self._until_ns
-        if view.position != self._position or not steady:
+        position = view.position
+        if position != self._position or not steady:
             self._forget()
-            self._position = view.position
+            self._position = position
             self._since_ns = now_ns
             self._until_ns = steady_until_ns(view.state, now_ns)
             return None

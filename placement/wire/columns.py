@@ -97,7 +97,7 @@ def _nothing(_sequence: int) -> tuple[()]:
 
 def _stored(opened: list[Opened], texts: list[str]) -> Stored:
     """Return what the messages say of each event; new regions are added to *texts*."""
-    places = {text: place for place, text in enumerate(texts)}
+    places = dict(zip(texts, range(len(texts)), strict=True))
     for each in opened:
         if each.region not in places:
             places[each.region] = len(texts)

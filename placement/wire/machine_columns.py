@@ -5,6 +5,7 @@ room for, is left to ``decode_items``.
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -98,42 +99,60 @@ class MachineRows:
 
     def starts(self) -> Starts:
         """Return the starts that were added."""
-        columns = list(zip(*self._starts, strict=True)) or [()] * _START_LENGTH
-        region, machines, digests, repository, source, cache = columns[4:10]
-        packed = digests_of("".join(digests).encode())
-        assert packed is not None, "they are plain"
-        texts = Texts()
-        return Starts(
-            index=_numbers(columns[0]),
-            batch_index=_numbers(columns[1]),
-            time_ns=_numbers(columns[2]),
-            store_time_ns=_numbers(columns[3]),
-            digests=packed,
-            repository=texts.places(repository),
-            region=texts.places(region),
-            source=texts.places_said(source),
-            transferred_bytes=_numbers(columns[10]),
-            wait_ns=_numbers(columns[11]),
-            expected_p50_ns=_numbers(columns[12]),
-            expected_p90_ns=_numbers(columns[13]),
-            cache=np.array(cache, np.int8),
-            machines=list(machines),
-            names=list(texts),
-        )
+        return _starts_of(self._starts) if self._starts else _no_starts()
 
     def stops(self) -> Stops:
         """Return the stops that were added."""
-        columns = list(zip(*self._stops, strict=True)) or [()] * _STOP_LENGTH
-        texts = Texts()
-        return Stops(
-            index=_numbers(columns[0]),
-            batch_index=_numbers(columns[1]),
-            time_ns=_numbers(columns[2]),
-            store_time_ns=_numbers(columns[3]),
-            region=texts.places(columns[4]),
-            machines=list(columns[5]),
-            names=list(texts),
-        )
+        return _stops_of(self._stops) if self._stops else _no_stops()
+
+
+def _starts_of(rows: list[Row]) -> Starts:
+    columns = list(zip(*rows, strict=True)) or [()] * _START_LENGTH
+    region, machines, digests, repository, source, cache = columns[4:10]
+    packed = digests_of("".join(digests).encode())
+    assert packed is not None, "they are plain"
+    texts = Texts()
+    return Starts(
+        index=_numbers(columns[0]),
+        batch_index=_numbers(columns[1]),
+        time_ns=_numbers(columns[2]),
+        store_time_ns=_numbers(columns[3]),
+        digests=packed,
+        repository=texts.places(repository),
+        region=texts.places(region),
+        source=texts.places_said(source),
+        transferred_bytes=_numbers(columns[10]),
+        wait_ns=_numbers(columns[11]),
+        expected_p50_ns=_numbers(columns[12]),
+        expected_p90_ns=_numbers(columns[13]),
+        cache=np.array(cache, np.int8),
+        machines=list(machines),
+        names=list(texts),
+    )
+
+
+def _stops_of(rows: list[Row]) -> Stops:
+    columns = list(zip(*rows, strict=True)) or [()] * _STOP_LENGTH
+    texts = Texts()
+    return Stops(
+        index=_numbers(columns[0]),
+        batch_index=_numbers(columns[1]),
+        time_ns=_numbers(columns[2]),
+        store_time_ns=_numbers(columns[3]),
+        region=texts.places(columns[4]),
+        machines=list(columns[5]),
+        names=list(texts),
+    )
+
+
+@cache
+def _no_starts() -> Starts:
+    return _starts_of([])
+
+
+@cache
+def _no_stops() -> Stops:
+    return _stops_of([])
 
 
 def _numbers(values: Iterable[int]) -> Numbers:

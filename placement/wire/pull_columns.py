@@ -29,7 +29,7 @@ from placement.wire.fields import (
 NAMES_REMEMBERED: Final = 1 << 14
 DIGEST_CHARACTERS: Final = 71
 """``sha256:`` and 64 of hexadecimal."""
-_KINDS: Final = tuple(ClientKind)
+_KINDS: Final = np.array(tuple(ClientKind))
 """Another is a newer publisher's: not specified, for us."""
 PREFIX: Final = np.frombuffer(b"sha256:", np.uint8)
 NO_DIGIT: Final = 255
@@ -86,7 +86,9 @@ def pulls_of(found: Found, stored: Stored) -> Pulls:
     duration_ns = _time_ns(
         found.duration_seconds, found.duration_nanos, DURATION_NS_MAX
     )
-    empty = np.array([not text for text in found.texts], np.bool_)
+    empty = np.zeros(len(found.texts), np.bool_)
+    if "" in found.texts:
+        empty[found.texts.index("")] = True  # each is there once
     right = (
         (found.region == stored.region[found.index])
         & _fit(found.region, found.texts, is_region)
@@ -117,7 +119,7 @@ def pulls_of(found: Found, stored: Stored) -> Pulls:
         media=found.media[kept],
         transferred_bytes=found.transferred_bytes[kept],
         duration_ns=duration_ns[kept],
-        client_kind=np.where(np.isin(kinds, _KINDS), kinds, 0).astype(np.int8),
+        client_kind=np.where(_known(kinds), kinds, 0).astype(np.int8),
         names=found.texts,
     )
 
@@ -149,10 +151,15 @@ def _counted(values: Numbers) -> Flags:
 def _fit(column: Codes, texts: list[str], fits: Callable[[str], bool]) -> Flags:
     """Return by row whether the text that *column* names will do."""
     flags = np.zeros(len(texts), np.bool_)
-    for place in np.flatnonzero(np.bincount(column, minlength=len(texts))).tolist():
-        flags[place] = fits(texts[place])
+    [named] = np.bincount(column, minlength=len(texts)).nonzero()
+    flags[named] = [fits(texts[place]) for place in named.tolist()]
     right: Flags = flags[column]
     return right
+
+
+def _known(kinds: Numbers) -> Flags:
+    known: Flags = (kinds[:, None] == _KINDS).any(axis=1)
+    return known
 
 
 @lru_cache(NAMES_REMEMBERED)

@@ -22,6 +22,8 @@ from placement.wire.pull_reading import found_in, read_messages
 
 COLUMN_BYTES_MIN: Final = 8_192
 """Messages of less, all together, are quicker made into objects."""
+_FEW_REGIONS: Final = 8
+"""So many texts are sooner looked for than all of a block's are put into a dict."""
 Read = Callable[[Sequence[Message], Skipped], Reading]
 
 
@@ -97,7 +99,7 @@ def _nothing(_sequence: int) -> tuple[()]:
 
 def _stored(opened: list[Opened], texts: list[str]) -> Stored:
     """Return what the messages say of each event; new regions are added to *texts*."""
-    places = dict(zip(texts, range(len(texts)), strict=True))
+    places = _places(texts, {each.region for each in opened})
     for each in opened:
         if each.region not in places:
             places[each.region] = len(texts)
@@ -108,6 +110,13 @@ def _stored(opened: list[Opened], texts: list[str]) -> Stored:
     firsts = np.cumsum(counts) - counts
     batch_index = np.arange(sum(counts)) - np.repeat(firsts, counts)
     return Stored(np.repeat(times, counts), batch_index, np.repeat(regions, counts))
+
+
+def _places(texts: list[str], wanted: set[str]) -> dict[str, int]:
+    """Return where in *texts* each of those *wanted* is that is there."""
+    if len(wanted) > _FEW_REGIONS:
+        return dict(zip(texts, range(len(texts)), strict=True))
+    return {text: texts.index(text) for text in wanted if text in texts}
 
 
 def _frame(opened: Opened, first: int) -> Frame:

@@ -4,6 +4,7 @@ What commutes is folded first, as columns; all else in its turn, as ``fold`` doe
 block that repeats an event is folded one by one: so a repeat has one meaning only.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -186,8 +187,9 @@ class _Passed:
     def __init__(self, state: State, calm: _Calm) -> None:
         """Begin before the first of *calm*."""
         self._state = state
-        self._places = np.flatnonzero(calm.mask)
-        stored_ns = calm.order_ns[self._places]
+        places = np.flatnonzero(calm.mask)
+        self._places = places.tolist()
+        stored_ns = calm.order_ns[places]
         self._peaks = np.maximum.accumulate(stored_ns - np.arange(len(stored_ns)))
         self._count = 0
         self._transfers = calm.transfers
@@ -199,7 +201,7 @@ class _Passed:
         Each takes at least a nanosecond, as in ``fold``; so of those in a row the last
         is at the greatest of their times plus as many as follow that.
         """
-        count = int(np.searchsorted(self._places, place))
+        count = bisect_left(self._places, place)
         passed = count - self._count
         if passed:
             peak = int(self._peaks[count - 1]) + count - 1

@@ -237,6 +237,21 @@ def test_amounts_near_the_limit_are_added_if_their_sum_fits(*, compiled: bool) -
     assert table.values(row) == (2**31 - 1, 2**30)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("amount", [2**62, -(2**62), -(2**63)])
+def test_amounts_whose_sum_has_no_number_are_refused(
+    amount: int, *, compiled: bool
+) -> None:
+    """No sum of them comes round to one that would fit."""
+    table = Table("t", ("narrow",), codes=(INT32,))
+    rows = np.array([table.add(key)[0] for key in (b"a", b"b", b"c", b"d")])
+
+    with written_by(compiled=compiled), pytest.raises(ValueError, match="not fit"):
+        table.add_at(rows, 0, np.full(4, amount))
+
+    assert not table.column(0).any()
+
+
 @contextmanager
 def written_by(*, compiled: bool) -> Iterator[None]:
     """Write many cells by compiled code, or by numpy."""

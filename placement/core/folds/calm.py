@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from placement.core.tables import cells
 from placement.core.tables.keys import HASH_BYTES
 from placement.core.tables.table import ABSENT, KeyBytes, Table
 
+_FEW: Final = 8
+"""So many are sooner looked for one by one than all of a block's are looked at."""
 Mask = NDArray[np.bool_]
 Told = Callable[[list[str]], Sequence[int] | Numbers]
 """What texts stand for, an integer each."""
@@ -28,6 +31,14 @@ def value_at(table: Table, column: int, rows: Numbers) -> Numbers:
     values = np.zeros(len(rows), np.int64)
     values[found] = table.column(column)[rows[found]]
     return values
+
+
+def are_among(rows: Numbers, wanted: Numbers) -> Mask:
+    """Return which of *rows* are any of those *wanted*."""
+    if len(wanted) > _FEW:
+        return np.isin(rows, wanted)
+    found: Mask = (rows[:, None] == wanted).any(axis=1)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +84,14 @@ class Names:
         """Return which of the texts are among *names*."""
         if not names:
             return np.zeros(len(places), np.bool_)
-        found = self.each(places, lambda texts: [text in names for text in texts])
-        return found > 0
+        there = np.zeros(len(self._names) + 1, np.bool_)  # the last one: of none
+        if len(names) <= _FEW:
+            here = [self._names.index(one) for one in names if one in self._names]
+        else:
+            here = [n for n, name in enumerate(self._names) if name in names]
+        there[here] = True
+        found: Mask = there[places]
+        return found
 
     def each(self, places: Codes, of: Told) -> Numbers:
         """Return *of* the text at each of *places*; ABSENT for a place of none."""

@@ -15,7 +15,7 @@ from placement.core.block import Bytes, Numbers, Pulls
 from placement.core.counts import HOUR_NS, WINDOW_HOURS
 from placement.core.event import ClientKind
 from placement.core.folds.around import Around
-from placement.core.folds.calm import Mask, Names, value_at
+from placement.core.folds.calm import Mask, Names, are_among, value_at
 from placement.core.folds.demand import NO_DEMAND
 from placement.core.folds.transfers import timed_rows
 from placement.core.oci import ContentKind, content_kind
@@ -123,7 +123,7 @@ def _described(state: State, pulls: Pulls, digest: Numbers, around: Around) -> M
         return np.zeros(len(digest), np.bool_)
     packed = np.frombuffer(b"".join(around.described), np.uint8)
     rows = state.digests.find_many(packed.reshape(-1, pulls.digests.shape[1]))
-    described = np.isin(digest, rows[rows >= 0])
+    described = are_among(digest, rows[rows >= 0])
     for place in np.flatnonzero(digest < 0).tolist():
         described[place] = pulls.digests[place].tobytes() in around.described
     return described

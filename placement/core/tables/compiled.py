@@ -21,14 +21,17 @@ COMPILED: Final = _Compiled()
 def use_compiled() -> bool:
     """Let many keys be found by compiled code; say whether that can be.
 
-    That is so if the extra ``fast`` is installed. The first call takes about a second,
-    and several where numba has not kept what it compiled.
+    That is so if the extra ``fast`` is installed, and what numba kept is as the source
+    is now. The first call takes about a second, and several where it kept nothing.
     """
     try:
         from placement.core.tables import kernels  # noqa: PLC0415 - it may be missing, and takes so long
     except ImportError:
         return False
     kernels.warm_up()
+    words, by = np.array([[7, 9]], np.uint32), np.array(factors(1, 2), np.uint64)
+    if (kernels.hashed(words, by) != finding.hashed(words, by)).any():
+        return False
     COMPILED.kernels = kernels
     return True
 

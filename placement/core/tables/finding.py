@@ -24,6 +24,8 @@ DROPPED: Final = 1
 TAGS: Final = 2
 """The least tag of a slot that is in use."""
 TAG_BITS: Final = 24
+FAR: Final = 2**61
+"""Amounts that may be more, all together, are added by who knows no limit."""
 
 _HALF_WORD: Final = np.uint64(HALF)
 _MIX_WORD: Final = np.uint64(MIX)
@@ -149,8 +151,9 @@ def add_at(cells: Words, rows: Rows, amounts: Rows, room: Room) -> bool:
     """
     before = cells[rows]  # else each sum would wait for its cell to be read
     if rows.size:
-        most = int(np.abs(amounts).sum())
-        if before.min() < room[0] + most or before.max() > room[1] - most:
+        most = int(np.abs(amounts.astype(np.float64)).sum())
+        least, greatest = int(before.min()), int(before.max())
+        if most > FAR or least < room[0] + most or greatest > room[1] - most:
             return False
     np.add.at(cells, rows, amounts.astype(cells.dtype, copy=False))
     return True

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from placement.core.tables.finding import (
     DROPPED,
     EMPTY,
+    FAR,
     LINE,
     NOWHERE,
     TAG_BITS,
@@ -190,6 +191,8 @@ def add_at(cells: Words, rows: Rows, amounts: Rows, room: Room) -> bool:
     for number in range(len(rows)):
         cell = np.int64(cells[rows[number]])
         least, greatest = min(least, cell), max(greatest, cell)
+        if not -FAR <= amounts[number] <= FAR or most > FAR:
+            return False
         most += abs(amounts[number])
     if least < room[0] + most or greatest > room[1] - most:
         return False

@@ -45,7 +45,7 @@ class KeptAnswers:
         if position != self._position or not steady:
             self._forget()
             self._position = position
-            self._since_ns = now_ns
+            self._since_ns, self._basis_revision = now_ns, -1
             self._until_ns = steady_until_ns(view.state, now_ns)
             return None
         kept = self._answers.get(body)

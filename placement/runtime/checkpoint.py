@@ -1,9 +1,9 @@
 """The state to and from its checkpoint."""
 
+import asyncio
 from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import closing
 from functools import partial
-from time import perf_counter
 from typing import Final
 from weakref import ref as weakref
 
@@ -19,7 +19,7 @@ from placement.ports import (
     CheckpointUnwritableError,
     Chunk,
 )
-from placement.runtime.slices import stand_back
+from placement.runtime.slices import Rest, let_others_in, stand_back
 
 PACK_SECONDS: Final = 0.001
 """Packing lets others in after so long."""
@@ -239,12 +239,19 @@ async def _pack_ahead(
     What changed again is packed again, and at the end by who packs the rest, in one
     step: so all that was taken is of one sequence.
     """
-    packed_rows = await _pack(Table.take, filter(_is_changed, tables), taken)
-    await _pack(Table.roll, dict.fromkeys(table for table, _ in taken), taken)
+    changed = filter(_is_changed, tables)
+    packed_rows = await _pack(Table.take, changed, taken, stand_back)
+    rolled = dict.fromkeys(table for table, _ in taken)
+    await _pack(Table.roll, rolled, taken, stand_back)
     for _ in range(_PASSES_MAX):
         if packed_rows <= _FEW_ROWS:
-            break
-        packed_rows = await _pack(Table.take, filter(_is_changed, tables), taken)
+            break  # the longer a pass, the more changes meanwhile: these go on
+        changed = filter(_is_changed, tables)
+        packed_rows = await _pack(Table.take, changed, taken, _go_on)
+
+
+async def _go_on(_worked_seconds: float) -> None:
+    await let_others_in()
 
 
 def _is_changed(table: Table) -> bool:
@@ -255,17 +262,19 @@ async def _pack(
     steps_of: Callable[[Table], Generator[Packed | None]],
     tables: Iterable[Table],
     taken: list[tuple[Table, Packed]],
+    rest: Rest,
 ) -> int:
     """Add what *steps_of* each table packs to *taken*; return how many rows it was."""
-    began, packed_rows = perf_counter(), 0
+    time = asyncio.get_running_loop().time
+    began, packed_rows = time(), 0
     for table in tables:
         with closing(steps_of(table)) as steps:
             for each in steps:
                 if each is not None:
                     taken.append((table, each))
                     packed_rows += each.size
-                worked_seconds = perf_counter() - began
+                worked_seconds = time() - began
                 if worked_seconds > PACK_SECONDS:
-                    await stand_back(worked_seconds)
-                    began = perf_counter()
+                    await rest(worked_seconds)
+                    began = time()
     return packed_rows

@@ -48,6 +48,7 @@ from placement.runtime.marks import Marks, Unkept
 from placement.runtime.quarantine import FoldFailedError, quarantine_if_due
 from placement.runtime.reaching import reached
 from placement.runtime.sharing import offer_of
+from placement.runtime.slices import hurrying
 from placement.runtime.succession import Rebuild
 from placement.runtime.taking_over import taken_over
 from placement.runtime.view import View
@@ -164,7 +165,8 @@ class Projector:
         """Save what is folded, once folding has stopped."""
         line = self._lines.to_save
         if line is not None:
-            await self._keeper.save(line)
+            with hurrying():
+                await self._keeper.save(line)
 
     # The beginning.
 
@@ -204,7 +206,8 @@ class Projector:
 
     async def offer(self, copies: SharedCopies) -> Offer:
         """Save and copy the checkpoint for others; raises CheckpointUnsharedError."""
-        return await offer_of((self._lines, self._keeper, self._view), copies)
+        with hurrying():  # nothing is folded meanwhile
+            return await offer_of((self._lines, self._keeper, self._view), copies)
 
     def _note(self, standing: Standing) -> None:
         """Note where the log begins, and whether it may be folded from there."""

@@ -1,7 +1,8 @@
 """Long work in slices, so that it holds nobody up."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Final, TypeVar
 
@@ -24,6 +25,8 @@ PAUSE_SECONDS_MAX: Final = 0.05
 
 STAND_BACK_TIMES: Final = 4
 """What nobody waits for rests so many times as long as it worked, where calls come."""
+STAND_BACK_SECONDS_MAX: Final = 0.05
+"""But no longer: it may have waited, for a disk or for others, more than worked."""
 
 Result = TypeVar("Result")
 Pause = Callable[[], Awaitable[None]]
@@ -73,6 +76,8 @@ class _Here:
     """What is chosen in this process."""
 
     courtesy: Courtesy | None = None
+    hurried = 0
+    """How many wait for what else would stand back."""
 
 
 def expect_callers(entered: Callable[[], int] | None) -> None:
@@ -91,19 +96,31 @@ async def let_others_in() -> None:
 
 async def stand_back(worked_seconds: float) -> None:
     """Let others in after work that nobody waits for: for longer, where calls come."""
-    if _called():
-        await asyncio.sleep(STAND_BACK_TIMES * worked_seconds)
+    if _stands_back():
+        seconds = STAND_BACK_TIMES * worked_seconds
+        await asyncio.sleep(min(seconds, STAND_BACK_SECONDS_MAX))
     else:
-        await asyncio.sleep(0)
+        await let_others_in()
 
 
 def rest_if_called() -> Rest | None:
     """Return ``stand_back`` where calls have come of late; else None."""
-    return stand_back if _called() else None
+    return stand_back if _stands_back() else None
 
 
-def _called() -> bool:
-    return _Here.courtesy is not None and _Here.courtesy.expects(perf_counter())
+@contextmanager
+def hurrying() -> Iterator[None]:
+    """Let nothing stand back meanwhile, what is under way neither: somebody waits."""
+    _Here.hurried += 1
+    try:
+        yield
+    finally:
+        _Here.hurried -= 1
+
+
+def _stands_back() -> bool:
+    courtesy = None if _Here.hurried else _Here.courtesy
+    return courtesy is not None and courtesy.expects(perf_counter())
 
 
 async def in_slices(

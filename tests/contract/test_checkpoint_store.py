@@ -1,5 +1,6 @@
 """What every CheckpointStore promises, held against each that there is."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ LATER = replace(HEADER, sequence=8, store_time_ns=HEADER.store_time_ns + 1)
 Reopen = Callable[[], Awaitable[CheckpointStore]]
 
 
-@pytest.fixture(params=["memory", "simulated", "sqlite", "generations"])
+@pytest.fixture(params=["memory", "simulated", "sqlite", "resting", "generations"])
 async def reopen(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[Reopen]:
@@ -47,6 +48,9 @@ async def reopen(
             runs.append(DiskCheckpointStore(disk))
         elif request.param == "sqlite":
             runs.append(SqliteCheckpointStore(tmp_path / "checkpoint.db"))
+        elif request.param == "resting":
+            path = tmp_path / "checkpoint.db"
+            runs.append(SqliteCheckpointStore(path, lambda: asyncio.sleep))
         else:  # with a copy after each save that finds none being made
             settings = GenerationSettings(interval_seconds=0)
             runs.append(CheckpointGenerations(tmp_path / "checkpoint.db", settings))

@@ -64,6 +64,23 @@ async def test_region_is_back_when_its_order_expires() -> None:
         assert (len(before.sources), len(after.sources)) == (0, 1)
 
 
+async def test_basis_is_of_no_time_before_what_it_goes_with() -> None:
+    """An answer of a new minute never says a time of the minute before."""
+    async with serving() as service:
+        await service.stage.happen(pushed("a", FRA))
+        minute_ns = -service.stage.now_ns % AGED_EVERY_NS
+        service.stage.now_ns += minute_ns + AGED_EVERY_NS - 2_000_000
+        await service.stage.fold_all()
+        for _ in range(2):
+            await service.placement.RankSources(ASKED)
+
+        service.stage.now_ns += 3_000_000
+        answers = [await service.placement.RankSources(ASKED) for _ in range(2)]
+
+        told = {nanoseconds(answer.basis.answer_time) for answer in answers}
+        assert told == {service.stage.now_ns}
+
+
 async def test_only_so_many_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Further questions are answered all the same."""
     monkeypatch.setattr(kept_answers, "ANSWERS_KEPT", 2)

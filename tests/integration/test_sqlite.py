@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from placement.adapters.sqlite.chunk_rows import Rest
 from placement.adapters.sqlite.store import SqliteCheckpointStore
 from placement.ports import CheckpointDamagedError, CheckpointUnwritableError, Chunk
 from tests.integration.checkpoints import header, is_generation, made, save
@@ -49,9 +50,12 @@ async def test_failure_inside_the_transaction_leaves_the_old(tmp_path: Path) -> 
     await store.close()
 
 
-async def test_cancelled_save_is_whole_or_not_at_all(tmp_path: Path) -> None:
-    """Cancelled at any step, the store goes on from what the file holds."""
-    store = SqliteCheckpointStore(tmp_path / "checkpoint.db")
+@pytest.mark.parametrize("rest", [None, asyncio.sleep])
+async def test_cancelled_save_is_whole_or_not_at_all(
+    tmp_path: Path, rest: Rest | None
+) -> None:
+    """Cancelled at any step, and any rest, the store goes on from what it holds."""
+    store = SqliteCheckpointStore(tmp_path / "checkpoint.db", lambda: rest)
     generation = 0
 
     for delay_s in (step / 1_000 for step in range(40)):

@@ -106,11 +106,14 @@ async def _write_resting(
     connection: aiosqlite.Connection, bodies: Mapping[Key, bytes], rest: Rest
 ) -> dict[Key, bytes]:
     hashes: dict[Key, bytes] = {}
+    worked_seconds = 0.0
     async for batch in _batched(bodies.items(), _RESTED_BYTES):
+        if hashes:
+            await rest(worked_seconds)
         began = perf_counter()
         rows = await asyncio.to_thread(_hashed, batch)
         hashes.update(await _put(connection, rows))
-        await rest(perf_counter() - began)
+        worked_seconds = perf_counter() - began
     return hashes
 
 

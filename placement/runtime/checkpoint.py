@@ -27,6 +27,9 @@ _PASSES_MAX: Final = 6
 """So often, at most, what changed is packed before the last step takes the rest."""
 _FEW_ROWS: Final = 1_024
 """So many rows that changed meanwhile are left to the last step."""
+_MANY_ROWS: Final = 16_384
+"""A pass after one of no more rows stands back no more: the longer it is, the more
+changes meanwhile."""
 
 Numbers = dict[str, frozenset[int]]
 """Of chunks, by table."""
@@ -245,9 +248,10 @@ async def _pack_ahead(
     await _pack(Table.roll, rolled, taken, stand_back)
     for _ in range(_PASSES_MAX):
         if packed_rows <= _FEW_ROWS:
-            break  # the longer a pass, the more changes meanwhile: these go on
+            break
+        rest = stand_back if packed_rows > _MANY_ROWS else _go_on
         changed = filter(_is_changed, tables)
-        packed_rows = await _pack(Table.take, changed, taken, _go_on)
+        packed_rows = await _pack(Table.take, changed, taken, rest)
 
 
 async def _go_on(_worked_seconds: float) -> None:

@@ -126,6 +126,13 @@ class House:
             assert time.monotonic() < ends, self.service.output()
             time.sleep(0.1)
 
+    def until_heard(self, beginning: str) -> None:
+        """Return once the supervisor has heard a line of this *beginning*."""
+        ends = time.monotonic() + STATE_SECONDS_MAX
+        while not any(line.startswith(beginning) for line in self.supervisor.lines):
+            assert time.monotonic() < ends, self.supervisor.lines
+            time.sleep(0.1)
+
     def publish(self, *names: str) -> None:
         """Let the log hold more."""
 
@@ -163,6 +170,7 @@ def test_pages_and_doctor_name_what_is_gone(tmp_path: Path) -> None:
         with small_disk(house.service.data_dir), running(house.service):
             house.publish("first")
             sound = house.doctor()
+            house.until_heard("STATUS=LIVE at sequence")
             fill(house.service.data_dir / "ballast")
             with house.busy():
                 without_disk = house.doctor_once("service", "checkpoint")
@@ -180,7 +188,6 @@ def test_pages_and_doctor_name_what_is_gone(tmp_path: Path) -> None:
     heard = house.supervisor.lines
     assert heard[0] == "READY=1"
     assert "WATCHDOG=1" in heard
-    assert any(line.startswith("STATUS=LIVE at sequence") for line in heard)
     assert any(line.startswith("STATUS=STALE at sequence") for line in heard)
     assert_causes(without_disk, {"data directory": "0.0 GB", "service": "checkpoint"})
     gone = {"broker": str(house.broker.port), "service": "STALE"}

@@ -214,6 +214,8 @@ class Chunk:
     body: bytes
 
 
+Rest = Callable[[float], Awaitable[None]]
+"""Lets others work for a while, after as many seconds of work as it is told."""
 Begin = Callable[[CheckpointHeader], Callable[[Chunk], None]]
 """Begins with a header to take the chunks that are saved with it; returns what does."""
 

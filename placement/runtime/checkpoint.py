@@ -18,8 +18,9 @@ from placement.ports import (
     CheckpointStore,
     CheckpointUnwritableError,
     Chunk,
+    Rest,
 )
-from placement.runtime.slices import Rest, let_others_in, stand_back
+from placement.runtime.slices import let_others_in, stand_back
 
 PACK_SECONDS: Final = 0.001
 """Packing lets others in after so long."""

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Final, TypeVar
 
+from placement.ports import Rest
+
 SLICE_SECONDS: Final = 0.001
 ASKED_SECONDS: Final = 1.0
 """For so long after a call more of them are expected."""
@@ -31,8 +33,6 @@ STAND_BACK_SECONDS_MAX: Final = 0.05
 Result = TypeVar("Result")
 Pause = Callable[[], Awaitable[None]]
 """Lets others in."""
-Rest = Callable[[float], Awaitable[None]]
-"""Lets others in, after as many seconds of work as it is told."""
 
 
 class Courtesy:

@@ -1,7 +1,8 @@
 """Long work of a service rests while its server is called, and at no other time."""
 
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -60,44 +61,43 @@ async def packed() -> None:
         await stand_back(SLICE_SECONDS)
 
 
-@pytest.mark.parametrize("work", [paced, sliced, folded, packed])
-async def test_work_rests_while_the_server_is_called(
-    monkeypatch: pytest.MonkeyPatch, work: Callable[[], Awaitable[None]]
-) -> None:
-    """So that calls are taken meanwhile, which other threads help with."""
+@contextmanager
+def noted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Note for how long work would rest within the block, and let it go on at once."""
     rests: list[float] = []
 
     async def sleep(seconds: float) -> None:
         rests.append(seconds)
 
-    async with serving() as service:
-        await service.placement.GetServiceInfo(pb.GetServiceInfoRequest())
-        with monkeypatch.context() as patch:
-            patch.setattr("placement.runtime.slices.asyncio.sleep", sleep)
-            await work()
-    called, rests = rests, []
     with monkeypatch.context() as patch:
         patch.setattr("placement.runtime.slices.asyncio.sleep", sleep)
+        yield rests
+
+
+@pytest.mark.parametrize("work", [paced, sliced, folded, packed])
+async def test_work_rests_while_the_server_is_called(
+    monkeypatch: pytest.MonkeyPatch, work: Callable[[], Awaitable[None]]
+) -> None:
+    """So that calls are taken meanwhile, which other threads help with."""
+    async with serving() as service:
+        await service.placement.GetServiceInfo(pb.GetServiceInfoRequest())
+        with noted(monkeypatch) as called:
+            await work()
+    with noted(monkeypatch) as alone:
         await work()
 
     assert REST_SECONDS in called
-    assert set(rests) == {0}
+    assert set(alone) == {0}
 
 
 async def test_what_nobody_waits_for_stands_back_while_the_server_is_called(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Four times as long as it worked, and no longer than need be."""
-    rests: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        rests.append(seconds)
-
+    monkeypatch.setattr("placement.runtime.checkpoint.PACK_SECONDS", -1.0)
     async with serving() as service:
         await service.placement.GetServiceInfo(pb.GetServiceInfoRequest())
-        with monkeypatch.context() as patch:
-            patch.setattr("placement.runtime.slices.asyncio.sleep", sleep)
-            patch.setattr("placement.runtime.checkpoint.PACK_SECONDS", -1.0)
+        with noted(monkeypatch) as rests:
             await stand_back(0.003)
             await stand_back(60.0)
             with hurrying():

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from placement.adapters.sqlite.chunk_rows import Rest
 from placement.adapters.sqlite.store import SqliteCheckpointStore
-from placement.ports import CheckpointDamagedError, CheckpointUnwritableError, Chunk
+from placement.ports import (
+    CheckpointDamagedError,
+    CheckpointUnwritableError,
+    Chunk,
+    Rest,
+)
 from tests.integration.checkpoints import header, is_generation, made, save
 from tests.loaded import loaded
 

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
     Callable,
     Iterable,
     Mapping,
@@ -28,14 +27,12 @@ from placement.adapters.sqlite.proof import (
     chunk_hash,
 )
 from placement.core.errors import clipped
-from placement.ports import Chunk
+from placement.ports import Chunk, Rest
 
 _Batch = TypeVar("_Batch")
 _Done = TypeVar("_Done")
 Rows = list[tuple[str, int, bytes, bytes]]
 """Of chunks: table, number, body and hash."""
-Rest = Callable[[float], Awaitable[None]]
-"""Lets others work for a while; told for how many seconds this did."""
 
 _BATCH_BYTES: Final = 4 * 1024**2
 _BATCH_ROWS_MAX: Final = 64

@@ -20,7 +20,6 @@ import aiosqlite
 import structlog
 
 from placement.adapters.sqlite.chunk_rows import (
-    Rest,
     delete_chunks,
     read_chunks,
     write_chunks,
@@ -50,6 +49,7 @@ from placement.ports import (
     CheckpointFsyncError,
     CheckpointHeader,
     Chunk,
+    Rest,
 )
 
 _PAGE_BYTES: Final = 16_384  # loads 64 KiB chunks 3 times faster than 4096

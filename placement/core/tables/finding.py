@@ -25,7 +25,7 @@ TAGS: Final = 2
 """The least tag of a slot that is in use."""
 TAG_BITS: Final = 24
 FAR: Final = 2**61
-"""Amounts that may be more, all together, are added by who knows no limit."""
+"""Amounts that are more than this, all together, are not looked at any closer."""
 
 _HALF_WORD: Final = np.uint64(HALF)
 _MIX_WORD: Final = np.uint64(MIX)

@@ -50,9 +50,9 @@ def factors(seed: int, count: int) -> list[int]:
 def hash_of_one(seed: int, word_count: int) -> Callable[[bytes], int]:
     """Return the hash of single keys of *word_count* words."""
     by = tuple(factors(seed, word_count))
-    unpack = Struct(f"<{word_count}I").unpack
     if word_count == _PAIR_WORDS:
         return _hash_of_a_pair(*by)
+    unpack = Struct(f"<{word_count}I").unpack
 
     def hashed(key: bytes) -> int:
         total: int = sum(map(mul, unpack(key), by)) & _MASK
